@@ -1,1 +1,15 @@
-//! Under construction.
+//! Frames: bytes with headroom and the offload metadata that travels with them.
+//!
+//! - [`frame`]: [`Frame`], its offload state and the buffer [`Pool`](frame::Pool).
+//! - [`port`]: [`DpPort`], the datapath's port number.
+//! - [`drop`]: [`DropReason`], why a frame died.
+//!
+//! Invariant: nothing here knows a device, a flow or a table.
+
+pub mod drop;
+pub mod frame;
+pub mod port;
+
+pub use drop::DropReason;
+pub use frame::{ChecksumState, Frame, FrameError, Gso, GsoKind, Layer, Pool};
+pub use port::DpPort;

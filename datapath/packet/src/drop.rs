@@ -1,0 +1,131 @@
+//! Why a frame died. A drop is data: each place that drops names one of these, counted per port and reason.
+
+/// The reason of a drop. `name` is what `appctl drop/show` and the metrics print.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum DropReason {
+    /// The frame's bytes are not a well-formed frame of any kind (shorter than an Ethernet header).
+    Malformed,
+    /// The flow's actions are empty: a rule without actions, or `drop`.
+    FlowDrop,
+    /// No rule matched and the table's miss policy (or fail_mode secure) drops.
+    TableMiss,
+    /// The output port does not exist (any more).
+    NoSuchPort,
+    /// The output port is administratively down or has no link.
+    PortDown,
+    /// The port's OpenFlow configuration says not to receive or not to forward (no-recv, no-fwd).
+    PortConfig,
+    /// The frame would leave by the port it came in by.
+    SamePort,
+    /// The ingress VLAN is not allowed on the port (access, trunks).
+    VlanNotAllowed,
+    /// Reserved multicast addresses 01:80:c2:00:00:0x are not forwarded.
+    ReservedMulticast,
+    /// The port is an output-only mirror port.
+    MirrorOutput,
+    /// The time to live reached zero.
+    TtlExpired,
+    /// Translation went too deep or resubmitted too often.
+    TooManyResubmits,
+    /// Translation needed more stack or recirculation than allowed.
+    TranslationError,
+    /// The port's budget of new flows was used up.
+    MissBudget,
+    /// The megaflow table is full and the frame could not be handled without one.
+    FlowLimit,
+    /// The frame is larger than the output port's MTU and cannot be segmented.
+    MtuExceeded,
+    /// The output queue of a device was full.
+    TxQueueFull,
+    /// The device reported an error on transmission.
+    TxError,
+    /// A meter band said so.
+    Meter,
+    /// An action could not be applied to this frame (for example a set_field on a header it lacks).
+    ActionFailed,
+    /// The recirculation id is unknown (its flow is gone).
+    RecircUnknown,
+    /// The queue towards the slow path or a controller was full.
+    ControllerQueue,
+    /// Nothing listens at the device's other side (patch port without a peer, tap without a reader).
+    NoPeer,
+    /// A control protocol's own frame, consumed by the switch.
+    Consumed,
+}
+
+impl DropReason {
+    /// All reasons, in the order of their counters.
+    pub const ALL: [DropReason; 24] = {
+        use DropReason::*;
+        [
+            Malformed,
+            FlowDrop,
+            TableMiss,
+            NoSuchPort,
+            PortDown,
+            PortConfig,
+            SamePort,
+            VlanNotAllowed,
+            ReservedMulticast,
+            MirrorOutput,
+            TtlExpired,
+            TooManyResubmits,
+            TranslationError,
+            MissBudget,
+            FlowLimit,
+            MtuExceeded,
+            TxQueueFull,
+            TxError,
+            Meter,
+            ActionFailed,
+            RecircUnknown,
+            ControllerQueue,
+            NoPeer,
+            Consumed,
+        ]
+    };
+
+    /// The stable name, kebab-case.
+    pub const fn name(self) -> &'static str {
+        use DropReason::*;
+        match self {
+            Malformed => "malformed",
+            FlowDrop => "flow-drop",
+            TableMiss => "table-miss",
+            NoSuchPort => "no-such-port",
+            PortDown => "port-down",
+            PortConfig => "port-config",
+            SamePort => "same-port",
+            VlanNotAllowed => "vlan-not-allowed",
+            ReservedMulticast => "reserved-multicast",
+            MirrorOutput => "mirror-output",
+            TtlExpired => "ttl-expired",
+            TooManyResubmits => "too-many-resubmits",
+            TranslationError => "translation-error",
+            MissBudget => "miss-budget",
+            FlowLimit => "flow-limit",
+            MtuExceeded => "mtu-exceeded",
+            TxQueueFull => "tx-queue-full",
+            TxError => "tx-error",
+            Meter => "meter",
+            ActionFailed => "action-failed",
+            RecircUnknown => "recirc-unknown",
+            ControllerQueue => "controller-queue",
+            NoPeer => "no-peer",
+            Consumed => "consumed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_lists_every_reason_at_its_own_index() {
+        for (i, reason) in DropReason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, i, "{}", reason.name());
+        }
+    }
+}
