@@ -1,1 +1,20 @@
-//! Under construction.
+//! Flows: what a frame says, which of it matters, and what to do.
+//!
+//! - [`key`]: [`FlowKey`] and [`FlowMask`], fixed arrays of words; the drawing says where each field lies.
+//! - [`field`]: the field registry, one row per field of ovs-fields(7): names, OXM/NXM ids, width, prerequisites.
+//! - [`matching`]: [`Match`], a key with its mask.
+//! - [`action`]: what the datapath does to a frame.
+//!
+//! Invariant: a field's place, width and names are said once, in the registry.
+
+pub mod action;
+pub mod field;
+pub mod key;
+pub mod matching;
+pub mod port;
+
+pub use action::DpAction;
+pub use field::{Field, FieldId};
+pub use key::{FlowKey, FlowMask};
+pub use matching::Match;
+pub use port::OfPort;

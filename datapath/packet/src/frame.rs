@@ -260,7 +260,8 @@ impl Frame {
 
     /// A copy with its own buffer of the same capacity class.
     pub fn duplicate(&self) -> Frame {
-        let mut copy = Frame::with_capacity(if self.len() + HEADROOM <= SMALL { SMALL } else { self.buf.len().max(BIG) });
+        let mut copy =
+            Frame::with_capacity(if self.len() + HEADROOM <= SMALL { SMALL } else { self.buf.len().max(BIG) });
         copy.copy_from(self);
         copy
     }

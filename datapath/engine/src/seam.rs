@@ -1,0 +1,113 @@
+//! The two traits between the engine and those above it.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use weft_base::Time;
+use weft_flow::action::Userspace;
+use weft_flow::{DpAction, FlowKey, FlowMask};
+use weft_packet::{DpPort, DropReason, Frame};
+
+use crate::Megaflow;
+
+/// A frame whose flow no cache knows.
+pub struct Upcall<'a> {
+    /// Its key; `in_port` is a [`DpPort`].
+    pub key: &'a FlowKey,
+    /// The frame as it came in (or as it was recirculated).
+    pub frame: &'a Frame,
+    /// Which worker asks.
+    pub worker: usize,
+}
+
+/// What to do with a flow.
+pub struct Verdict {
+    /// The actions; a drop is `[DpAction::Drop(reason)]`.
+    pub actions: Vec<DpAction>,
+    /// The bits of the key on which the verdict rests.
+    pub mask: FlowMask,
+    /// Whether to install a megaflow (false: this frame only).
+    pub install: bool,
+    /// Kept with the megaflow, see [`Megaflow::attachment`].
+    pub attachment: Box<dyn Any + Send + Sync>,
+}
+
+/// Whom the workers ask. Implemented by the pipeline; called on worker threads, must not block for long.
+pub trait Slowpath: Send + Sync {
+    /// Translate a missed flow. Effects (learning a MAC, a packet-in) have been applied on return; the first frame's
+    /// statistics are counted by the engine on the new megaflow, or credited here when nothing is installed.
+    fn upcall(&self, upcall: &Upcall<'_>, now: Time) -> Verdict;
+
+    /// A frame that reached [`DpAction::Userspace`]. Returns actions to execute on the frame
+    /// ([`Userspace::SlowPath`]); empty when there is nothing left to do.
+    fn userspace(&self, upcall: &Upcall<'_>, what: &Userspace, now: Time) -> Vec<DpAction>;
+
+    /// How many megaflows all workers together may hold now.
+    fn flow_limit(&self) -> usize;
+}
+
+/// One frame to send through given actions (packet-out, `ofproto/trace -generate`, `dpctl execute`).
+pub struct Execute {
+    /// The frame, consumed.
+    pub frame: Frame,
+    /// Its key, with `in_port` as a [`DpPort`].
+    pub key: FlowKey,
+    /// What to do.
+    pub actions: Vec<DpAction>,
+}
+
+/// Totals over all workers, as `dpctl show` prints them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DpStats {
+    /// Frames answered by a cache.
+    pub hit: u64,
+    /// Frames that needed the slow path.
+    pub missed: u64,
+    /// Frames lost before the slow path (budget, full table).
+    pub lost: u64,
+    /// Megaflows.
+    pub flows: u64,
+    /// Masks probed over all lookups.
+    pub mask_hit: u64,
+    /// Distinct masks, summed over workers.
+    pub masks: u64,
+    /// Frames answered by the microflow cache.
+    pub cache_hit: u64,
+}
+
+/// What the control side can ask of a datapath. All calls come from the control thread; each returns when done.
+pub trait Datapath: Send + Sync {
+    /// All megaflows of all workers, in no order.
+    fn flows(&self) -> Vec<Arc<Megaflow>>;
+
+    /// Remove a megaflow; frames that match it miss from then on. Its counters are final when this returns.
+    fn flow_delete(&self, flow: &Arc<Megaflow>);
+
+    /// Remove all megaflows.
+    fn flow_flush(&self);
+
+    /// Give a megaflow other actions (and the worker what it precomputed from them).
+    fn flow_modify(&self, flow: &Arc<Megaflow>, actions: Vec<DpAction>, attachment: Box<dyn Any + Send + Sync>);
+
+    /// Install a flow in every worker (`dpctl add-flow`).
+    ///
+    /// # Errors
+    /// When an equal or overlapping flow is there already.
+    fn flow_put(&self, pattern: weft_flow::Match, actions: Vec<DpAction>) -> Result<Arc<Megaflow>, FlowExists>;
+
+    /// Run actions on a frame and send what they output.
+    fn execute(&self, execute: Execute);
+
+    /// Wait until every worker has handled all that was waiting in its queues and commands when this was called.
+    fn settle(&self);
+
+    /// Totals.
+    fn stats(&self) -> DpStats;
+
+    /// Drops per port and reason since the port was added; ports in ascending order, zero counts left out.
+    fn drops(&self) -> Vec<(DpPort, DropReason, u64)>;
+}
+
+/// A flow with the same match is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlowExists;

@@ -1,0 +1,232 @@
+//! The flow key: everything that a flow can match, as one fixed array of words.
+//!
+//! What: [`FlowKey`] holds the values, [`FlowMask`] says which bits matter. Every field of the registry is a run of
+//! bits in one word (128-bit fields: two words, high half first), in plain numeric order, never in wire order.
+//!
+//! Why: a fixed place per field makes `key & mask` a handful of plain word operations; what a plain IPv4 or ARP
+//! frame says stands in the first cache line, IPv6 in the second; rarer things come later and are not touched.
+//!
+//! ```text
+//! word   high 32 bits ............................ low 32 bits
+//!  0     recirc_id                                 in_port            \
+//!  1     packet_type                               eth_type:16 frag:8 nw_proto:8   } always exact: the partition
+//!  2     eth_dst:48 ..................................... vlan_tci:16 (outer; CFI bit = "tag present")
+//!  3     eth_src:48 ..................................... vlan_tpid:16 (outer)
+//!  4     vlan1_tci:16 vlan1_tpid:16                tos:8 ttl:8 tcp_flags:16 (nd_options_type shares tcp_flags)
+//!  5     ip_src / arp_spa                          ip_dst / arp_tpa
+//!  6     tp_src:16 tp_dst:16 (icmp type, code)     ipv6_label
+//!  7-8   ipv6_src        9-10  ipv6_dst
+//! 11     arp_sha / nd_sll:48, free:16      12      arp_tha / nd_tll:48, free:16
+//! 13-14  nd_target
+//! 15     ct_state                                  ct_zone:16 ct_nw_proto:8 free:8
+//! 16     ct_mark                                   pkt_mark
+//! 17-18  ct_label
+//! 19     ct_nw_src                                 ct_nw_dst
+//! 20-21  ct_ipv6_src    22-23 ct_ipv6_dst
+//! 24     ct_tp_src:16 ct_tp_dst:16                 dp_hash
+//! 25     mpls_lse0                                 mpls_lse1
+//! 26     mpls_lse2                                 nsh_flags:8 nsh_ttl:8 nsh_mdtype:8 nsh_np:8
+//! 27     nsh_spi:24 nsh_si:8                       nsh_c1
+//! 28     nsh_c2                                    nsh_c3
+//! 29     nsh_c4                                    nd_reserved / igmp_group_ip4
+//! 30     tun_src                                   tun_dst
+//! 31-32  tun_ipv6_src   33-34 tun_ipv6_dst
+//! 35     tun_id
+//! 36     tun_flags:16 tun_tos:8 tun_ttl:8          tun_tp_src:16 tun_tp_dst:16
+//! 37     gbp_id:16 gbp_flags:8 erspan_ver:8        erspan_idx
+//! 38     erspan_dir:8 erspan_hwid:8 gtpu_flags:8 gtpu_msgtype:8   skb_priority
+//! 39-70  tun_metadata (256 bytes)
+//! 71     metadata
+//! 72-79  reg0:32 reg1:32 ... reg14:32 reg15:32 (so xregN is a word, xxregN a pair)
+//! 80     conj_id                                   actset_output
+//! ```
+//!
+//! Invariant: words whose bit in `used` is clear are zero (the reverse need not hold).
+
+/// Number of words.
+pub const WORDS: usize = 81;
+/// First word that only OpenFlow knows (metadata and registers); the datapath's part lies below.
+pub const OPENFLOW_WORDS: usize = 71;
+/// First word of the 256 bytes of tunnel metadata.
+pub const TUN_METADATA_WORD: usize = 39;
+
+/// The values of all fields.
+#[derive(Clone)]
+#[repr(C, align(64))]
+pub struct FlowKey {
+    words: [u64; WORDS],
+    used: u128,
+}
+
+/// Which bits of a key matter: 1 = must match.
+#[derive(Clone)]
+#[repr(C, align(64))]
+pub struct FlowMask {
+    words: [u64; WORDS],
+    used: u128,
+}
+
+macro_rules! words_of {
+    ($name:ident) => {
+        impl $name {
+            /// All zero.
+            pub const fn new() -> $name {
+                $name { words: [0; WORDS], used: 0 }
+            }
+
+            /// All words, in order.
+            #[inline]
+            pub fn words(&self) -> &[u64; WORDS] {
+                &self.words
+            }
+
+            /// One word.
+            #[inline]
+            pub fn word(&self, i: usize) -> u64 {
+                self.words[i]
+            }
+
+            /// Bit i set: word i may be other than zero.
+            #[inline]
+            pub fn used(&self) -> u128 {
+                self.used
+            }
+
+            /// Replace one word.
+            #[inline]
+            pub fn set_word(&mut self, i: usize, value: u64) {
+                self.words[i] = value;
+                self.used |= 1 << i;
+            }
+
+            /// Or bits into one word.
+            #[inline]
+            pub fn or_word(&mut self, i: usize, bits: u64) {
+                self.words[i] |= bits;
+                self.used |= 1 << i;
+            }
+
+            /// Zero all words.
+            #[inline]
+            pub fn clear(&mut self) {
+                let mut left = self.used;
+                while left != 0 {
+                    self.words[left.trailing_zeros() as usize] = 0;
+                    left &= left - 1;
+                }
+                self.used = 0;
+            }
+
+            /// Indices of words that may be other than zero, ascending.
+            pub fn used_words(&self) -> UsedWords {
+                UsedWords(self.used)
+            }
+
+            /// Read `bits` bits at `shift` of word `word` (128 bits: this word and the next).
+            #[inline]
+            pub fn get_bits(&self, word: usize, shift: u32, bits: u32) -> u128 {
+                if bits > 64 {
+                    return (u128::from(self.words[word]) << 64) | u128::from(self.words[word + 1]);
+                }
+                u128::from((self.words[word] >> shift) & low_bits(bits))
+            }
+
+            /// Write `bits` bits at `shift` of word `word`; higher bits of `value` are ignored.
+            #[inline]
+            pub fn set_bits(&mut self, word: usize, shift: u32, bits: u32, value: u128) {
+                if bits > 64 {
+                    self.set_word(word, (value >> 64) as u64);
+                    self.set_word(word + 1, value as u64);
+                    return;
+                }
+                let keep = !(low_bits(bits) << shift);
+                let word_value = (self.words[word] & keep) | ((value as u64 & low_bits(bits)) << shift);
+                self.set_word(word, word_value);
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> $name {
+                $name::new()
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &$name) -> bool {
+                UsedWords(self.used | other.used).all(|i| self.words[i] == other.words[i])
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl std::hash::Hash for $name {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                for i in UsedWords(self.used).filter(|&i| self.words[i] != 0) {
+                    (i as u8, self.words[i]).hash(state);
+                }
+            }
+        }
+    };
+}
+
+words_of!(FlowKey);
+words_of!(FlowMask);
+
+impl FlowMask {
+    /// Make every bit of `other` matter too.
+    #[inline]
+    pub fn unite(&mut self, other: &FlowMask) {
+        for i in UsedWords(other.used) {
+            self.words[i] |= other.words[i];
+        }
+        self.used |= other.used;
+    }
+
+    /// Whether `a` and `b` agree in all bits that matter.
+    #[inline]
+    pub fn agree(&self, a: &FlowKey, b: &FlowKey) -> bool {
+        UsedWords(self.used).all(|i| (a.words[i] ^ b.words[i]) & self.words[i] == 0)
+    }
+
+    /// Whether every bit that matters to `other` matters here too.
+    pub fn covers(&self, other: &FlowMask) -> bool {
+        UsedWords(other.used).all(|i| other.words[i] & !self.words[i] == 0)
+    }
+
+    /// Whether no bit matters.
+    pub fn is_empty(&self) -> bool {
+        UsedWords(self.used).all(|i| self.words[i] == 0)
+    }
+}
+
+impl FlowKey {
+    /// Zero every bit that does not matter to `mask`.
+    pub fn mask_with(&mut self, mask: &FlowMask) {
+        for i in UsedWords(self.used) {
+            self.words[i] &= mask.words[i];
+        }
+    }
+}
+
+/// Iterator over the indices of set bits.
+#[derive(Clone, Copy)]
+pub struct UsedWords(pub u128);
+
+impl Iterator for UsedWords {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
+        }
+        let i = self.0.trailing_zeros() as usize;
+        self.0 &= self.0 - 1;
+        Some(i)
+    }
+}
+
+#[inline]
+const fn low_bits(bits: u32) -> u64 {
+    if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
+}
