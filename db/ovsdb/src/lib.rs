@@ -1,1 +1,23 @@
-//! Under construction.
+//! The vocabulary of OVSDB: values, types, schemas, operations and the client's replica.
+//!
+//! Everything that RFC 7047 defines about data, and nothing about sockets, storage or time. The server commits what
+//! is defined here; the tools parse and print it; both therefore give the same messages.
+//!
+//! Invariants: a [`Datum`] is canonical (sorted, no duplicates); an [`Error`] carries the tag that clients compare;
+//! no function panics on input from outside.
+
+pub mod error;
+pub mod json;
+
+pub mod atom;
+pub mod datum;
+pub mod types;
+
+pub mod schema;
+pub mod text;
+
+pub use atom::{Atom, AtomType, NamedUuids, Uuid};
+pub use datum::Datum;
+pub use error::{Error, Result};
+pub use schema::{ColumnSchema, DatabaseSchema, TableSchema};
+pub use types::{BaseType, ColumnType, Constraint};
