@@ -81,6 +81,9 @@ impl Splitter {
 
     /// Takes what the peer sent.
     pub fn push(&mut self, bytes: &[u8]) {
+        if self.failed.is_some() {
+            return;
+        }
         if self.start > 0 && self.start * 2 >= self.buffer.len() {
             self.buffer.drain(..self.start);
             self.scan -= self.start;
@@ -102,6 +105,7 @@ impl Splitter {
         if let Err(error) = &result {
             self.failed = Some(error.clone());
             self.buffer = Vec::new();
+            (self.start, self.scan) = (0, 0);
         }
         result
     }
@@ -202,7 +206,7 @@ mod tests {
         assert_eq!(splitter.next_value(), Err(FramingError::Start));
         let mut splitter = Splitter::default();
         splitter.push(b"{]");
-        assert_eq!(splitter.next_value(), Ok(None));
+        assert!(matches!(splitter.next_value(), Err(FramingError::Syntax(_))));
     }
 
     fn json_value() -> impl Strategy<Value = Value> {

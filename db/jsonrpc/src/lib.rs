@@ -21,3 +21,6 @@ pub mod message;
 pub mod session;
 
 pub mod unixctl;
+
+pub mod daemon;
+pub mod vlog;
