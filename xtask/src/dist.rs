@@ -1,0 +1,79 @@
+//! `cargo xtask dist DIR`: release binaries under all their names.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::report::{step, stopwatch};
+
+/// The names of the daemon's executable: ours, then those that users' scripts know.
+const DAEMON: &[&str] = &["vswitchd", "ovs-vswitchd", "ovsdb-server"];
+/// The names of the tools' executable.
+const TOOLS: &[&str] = &[
+    "vsctl",
+    "ofctl",
+    "appctl",
+    "dpctl",
+    "dbclient",
+    "dbtool",
+    "ovs-vsctl",
+    "ovs-ofctl",
+    "ovs-appctl",
+    "ovs-dpctl",
+    "ovsdb-client",
+    "ovsdb-tool",
+];
+
+/// Build the release binaries and put them into `dir` under all their names.
+///
+/// # Errors
+/// When the build fails or `dir` cannot be written.
+pub fn fill(dir: &Path) -> Result<()> {
+    let built = build()?;
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    for (program, names) in [("vswitchd", DAEMON), ("weft", TOOLS)] {
+        let from = built.join(program);
+        let first = dir.join(names[0]);
+        replace(&first, |to| std::fs::copy(&from, to).map(drop))?;
+        for name in &names[1..] {
+            // separate names of one file: each starts as what it is called
+            replace(&dir.join(name), |to| std::fs::hard_link(&first, to))?;
+        }
+    }
+    step(&format!("{} programs in {}", DAEMON.len() + TOOLS.len(), dir.display()));
+    Ok(())
+}
+
+/// Build the release binaries; the folder that they lie in.
+///
+/// # Errors
+/// When the build fails.
+pub fn build() -> Result<PathBuf> {
+    step("building the release binaries (a few minutes the first time)");
+    let took = stopwatch();
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--locked", "-p", "weft-vswitchd", "-p", "weft-cli"])
+        .current_dir(crate::root())
+        .status()?;
+    if !status.success() {
+        bail!("the release build failed");
+    }
+    step(&format!("built in {:.0} s", took().as_secs_f64()));
+    Ok(target().join("release"))
+}
+
+/// The target folder that cargo uses.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from)
+}
+
+fn replace(to: &Path, make: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
+    match std::fs::remove_file(to) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot replace {}", to.display()));
+        }
+        _ => {}
+    }
+    make(to).with_context(|| format!("cannot write {}", to.display()))
+}
