@@ -67,7 +67,8 @@ impl<'a> Members<'a> {
         self.error(format_args!("Type mismatch for member '{name}'."))
     }
 
-    fn error(&self, details: std::fmt::Arguments<'_>) -> Error {
+    /// A syntax error of this object.
+    pub fn error(&self, details: std::fmt::Arguments<'_>) -> Error {
         Error::syntax(Some(self.json), format!("Parsing {} failed: {details}", self.what))
     }
 }

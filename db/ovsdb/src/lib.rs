@@ -16,8 +16,15 @@ pub mod types;
 pub mod schema;
 pub mod text;
 
+pub mod condition;
+pub mod mutation;
+pub mod operation;
+
 pub use atom::{Atom, AtomType, NamedUuids, Uuid};
+pub use condition::{Clause, Condition, Function};
 pub use datum::Datum;
 pub use error::{Error, Result};
+pub use mutation::{Mutation, Mutator};
+pub use operation::Operation;
 pub use schema::{ColumnSchema, DatabaseSchema, TableSchema};
 pub use types::{BaseType, ColumnType, Constraint};

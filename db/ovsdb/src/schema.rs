@@ -37,6 +37,8 @@ pub struct DatabaseSchema {
 pub struct TableSchema {
     /// The table's name.
     pub name: String,
+    /// The table's place among the database's tables in order of name.
+    pub index: usize,
     /// All columns by index: `_uuid`, `_version`, then the schema's in order of name.
     pub columns: Vec<ColumnSchema>,
     /// Whether clients may change the table at all (only internal tables may not).
@@ -80,6 +82,9 @@ impl DatabaseSchema {
         for (name, table) in tables_json {
             check_name(name, json)?;
             tables.insert(name.clone(), Arc::new(TableSchema::from_json(table, name)?));
+        }
+        for (index, table) in tables.values_mut().enumerate() {
+            Arc::make_mut(table).index = index;
         }
         let mut schema = DatabaseSchema { name, version, cksum, tables };
         schema.check_references()?;
@@ -155,6 +160,7 @@ impl TableSchema {
         columns.splice(0..0, [implicit("_uuid"), implicit("_version")]);
         TableSchema {
             name: name.into(),
+            index: 0,
             columns,
             mutable: true,
             is_root: false,
