@@ -8,4 +8,4 @@ pub mod megaflow;
 pub mod seam;
 
 pub use megaflow::{Megaflow, MegaflowStats};
-pub use seam::{Datapath, DpStats, Execute, Slowpath, Upcall, Verdict};
+pub use seam::{Datapath, DpStats, Execute, PortStats, Slowpath, Upcall, Verdict};

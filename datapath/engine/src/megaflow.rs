@@ -28,8 +28,9 @@ pub struct Megaflow {
     pub attachment: ArcSwap<Box<dyn Any + Send + Sync>>,
 }
 
-/// What a worker counts per megaflow.
+/// What a worker counts per megaflow: one cache line.
 #[derive(Default)]
+#[repr(align(64))]
 pub struct MegaflowStats {
     /// Frames (a GSO frame is one).
     pub packets: Counter,

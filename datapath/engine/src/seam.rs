@@ -18,6 +18,9 @@ pub struct Upcall<'a> {
     pub frame: &'a Frame,
     /// Which worker asks.
     pub worker: usize,
+    /// Whether the engine would install a megaflow now. When false ([`Slowpath::flow_limit`] is reached), the verdict
+    /// serves this frame only, whatever [`Verdict::install`] says, and its statistics must be credited at once.
+    pub may_install: bool,
 }
 
 /// What to do with a flow.
@@ -75,13 +78,43 @@ pub struct DpStats {
     pub cache_hit: u64,
 }
 
+/// What the engine counts per port, summed over its workers. Frames that a device lost by itself are the device's to
+/// tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortStats {
+    /// Frames taken from the device (a GSO frame is one).
+    pub rx_packets: u64,
+    /// Bytes of them.
+    pub rx_bytes: u64,
+    /// Frames that came from the device and went nowhere, by our decision or for their form.
+    pub rx_dropped: u64,
+    /// Reads that failed.
+    pub rx_errors: u64,
+    /// Frames that the device took.
+    pub tx_packets: u64,
+    /// Bytes of them.
+    pub tx_bytes: u64,
+    /// Frames that the device or its MTU did not let out.
+    pub tx_dropped: u64,
+    /// Frames that the device refused with an error.
+    pub tx_errors: u64,
+}
+
 /// What the control side can ask of a datapath. All calls come from the control thread; each returns when done.
+/// Whoever calls must hold no lock that [`Slowpath`] takes: a worker finishes its turn before it answers.
 pub trait Datapath: Send + Sync {
     /// All megaflows of all workers, in no order.
     fn flows(&self) -> Vec<Arc<Megaflow>>;
 
     /// Remove a megaflow; frames that match it miss from then on. Its counters are final when this returns.
     fn flow_delete(&self, flow: &Arc<Megaflow>);
+
+    /// [`Datapath::flow_delete`] for many, with one round trip to each worker.
+    fn flows_delete(&self, flows: &[Arc<Megaflow>]) {
+        for flow in flows {
+            self.flow_delete(flow);
+        }
+    }
 
     /// Remove all megaflows.
     fn flow_flush(&self);
@@ -100,6 +133,9 @@ pub trait Datapath: Send + Sync {
 
     /// Wait until every worker has handled all that was waiting in its queues and commands when this was called.
     fn settle(&self);
+
+    /// What a port's frames came to, over all workers; `None` for a port that is not there.
+    fn port_stats(&self, port: DpPort) -> Option<PortStats>;
 
     /// Totals.
     fn stats(&self) -> DpStats;
