@@ -208,6 +208,87 @@ impl FlowKey {
     }
 }
 
+/// Words that only rarely hold something of the frame itself: IPv6, ARP hardware addresses, ND, MPLS, NSH, IGMP.
+/// Words 1-6 hold the rest of what a frame says.
+pub const RARE_FRAME_WORDS: u128 = 0b11_1110_0000_0000_0111_1111_1000_0000;
+/// All words that extraction writes.
+pub const FRAME_WORDS: u128 = RARE_FRAME_WORDS | 0b111_1110;
+
+impl FlowKey {
+    /// Start anew for a frame that came in by `in_port`: zero what the last frame's journey left (conntrack, tunnel,
+    /// marks, registers), and set the always exact word 0. [`crate::extract()`] fills in the frame's own words.
+    #[inline]
+    pub fn begin(&mut self, recirc_id: u32, in_port: u32) {
+        let dirty = self.used & !FRAME_WORDS & !1;
+        if dirty != 0 {
+            self.clear_words(dirty);
+        }
+        self.words[0] = u64::from(recirc_id) << 32 | u64::from(in_port);
+        self.used |= 1;
+    }
+
+    /// Zero the words whose bits are set in `which`.
+    pub fn clear_words(&mut self, which: u128) {
+        for i in UsedWords(self.used & which) {
+            self.words[i] = 0;
+        }
+        self.used &= !which;
+    }
+
+    /// Write words 1-6, having zeroed the rarer words of the frame.
+    #[inline]
+    pub(crate) fn set_common(&mut self, common: &[u64; 6]) {
+        self.words[1..7].copy_from_slice(common);
+        self.used |= 0b111_1110;
+    }
+
+    /// A hash for exact-match caches over everything but the TCP flags, which change within a connection. Equal keys
+    /// have equal hashes; `seed` should be a secret of this run, so that nobody can craft collisions.
+    #[inline]
+    pub fn microflow_hash(&self, seed: u64) -> u64 {
+        let w = &self.words;
+        let ports = fold(w[5] ^ seed ^ SALT[0], w[6] ^ seed.rotate_left(32) ^ SALT[1]);
+        let macs = fold(w[2] ^ seed ^ SALT[2], w[3] ^ seed.rotate_left(32) ^ SALT[3]);
+        let base = fold(w[0] ^ seed ^ SALT[4], w[1] ^ seed.rotate_left(32) ^ SALT[5]);
+        let mut hash = fold(
+            ports ^ macs.rotate_left(23) ^ (w[4] & !0xffff) ^ SALT[6],
+            base ^ macs ^ seed.rotate_left(17) ^ SALT[7],
+        );
+        if self.used >> 7 != 0 {
+            hash = self.hash_rare(hash, seed);
+        }
+        hash
+    }
+
+    fn hash_rare(&self, mut hash: u64, seed: u64) -> u64 {
+        for i in UsedWords(self.used & !0x7f) {
+            if self.words[i] != 0 {
+                hash = fold(self.words[i] ^ hash, seed ^ SALT[i & 7].wrapping_add(i as u64));
+            }
+        }
+        hash
+    }
+}
+
+/// Both halves of a 128-bit product, folded: cheap, and every input bit reaches every output bit.
+#[inline]
+pub(crate) const fn fold(a: u64, b: u64) -> u64 {
+    let product = a as u128 * b as u128;
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// Arbitrary odd constants: the fraction digits of the square roots of 2, 3, 5, 7, 11, 13, 17 and 19.
+pub(crate) const SALT: [u64; 8] = [
+    0x6a09_e667_f3bc_c909,
+    0xbb67_ae85_84ca_a73b,
+    0x3c6e_f372_fe94_f82b,
+    0xa54f_f53a_5f1d_36f1,
+    0x510e_527f_ade6_82d1,
+    0x9b05_688c_2b3e_6c1f,
+    0x1f83_d9ab_fb41_bd6b,
+    0x5be0_cd19_137e_2179,
+];
+
 /// Iterator over the indices of set bits.
 #[derive(Clone, Copy)]
 pub struct UsedWords(pub u128);

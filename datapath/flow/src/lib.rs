@@ -2,18 +2,21 @@
 //!
 //! - [`key`]: [`FlowKey`] and [`FlowMask`], fixed arrays of words; the drawing says where each field lies.
 //! - [`field`]: the field registry, one row per field of ovs-fields(7): names, OXM/NXM ids, width, prerequisites.
+//! - [`mod@extract`]: from a frame's bytes to its key.
 //! - [`matching`]: [`Match`], a key with its mask.
 //! - [`action`]: what the datapath does to a frame.
 //!
 //! Invariant: a field's place, width and names are said once, in the registry.
 
 pub mod action;
+pub mod extract;
 pub mod field;
 pub mod key;
 pub mod matching;
 pub mod port;
 
 pub use action::DpAction;
+pub use extract::extract;
 pub use field::{Field, FieldId};
 pub use key::{FlowKey, FlowMask};
 pub use matching::Match;
