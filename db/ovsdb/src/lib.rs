@@ -28,3 +28,6 @@ pub use mutation::{Mutation, Mutator};
 pub use operation::Operation;
 pub use schema::{ColumnSchema, DatabaseSchema, TableSchema};
 pub use types::{BaseType, ColumnType, Constraint};
+
+pub mod open_vswitch;
+pub mod replica;
