@@ -1,0 +1,86 @@
+//! What: rows of tables Controller and Manager: who may, or should, talk OpenFlow to a bridge.
+
+use std::time::Duration;
+
+use weft_jsonrpc::address::{OPENFLOW_PORT, Remote};
+
+use super::row::Checked;
+
+/// Whether a controller's presence decides about fail_mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ControllerKind {
+    /// Replaces the flow table when it comes and goes.
+    Primary,
+    /// Is served, nothing more.
+    Service,
+}
+
+/// One controller of one bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControllerConfig {
+    /// The target as the user wrote it: its name.
+    pub target: String,
+    /// The target, understood.
+    pub remote: Remote,
+    /// See [`ControllerKind`].
+    pub kind: ControllerKind,
+    /// Longest wait between attempts to connect.
+    pub max_backoff: Duration,
+    /// How long silence may last before a probe; `None`: never probe.
+    pub inactivity_probe: Option<Duration>,
+    /// Does it get asynchronous messages by default?
+    pub async_messages: bool,
+    /// How many packet-ins a second, if limited.
+    pub rate_limit: Option<u32>,
+    /// How many packet-ins at once, if limited.
+    pub burst_limit: Option<u32>,
+    /// Packet-ins that may wait in its queue; `None`: the bridge's.
+    pub queue_size: Option<u32>,
+}
+
+impl ControllerConfig {
+    /// Reads the row; `None` (with a warning) when its target is no address.
+    pub fn read(row: &mut Checked<'_, '_>) -> Option<ControllerConfig> {
+        let target = row.row.text("target").to_owned();
+        let remote = match Remote::parse(&target, OPENFLOW_PORT) {
+            Ok(remote) => remote,
+            Err(error) => {
+                row.warn("target", &target, error.to_string());
+                return None;
+            }
+        };
+        // A connection that we do not open serves whoever comes, unless the row says that it takes charge.
+        let default =
+            if matches!(remote, Remote::Passive(_)) { ControllerKind::Service } else { ControllerKind::Primary };
+        let kind = match row.row.text("type") {
+            "" => default,
+            text => row.one_of("type", text, KINDS).unwrap_or(default),
+        };
+        let positive = |n: Option<i64>| n.filter(|n| *n > 0).map(|n| n.min(u32::MAX.into()) as u32);
+        let probe = match row.row.integer("inactivity_probe") {
+            None => Some(DEFAULT_PROBE),
+            Some(0) => None,
+            // OVS takes anything below a second as a second.
+            Some(n) => Some(Duration::from_millis(n.max(1000) as u64)),
+        };
+        Some(ControllerConfig {
+            target,
+            remote,
+            kind,
+            max_backoff: row
+                .row
+                .integer("max_backoff")
+                .map_or(DEFAULT_BACKOFF, |n| Duration::from_millis(n.max(1000) as u64)),
+            inactivity_probe: probe,
+            async_messages: row.row.boolean("enable_async_messages").unwrap_or(true),
+            rate_limit: positive(row.row.integer("controller_rate_limit")),
+            burst_limit: positive(row.row.integer("controller_burst_limit")),
+            queue_size: positive(row.row.integer("controller_queue_size")),
+        })
+    }
+}
+
+const DEFAULT_PROBE: Duration = Duration::from_secs(5);
+const DEFAULT_BACKOFF: Duration = Duration::from_secs(8);
+
+const KINDS: &[(&str, ControllerKind)] = &[("primary", ControllerKind::Primary), ("service", ControllerKind::Service)];

@@ -1,0 +1,81 @@
+//! What: the row of table Open_vSwitch: what holds for the whole daemon.
+
+use std::time::Duration;
+
+use super::row::Checked;
+
+/// Settings of the whole daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwitchConfig {
+    /// The configuration's number; goes to `cur_cfg` once it is applied.
+    pub next_cfg: i64,
+    /// `external_ids:system-id`.
+    pub system_id: Option<String>,
+    /// How often statistics are written to rows.
+    pub stats_interval: Duration,
+    /// Upper limit of cached flows.
+    pub flow_limit: u32,
+    /// How long a cached flow may be idle.
+    pub max_idle: Duration,
+    /// The longest wait between revalidations.
+    pub max_revalidator: Duration,
+    /// Flows slower than this may be dropped rather than revalidated when revalidation is slow.
+    pub min_revalidate_pps: u32,
+    /// VLAN tags that are looked at: 0 stands for as many as we can.
+    pub vlan_limit: u32,
+    /// An open OpenFlow bundle that nobody touches this long is dropped.
+    pub bundle_idle_timeout: Duration,
+    /// CPUs of the packet workers; `None`: workers float.
+    pub pmd_cpu_mask: Option<String>,
+    /// Do not talk to controllers, keep cached flows: a restart is under way.
+    pub flow_restore_wait: bool,
+}
+
+impl Default for SwitchConfig {
+    /// What ovs-vswitchd.conf.db(5) gives as defaults.
+    fn default() -> Self {
+        SwitchConfig {
+            next_cfg: 0,
+            system_id: None,
+            stats_interval: Duration::from_secs(5),
+            flow_limit: 200_000,
+            max_idle: Duration::from_secs(10),
+            max_revalidator: Duration::from_millis(500),
+            min_revalidate_pps: 5,
+            vlan_limit: 1,
+            bundle_idle_timeout: Duration::from_secs(10),
+            pmd_cpu_mask: None,
+            flow_restore_wait: false,
+        }
+    }
+}
+
+impl SwitchConfig {
+    /// Reads the row.
+    pub fn read(row: &mut Checked<'_, '_>) -> SwitchConfig {
+        let default = SwitchConfig::default();
+        let oc = "other_config";
+        let millis = |n: i64| Duration::from_millis(n as u64);
+        SwitchConfig {
+            next_cfg: row.row.integer("next_cfg").unwrap_or(0),
+            system_id: row.row.key("external_ids", "system-id").map(str::to_owned),
+            stats_interval: row
+                .number(oc, "stats-update-interval", 5000..=i64::MAX)
+                .map_or(default.stats_interval, millis),
+            flow_limit: row.number(oc, "flow-limit", 0..=u32::MAX.into()).map_or(default.flow_limit, |n| n as u32),
+            max_idle: row.number(oc, "max-idle", 500..=u32::MAX.into()).map_or(default.max_idle, millis),
+            max_revalidator: row
+                .number(oc, "max-revalidator", 100..=u32::MAX.into())
+                .map_or(default.max_revalidator, millis),
+            min_revalidate_pps: row
+                .number(oc, "min-revalidate-pps", 0..=u32::MAX.into())
+                .map_or(default.min_revalidate_pps, |n| n as u32),
+            vlan_limit: row.number(oc, "vlan-limit", 0..=u32::MAX.into()).map_or(default.vlan_limit, |n| n as u32),
+            bundle_idle_timeout: row
+                .number(oc, "bundle-idle-timeout", 1..=u32::MAX.into())
+                .map_or(default.bundle_idle_timeout, |n| Duration::from_secs(n as u64)),
+            pmd_cpu_mask: row.row.key(oc, "pmd-cpu-mask").map(str::to_owned),
+            flow_restore_wait: row.flag(oc, "flow-restore-wait", false),
+        }
+    }
+}
