@@ -13,6 +13,23 @@ impl Mac {
     /// `ff:ff:ff:ff:ff:ff`.
     pub const BROADCAST: Mac = Mac([0xff; 6]);
 
+    /// From the low 48 bits of a number, most significant byte first.
+    pub const fn from_u64(bits: u64) -> Mac {
+        let [_, _, mac @ ..] = bits.to_be_bytes();
+        Mac(mac)
+    }
+
+    /// As a number, most significant byte first.
+    pub const fn to_u64(self) -> u64 {
+        let [a, b, c, d, e, f] = self.0;
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    }
+
+    /// 01:80:c2:00:00:00 to 0f, which bridges do not forward (802.1Q-2018 Table 8-1).
+    pub const fn is_reserved(self) -> bool {
+        self.to_u64() & !0xf == 0x0180_c200_0000
+    }
+
     /// Whether the group bit is set (broadcast included).
     pub const fn is_multicast(self) -> bool {
         self.0[0] & 1 != 0
