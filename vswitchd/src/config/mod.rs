@@ -26,6 +26,7 @@ pub use port::{PortConfig, PriorityTags, VlanMode};
 pub use row::{Rows, Warning};
 pub use switch::SwitchConfig;
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -168,8 +169,8 @@ impl Reader {
             self.forget_bridge(id, touched);
         }
         for id in wanted {
-            if !self.bridges.contains_key(&id) {
-                self.bridges.insert(id, Default::default());
+            if let Entry::Vacant(free) = self.bridges.entry(id) {
+                free.insert(Default::default());
                 bridges.insert(id);
             }
         }

@@ -1,0 +1,226 @@
+//! What: OpenFlow over sockets: whole messages in, whole messages out.
+//!
+//! Why: the eight bytes of OpenFlow's header say how long a message is, whatever its version; more need not be
+//! known here.
+//!
+//! Invariants: a length below eight ends its connection. No message is longer than the 65535 bytes that its header
+//! can say, so no peer can make us hold more than that.
+
+use std::io;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use weft_jsonrpc::address::{Address, Passive};
+use weft_jsonrpc::session::bare;
+use weft_jsonrpc::stream::{Listener, Stream};
+
+use super::outbox::{Outbox, Outgoing};
+
+/// Names a connection while it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// Names a listener, for those who come through it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId(pub u64);
+
+/// Names an attempt to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Dial(pub u64);
+
+/// A connection that is up.
+#[derive(Debug)]
+pub struct Connection {
+    /// Its name.
+    pub id: ConnId,
+    /// Who is there.
+    pub peer: String,
+    /// The way to it. Letting go of it hangs up.
+    pub out: Outbox,
+}
+
+/// What sockets tell the owner.
+#[derive(Debug)]
+pub enum Net {
+    /// Somebody came.
+    Accepted(ListenerId, Connection),
+    /// An attempt to connect ended.
+    Dialed(Dial, Result<Connection, String>),
+    /// A whole message.
+    Frame(ConnId, Vec<u8>),
+    /// The connection ended, and why.
+    Closed(ConnId, String),
+}
+
+/// A listening socket; closed (and its file removed) when dropped.
+#[derive(Debug)]
+pub struct OpenFlowListener {
+    task: tokio::task::JoinHandle<()>,
+    /// Where it listens, with the port that the kernel chose.
+    pub local: Passive,
+}
+
+/// Hands out the numbers of connections.
+static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+
+impl OpenFlowListener {
+    /// Listens on `at`.
+    ///
+    /// # Errors
+    /// The socket's own.
+    pub fn bind<E: From<Net> + Send + 'static>(
+        runtime: &Handle,
+        id: ListenerId,
+        at: &Passive,
+        events: mpsc::Sender<E>,
+    ) -> io::Result<OpenFlowListener> {
+        let _inside = runtime.enter();
+        let listener = Listener::bind(at)?;
+        let local = listener.local().clone();
+        let task = runtime.spawn(async move {
+            loop {
+                match listener.accept().await {
+                    Ok(stream) => {
+                        let connection = serve(stream, events.clone());
+                        if events.send(Net::Accepted(id, connection).into()).await.is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(target: "vconn", "accept: {}", bare(&error));
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        });
+        Ok(OpenFlowListener { task, local })
+    }
+}
+
+impl Drop for OpenFlowListener {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Dial {
+    /// Connects; the outcome comes as [`Net::Dialed`].
+    pub fn start<E: From<Net> + Send + 'static>(self, runtime: &Handle, to: Address, events: mpsc::Sender<E>) {
+        runtime.spawn(async move {
+            let outcome = match Stream::connect(&to).await {
+                Ok(stream) => Ok(serve(stream, events.clone())),
+                Err(error) => Err(bare(&error)),
+            };
+            let _ = events.send(Net::Dialed(self, outcome).into()).await;
+        });
+    }
+}
+
+/// Gives a stream its two tasks. Must be called inside the runtime.
+fn serve<E: From<Net> + Send + 'static>(stream: Stream, events: mpsc::Sender<E>) -> Connection {
+    let id = ConnId(NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    let peer = stream.peer().to_owned();
+    let (out, outgoing) = Outbox::new();
+    let (reader, writer) = tokio::io::split(stream);
+    tokio::spawn(async move {
+        let reason = tokio::select! {
+            reason = read(id, reader, &events) => reason,
+            reason = write(writer, outgoing) => reason,
+        };
+        let _ = events.send(Net::Closed(id, reason).into()).await;
+    });
+    Connection { id, peer, out }
+}
+
+async fn read<E: From<Net>>(id: ConnId, mut reader: ReadHalf<Stream>, events: &mpsc::Sender<E>) -> String {
+    let mut buffer = Vec::with_capacity(READ);
+    loop {
+        let mut start = 0;
+        while let Some(length) = message_length(&buffer[start..]) {
+            if length < HEADER {
+                return format!("received too-short ofp_header ({length} bytes)");
+            }
+            let Some(message) = buffer.get(start..start + length) else { break };
+            if events.send(Net::Frame(id, message.to_vec()).into()).await.is_err() {
+                return "switch is exiting".to_owned();
+            }
+            start += length;
+        }
+        buffer.drain(..start);
+        buffer.reserve(READ);
+        match reader.read_buf(&mut buffer).await {
+            Ok(0) if buffer.is_empty() => return "connection closed by peer".to_owned(),
+            Ok(0) => return "connection dropped mid-packet".to_owned(),
+            Ok(_) => {}
+            Err(error) => return bare(&error),
+        }
+    }
+}
+
+async fn write(mut writer: WriteHalf<Stream>, mut outgoing: Outgoing) -> String {
+    let mut buffer = Vec::new();
+    while outgoing.next(&mut buffer).await.is_some() {
+        if let Err(error) = writer.write_all(&buffer).await {
+            return bare(&error);
+        }
+        outgoing.written(buffer.len());
+    }
+    let _ = writer.shutdown().await;
+    "disconnecting".to_owned()
+}
+
+fn message_length(bytes: &[u8]) -> Option<usize> {
+    let length = bytes.get(2..4)?;
+    Some(usize::from(u16::from_be_bytes([length[0], length[1]])))
+}
+
+const HEADER: usize = 8;
+const READ: usize = 16 * 1024;
+const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn scene() -> (OpenFlowListener, mpsc::Receiver<Net>, Stream, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("br0.mgmt");
+        let (events, mut inbox) = mpsc::channel(16);
+        let at = Passive::Unix(path.clone());
+        let listener = OpenFlowListener::bind(&Handle::current(), ListenerId(7), &at, events).unwrap();
+        let client = Stream::connect(&Address::Unix(path)).await.unwrap();
+        let _ = &mut inbox;
+        (listener, inbox, client, dir)
+    }
+
+    #[tokio::test]
+    async fn messages_come_whole_however_they_arrive() {
+        let (_listener, mut inbox, mut client, _dir) = scene().await;
+        let Some(Net::Accepted(ListenerId(7), connection)) = inbox.recv().await else { panic!() };
+        let hello = [1u8, 0, 0, 8, 0, 0, 0, 1];
+        let echo = [1u8, 2, 0, 10, 0, 0, 0, 2, 9, 9];
+        client.write_all(&[&hello[..], &echo[..5]].concat()).await.unwrap();
+        let Some(Net::Frame(id, bytes)) = inbox.recv().await else { panic!() };
+        assert_eq!((id, bytes.as_slice()), (connection.id, &hello[..]));
+        client.write_all(&echo[5..]).await.unwrap();
+        let Some(Net::Frame(_, bytes)) = inbox.recv().await else { panic!() };
+        assert_eq!(bytes, echo);
+        assert!(connection.out.send(hello.to_vec()));
+        let mut got = [0; 8];
+        client.read_exact(&mut got).await.unwrap();
+        assert_eq!(got, hello);
+        drop(connection);
+        assert_eq!(client.read(&mut got).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_length_that_cannot_be_ends_the_connection() {
+        let (_listener, mut inbox, mut client, _dir) = scene().await;
+        let Some(Net::Accepted(_, connection)) = inbox.recv().await else { panic!() };
+        client.write_all(&[1, 0, 0, 7, 0, 0, 0, 1]).await.unwrap();
+        let Some(Net::Closed(id, reason)) = inbox.recv().await else { panic!() };
+        assert_eq!(id, connection.id);
+        assert!(reason.contains("too-short"), "{reason}");
+    }
+}
