@@ -1,1 +1,27 @@
-//! Under construction.
+//! The OpenFlow pipeline: what happens to a frame that no cache knows, and to whoever programs the tables.
+//!
+//! In reading order:
+//! - [`config`], [`vlan`]: what the daemon tells us, in the database's terms.
+//! - [`tables`], [`bridge`], [`flow_table`], [`rule`], [`mac_table`]: the state, one value behind one lock.
+//! - [`pipeline`]: [`Pipeline`], the room's door: configuration, connections, upcalls, the periodic run, queries.
+//!
+//! Invariants: translation is a pure function of the tables and a key; what it wants done (learn, count, send to a
+//! controller) it returns. Nothing here does I/O or reads a clock: everything is told `now`.
+
+pub mod bridge;
+mod classifier;
+pub mod config;
+pub mod flow_table;
+pub mod mac_table;
+pub mod pipeline;
+pub mod rule;
+pub mod tables;
+pub mod vlan;
+
+pub use config::{
+    BridgeSettings, BundleSettings, ConfigError, ConnectionId, ConnectionKind, ConnectionSettings, ConnectionStatus,
+    Description, FailMode, PortCounters, PortKind, PortSettings, PortState, Versions,
+};
+pub use pipeline::Pipeline;
+pub use tables::Tables;
+pub use vlan::{PriorityTags, VlanMode, VlanSet};

@@ -1,0 +1,321 @@
+//! The flow tables of one bridge.
+//!
+//! What: 255 tables of [`Rule`]s, their lookup counters, their miss policies, and a queue of timeouts.
+//! Table 254 is the switch's own: controllers do not see it. The rule that a standalone bridge without a controller
+//! forwards by is in table 0, at priority 0, as if a controller had put it there.
+//! How change is noticed: each table counts its changes and remembers the newest few; [`FlowTable::affected`] says
+//! whether one of them could matter to a verdict that saw the table before.
+//!
+//! Invariant: whoever adds, replaces or removes a rule goes through [`FlowTables`], so that the logs are true.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use weft_base::Time;
+use weft_flow::{FlowKey, FlowMask, Match, OfPort};
+use weft_openflow::action::Action;
+use weft_openflow::table::{TableMiss, Vacancy};
+use weft_openflow::{Instructions, TableId};
+
+use crate::classifier::RuleTable;
+use crate::config::{BridgeSettings, FailMode};
+use crate::rule::Rule;
+
+/// Number of tables.
+pub const N_TABLES: usize = 255;
+/// The last table that controllers see is 253.
+pub const HIDDEN_TABLE: TableId = TableId(254);
+/// What OFPST_TABLE says of a table without a limit.
+pub const MAX_ENTRIES: u32 = 1_000_000;
+/// How many changes a table remembers.
+const LOG: usize = 256;
+
+/// The tables.
+pub struct FlowTables {
+    tables: Vec<FlowTable>,
+    timeouts: BinaryHeap<Reverse<Due>>,
+    /// All rules of all tables.
+    n_rules: usize,
+}
+
+/// One table.
+pub struct FlowTable {
+    /// Which.
+    pub id: TableId,
+    /// What a frame that nothing matches meets.
+    pub miss: TableMiss,
+    /// Its name (Flow_Table `name`), empty for `tableN`.
+    pub name: String,
+    /// Whether eviction is on (1.4+ table mod).
+    pub eviction: bool,
+    /// Vacancy thresholds (1.4+ table mod).
+    pub vacancy: Vacancy,
+    /// Lookups.
+    pub counters: Arc<TableCounters>,
+    rules: RuleTable<Arc<Rule>>,
+    version: u64,
+    log: VecDeque<Arc<Rule>>,
+}
+
+/// How often a table was asked.
+#[derive(Default, Debug)]
+pub struct TableCounters {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl TableCounters {
+    /// Lookups that found a flow, or did not.
+    pub fn count(&self, found: bool, n: u64) {
+        if found { &self.hits } else { &self.misses }.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// (lookups, of which found a flow)
+    pub fn get(&self) -> (u64, u64) {
+        let hits = self.hits.load(Ordering::Relaxed);
+        (hits + self.misses.load(Ordering::Relaxed), hits)
+    }
+}
+
+struct Due {
+    at: Time,
+    rule: Weak<Rule>,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Due) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Due) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Due) -> std::cmp::Ordering {
+        self.at.cmp(&other.at)
+    }
+}
+
+impl FlowTables {
+    pub(crate) fn new(settings: &BridgeSettings, now: Time) -> FlowTables {
+        let tables = (0..N_TABLES).map(|i| FlowTable::new(TableId(i as u8))).collect();
+        let mut all = FlowTables { tables, timeouts: BinaryHeap::new(), n_rules: 0 };
+        all.add_default(settings, now);
+        all
+    }
+
+    /// One table.
+    #[inline]
+    pub fn table(&self, id: TableId) -> Option<&FlowTable> {
+        self.tables.get(usize::from(id.0))
+    }
+
+    /// To configure it.
+    pub fn table_mut(&mut self, id: TableId) -> Option<&mut FlowTable> {
+        self.tables.get_mut(usize::from(id.0))
+    }
+
+    /// All tables that controllers see.
+    pub fn visible(&self) -> &[FlowTable] {
+        &self.tables[..usize::from(HIDDEN_TABLE.0)]
+    }
+
+    /// All tables.
+    pub fn all(&self) -> &[FlowTable] {
+        &self.tables
+    }
+
+    /// The tables that a request's table number means.
+    pub fn meant_by(&self, id: TableId) -> &[FlowTable] {
+        match usize::from(id.0) {
+            0xff => self.visible(),
+            i => &self.tables[i..i + 1],
+        }
+    }
+
+    /// Number of rules.
+    pub fn len(&self) -> usize {
+        self.n_rules
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.n_rules == 0
+    }
+
+    /// Put a rule in; what had the same match and priority is replaced and returned (its counters are the caller's to
+    /// hand over).
+    pub fn insert(&mut self, rule: Arc<Rule>) -> Option<Arc<Rule>> {
+        self.queue_timeout(&rule);
+        let table = &mut self.tables[usize::from(rule.table.0)];
+        table.changed(&rule);
+        let old = table.rules.insert(&rule.pattern.unpack(), rule.priority, rule);
+        if old.is_none() {
+            self.n_rules += 1;
+        }
+        old
+    }
+
+    /// Take a rule out; false if it is not there (any more).
+    pub fn remove(&mut self, rule: &Arc<Rule>) -> bool {
+        let table = &mut self.tables[usize::from(rule.table.0)];
+        let matching = rule.pattern.unpack();
+        if !table.rules.get(&matching, rule.priority).is_some_and(|r| Arc::ptr_eq(r, rule)) {
+            return false;
+        }
+        table.rules.remove(&matching, rule.priority);
+        table.changed(rule);
+        self.n_rules -= 1;
+        true
+    }
+
+    /// Rules that are due by `now`. A rule whose deadline has moved meanwhile (it was used) is queued again.
+    pub fn take_due(&mut self, now: Time) -> Vec<Arc<Rule>> {
+        let mut due = Vec::new();
+        while self.timeouts.peek().is_some_and(|Reverse(d)| d.at <= now) {
+            let Some(Reverse(Due { rule, .. })) = self.timeouts.pop() else { break };
+            let Some(rule) = rule.upgrade() else { continue };
+            match rule.deadline() {
+                Some(at) if at <= now => due.push(rule),
+                Some(_) => self.queue_timeout(&rule),
+                None => {}
+            }
+        }
+        due
+    }
+
+    /// When the next rule may be due.
+    pub fn next_due(&self) -> Time {
+        self.timeouts.peek().map_or(Time::MAX, |Reverse(d)| d.at)
+    }
+
+    /// Queue the rule by its deadline (again).
+    pub fn queue_timeout(&mut self, rule: &Arc<Rule>) {
+        if let Some(at) = rule.deadline() {
+            self.timeouts.push(Reverse(Due { at, rule: Arc::downgrade(rule) }));
+        }
+    }
+
+    /// New settings: a bridge that gets its first controller, or loses its last, starts anew; fail-open comes and goes
+    /// with the connection.
+    pub(crate) fn configure(&mut self, old: &BridgeSettings, new: &BridgeSettings, now: Time) -> Vec<Arc<Rule>> {
+        let mut gone = Vec::new();
+        if old.has_controller != new.has_controller {
+            gone = self.flush();
+            self.add_default(new, now);
+        }
+        let fail_open = new.fail_mode == FailMode::Standalone && new.has_controller && !new.controller_connected;
+        match self.tables[0].rules.get(&Match::any(), FAIL_OPEN_PRIORITY).cloned() {
+            None if fail_open => self.add_normal(FAIL_OPEN_PRIORITY, now),
+            Some(rule) if !fail_open => {
+                self.remove(&rule);
+            }
+            _ => {}
+        }
+        gone
+    }
+
+    /// A standalone bridge without a controller forwards like a learning switch.
+    fn add_default(&mut self, settings: &BridgeSettings, now: Time) {
+        if settings.fail_mode == FailMode::Standalone && !settings.has_controller {
+            self.add_normal(0, now);
+        }
+    }
+
+    fn add_normal(&mut self, priority: u32, now: Time) {
+        let actions = vec![Action::Output { port: OfPort::NORMAL, max_len: 0 }];
+        self.insert(Arc::new(Rule::new(TableId(0), priority, &Match::any(), Instructions::apply(actions), now)));
+    }
+
+    fn flush(&mut self) -> Vec<Arc<Rule>> {
+        let all: Vec<Arc<Rule>> = self.tables.iter().flat_map(|t| t.rules.iter().cloned()).collect();
+        for rule in &all {
+            self.remove(rule);
+        }
+        all
+    }
+}
+
+/// The priority of the rule that a fail-open bridge forwards by (fail-open takes over the whole table).
+pub const FAIL_OPEN_PRIORITY: u32 = 0x00f0_f0f0;
+
+impl FlowTable {
+    fn new(id: TableId) -> FlowTable {
+        FlowTable {
+            id,
+            miss: TableMiss::Default,
+            name: String::new(),
+            eviction: false,
+            vacancy: Vacancy::default(),
+            counters: Arc::default(),
+            rules: RuleTable::default(),
+            version: 0,
+            log: VecDeque::new(),
+        }
+    }
+
+    /// The rule for a frame; the bits that led to the answer are added to `mask`.
+    #[inline]
+    pub fn lookup(&self, key: &FlowKey, mask: &mut FlowMask) -> Option<&Arc<Rule>> {
+        self.rules.lookup(key, mask)
+    }
+
+    /// The rule with exactly this match and priority.
+    pub fn get(&self, matching: &Match, priority: u32) -> Option<&Arc<Rule>> {
+        self.rules.get(matching, priority)
+    }
+
+    /// Whether some rule of this priority could match a frame that `matching` matches too.
+    pub fn overlaps(&self, matching: &Match, priority: u32) -> bool {
+        self.rules.overlaps(matching, priority)
+    }
+
+    /// All rules, in no order.
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.rules.iter()
+    }
+
+    /// Number of rules.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Moves with every change.
+    #[inline]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Whether a change since `version` could matter to frames that agree with `key` under `mask`.
+    pub fn affected(&self, version: u64, key: &FlowKey, mask: &FlowMask, in_port: OfPort) -> bool {
+        let newer = (self.version - version) as usize;
+        newer > self.log.len() || self.log.iter().rev().take(newer).any(|r| r.pattern.may_overlap(key, mask, in_port))
+    }
+
+    /// Something other than a rule changed: all verdicts that asked this table are open again.
+    pub fn touch(&mut self) {
+        self.version += 1;
+        self.log.clear();
+    }
+
+    fn changed(&mut self, rule: &Arc<Rule>) {
+        self.version += 1;
+        if self.log.len() == LOG {
+            self.log.pop_front();
+        }
+        self.log.push_back(rule.clone());
+    }
+}

@@ -1,0 +1,225 @@
+//! One flow of an OpenFlow table, and its counters.
+//!
+//! Why rules do not change: workers and megaflows hold `Arc<Rule>`s. A modification makes a new rule that takes the
+//! counters over; the old one points to it, so that statistics still on their way arrive at the flow they belong to.
+//!
+//! Invariant: `successor` is set at most once, by the control thread, under the tables' write lock.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use weft_base::Time;
+use weft_flow::key::UsedWords;
+use weft_flow::{FlowKey, FlowMask, Match, OfPort};
+use weft_openflow::action::Action;
+use weft_openflow::{Cookie, FlowModFlags, GroupId, Instructions, TableId, Timeout};
+
+/// A priority that controllers can give ends here; rules above are the switch's own and hidden from them.
+pub const MAX_PRIORITY: u32 = 65535;
+
+/// A flow.
+pub struct Rule {
+    /// Where it is.
+    pub table: TableId,
+    /// Higher wins; above [`MAX_PRIORITY`] for the switch's own.
+    pub priority: u32,
+    /// What it matches.
+    pub pattern: PackedMatch,
+    /// The controller's mark.
+    pub cookie: Cookie,
+    /// Gone after so long without a frame.
+    pub idle_timeout: Timeout,
+    /// Gone after so long.
+    pub hard_timeout: Timeout,
+    /// Order of eviction.
+    pub importance: u16,
+    /// Flags.
+    pub flags: FlowModFlags,
+    /// What it does.
+    pub instructions: Instructions,
+    /// When it was added.
+    pub created: Time,
+    /// When its instructions were last changed.
+    pub modified: Time,
+    counters: RuleCounters,
+    successor: OnceLock<Arc<Rule>>,
+}
+
+#[derive(Default)]
+struct RuleCounters {
+    packets: AtomicU64,
+    bytes: AtomicU64,
+    used: AtomicU64,
+}
+
+impl Rule {
+    /// A flow without statistics yet. `created` counts as its first use.
+    pub fn new(table: TableId, priority: u32, matching: &Match, instructions: Instructions, created: Time) -> Rule {
+        let counters = RuleCounters { used: AtomicU64::new(created.as_nanos()), ..RuleCounters::default() };
+        Rule {
+            table,
+            priority,
+            pattern: PackedMatch::new(matching),
+            cookie: Cookie(0),
+            idle_timeout: Timeout::NEVER,
+            hard_timeout: Timeout::NEVER,
+            importance: 0,
+            flags: FlowModFlags::empty(),
+            instructions,
+            created,
+            modified: created,
+            counters,
+            successor: OnceLock::new(),
+        }
+    }
+
+    /// Whether controllers may not see it.
+    pub fn is_hidden(&self) -> bool {
+        self.priority > MAX_PRIORITY
+    }
+
+    /// Frames went by, the newest at `used`.
+    pub fn count(&self, packets: u64, bytes: u64, used: Time) {
+        let mut rule = self;
+        while let Some(next) = rule.successor.get() {
+            rule = next;
+        }
+        rule.counters.packets.fetch_add(packets, Ordering::Relaxed);
+        rule.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+        rule.counters.used.fetch_max(used.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Frames, bytes and when the newest was.
+    pub fn counters(&self) -> (u64, u64, Time) {
+        let c = &self.counters;
+        let used = Time::from_nanos(c.used.load(Ordering::Relaxed));
+        (c.packets.load(Ordering::Relaxed), c.bytes.load(Ordering::Relaxed), used)
+    }
+
+    /// When it is due to go, as far as is known now.
+    pub fn deadline(&self) -> Option<Time> {
+        let hard = self.hard_timeout.duration().map(|d| self.modified + d);
+        let idle = self.idle_timeout.duration().map(|d| self.counters().2 + d);
+        match (hard, idle) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// How long it has been there.
+    pub fn age(&self, now: Time) -> Duration {
+        now.since(self.created)
+    }
+
+    /// Hand the counters over to the rule that takes this one's place and send latecomers there.
+    pub(crate) fn hand_over(&self, to: &Arc<Rule>, reset: bool) {
+        if !reset {
+            let (packets, bytes, used) = self.counters();
+            to.counters.packets.store(packets, Ordering::Relaxed);
+            to.counters.bytes.store(bytes, Ordering::Relaxed);
+            to.counters.used.store(used.as_nanos(), Ordering::Relaxed);
+        }
+        let _ = self.successor.set(to.clone());
+    }
+
+    /// Whether its actions send to this port ([`OfPort::NONE`]: any does).
+    pub fn outputs_to(&self, port: OfPort) -> bool {
+        port == OfPort::NONE
+            || self.any_action(|action| match action {
+                Action::Output { port: p, .. }
+                | Action::OutputTrunc { port: p, .. }
+                | Action::Enqueue { port: p, .. } => *p == port,
+                Action::Controller(_) => port == OfPort::CONTROLLER,
+                Action::Bundle(b) => b.dst.is_none() && b.members.contains(&port),
+                _ => false,
+            })
+    }
+
+    /// Whether its actions use this group ([`GroupId::ANY`]: any does).
+    pub fn uses_group(&self, group: GroupId) -> bool {
+        group == GroupId::ANY || self.any_action(|action| matches!(action, Action::Group(g) if *g == group))
+    }
+
+    fn any_action(&self, is_it: impl Fn(&Action) -> bool) -> bool {
+        let mut found = false;
+        self.instructions.for_each_action(&mut |action| found |= is_it(action));
+        found
+    }
+}
+
+/// A match in the space of what it says: only the words in which some bit matters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PackedMatch {
+    used: u128,
+    /// (key, mask) per used word, ascending.
+    words: Box<[(u64, u64)]>,
+}
+
+impl PackedMatch {
+    /// Pack.
+    pub fn new(of: &Match) -> PackedMatch {
+        let mask = of.mask();
+        let used = UsedWords(mask.used()).filter(|&i| mask.word(i) != 0).fold(0u128, |bits, i| bits | 1 << i);
+        PackedMatch { used, words: UsedWords(used).map(|i| (of.key().word(i), mask.word(i))).collect() }
+    }
+
+    /// Unpack.
+    pub fn unpack(&self) -> Match {
+        let (mut key, mut mask) = (FlowKey::new(), FlowMask::new());
+        for (i, (k, m)) in self.iter() {
+            key.set_word(i, k);
+            mask.set_word(i, m);
+        }
+        Match::new(key, mask)
+    }
+
+    /// (word, value, mask) of the words that matter.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, (u64, u64))> + '_ {
+        UsedWords(self.used).zip(self.words.iter().copied())
+    }
+
+    /// Whether some frame could match both this and `key` under `mask`, looking at the datapath's words only.
+    /// `in_port` replaces the key's ingress port, which is a datapath port there.
+    pub fn may_overlap(&self, key: &FlowKey, mask: &FlowMask, in_port: OfPort) -> bool {
+        self.iter().all(|(i, (value, bits))| {
+            if i >= weft_flow::key::OPENFLOW_WORDS {
+                return true;
+            }
+            if i == 0 {
+                return (value ^ u64::from(in_port.0)) & bits & 0xffff_ffff == 0;
+            }
+            (value ^ key.word(i)) & bits & mask.word(i) == 0
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weft_flow::FieldId;
+
+    fn matching() -> Match {
+        let mut m = Match::any();
+        m.set(FieldId::EthType, 0x0800);
+        m.set_masked(FieldId::IpDst, 0x0a00_0000, 0xff00_0000);
+        m.set(FieldId::Reg15, 7);
+        m
+    }
+
+    #[test]
+    fn packing_loses_nothing() {
+        let m = matching();
+        assert!(PackedMatch::new(&m).unpack() == m);
+    }
+
+    #[test]
+    fn statistics_on_their_way_to_a_replaced_rule_reach_its_successor() {
+        let rule = |at| Arc::new(Rule::new(TableId(0), 1, &matching(), Instructions::default(), at));
+        let (old, new) = (rule(Time::ZERO), rule(Time::ZERO));
+        old.count(1, 60, Time::from_millis(5));
+        old.hand_over(&new, false);
+        old.count(2, 120, Time::from_millis(9));
+        assert_eq!(new.counters(), (3, 180, Time::from_millis(9)));
+    }
+}

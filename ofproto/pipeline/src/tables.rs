@@ -1,0 +1,220 @@
+//! Everything that translation reads: bridges, their ports and bundles, flow tables and MAC tables, as one value.
+//!
+//! What: [`Tables`] lives behind one lock inside [`crate::Pipeline`]. Workers read it for one upcall at a time, the
+//! control thread writes in short batches. Nothing in here does I/O or knows a clock.
+//! How change is noticed: every bridge has a `generation` that moves with its ports, bundles and settings; every flow
+//! table has a change log; every MAC table has change counters. A verdict remembers what it saw of each
+//! ([`crate::translate::Deps`]).
+//!
+//! Invariants: ids are never reused; `by_dp` and `by_name` say exactly what the bridges' ports say; a bundle with no
+//! port stays until it is removed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use weft_base::Time;
+use weft_flow::OfPort;
+use weft_packet::DpPort;
+
+use crate::bridge::{Bridge, Bundle, Port};
+use crate::config::{BridgeSettings, BundleSettings, ConfigError, PortKind, PortSettings};
+
+/// A bridge, for as long as the daemon runs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct BridgeId(pub u32);
+
+/// A bundle (a row of the database's Port table), for as long as the daemon runs. In order of creation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct BundleId(pub u32);
+
+/// A hash map that any room of this crate uses: no defence against chosen keys is needed for our own numbers.
+pub type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// The value.
+#[derive(Default)]
+pub struct Tables {
+    bridges: BTreeMap<BridgeId, Bridge>,
+    by_bridge_name: BTreeMap<String, BridgeId>,
+    by_dp: Map<DpPort, (BridgeId, OfPort)>,
+    by_name: Map<String, (BridgeId, OfPort)>,
+    last_id: u32,
+}
+
+impl Tables {
+    /// A bridge that is known to be there.
+    #[inline]
+    pub fn bridge(&self, id: BridgeId) -> Option<&Bridge> {
+        self.bridges.get(&id)
+    }
+
+    /// To change it.
+    pub fn bridge_mut(&mut self, id: BridgeId) -> Option<&mut Bridge> {
+        self.bridges.get_mut(&id)
+    }
+
+    /// All bridges by name.
+    pub fn bridges(&self) -> impl Iterator<Item = &Bridge> {
+        self.by_bridge_name.values().filter_map(|id| self.bridges.get(id))
+    }
+
+    /// All bridges, to change them.
+    pub fn bridges_mut(&mut self) -> impl Iterator<Item = &mut Bridge> {
+        self.bridges.values_mut()
+    }
+
+    /// The bridge of that name.
+    pub fn bridge_named(&self, name: &str) -> Option<&Bridge> {
+        self.bridges.get(self.by_bridge_name.get(name)?)
+    }
+
+    /// See [`Tables::bridge_named`].
+    pub fn bridge_named_mut(&mut self, name: &str) -> Option<&mut Bridge> {
+        self.bridges.get_mut(self.by_bridge_name.get(name)?)
+    }
+
+    /// Which bridge's which port a datapath port is.
+    #[inline]
+    pub fn port_of_dp(&self, dp: DpPort) -> Option<(&Bridge, &Port)> {
+        let (bridge, port) = self.by_dp.get(&dp)?;
+        let bridge = self.bridges.get(bridge)?;
+        Some((bridge, bridge.port(*port)?))
+    }
+
+    /// The port of that name, on whatever bridge.
+    pub fn port_named(&self, name: &str) -> Option<(&Bridge, &Port)> {
+        let (bridge, port) = self.by_name.get(name)?;
+        let bridge = self.bridges.get(bridge)?;
+        Some((bridge, bridge.port(*port)?))
+    }
+
+    /// The other end of a patch port, if it points back.
+    #[inline]
+    pub fn patch_peer(&self, port: &Port) -> Option<(&Bridge, &Port)> {
+        let PortKind::Patch { peer } = &port.settings.kind else { return None };
+        let (bridge, other) = self.port_named(peer)?;
+        match &other.settings.kind {
+            PortKind::Patch { peer } if *peer == port.settings.name => Some((bridge, other)),
+            _ => None,
+        }
+    }
+
+    /// Add a bridge.
+    pub fn add_bridge(&mut self, name: &str, settings: BridgeSettings, now: Time) -> Result<BridgeId, ConfigError> {
+        if self.by_bridge_name.contains_key(name) {
+            return Err(ConfigError::Exists(name.into()));
+        }
+        let id = BridgeId(self.next_id());
+        self.bridges.insert(id, Bridge::new(id, name, settings, now));
+        self.by_bridge_name.insert(name.into(), id);
+        Ok(id)
+    }
+
+    /// Remove a bridge with all that is in it.
+    pub fn remove_bridge(&mut self, name: &str) -> Result<Bridge, ConfigError> {
+        let gone = || ConfigError::NoSuchBridge(name.into());
+        let id = self.by_bridge_name.remove(name).ok_or_else(gone)?;
+        self.by_dp.retain(|_, (bridge, _)| *bridge != id);
+        self.by_name.retain(|_, (bridge, _)| *bridge != id);
+        let bridge = self.bridges.remove(&id).ok_or_else(gone)?;
+        self.patches_changed();
+        Ok(bridge)
+    }
+
+    /// Add a bundle or change its settings.
+    pub fn set_bundle(&mut self, bridge: &str, settings: BundleSettings) -> Result<BundleId, ConfigError> {
+        let id = BundleId(self.last_id + 1);
+        let bridge = self.bridge_or(bridge)?;
+        if let Some(bundle) = bridge.bundle_named_mut(&settings.name) {
+            let id = bundle.id;
+            if bundle.settings != settings {
+                bundle.settings = settings;
+                bridge.changed();
+            }
+            return Ok(id);
+        }
+        bridge.add_bundle(Bundle::new(id, settings));
+        self.last_id = id.0;
+        Ok(id)
+    }
+
+    /// Remove a bundle and its ports; returns the ports.
+    pub fn remove_bundle(&mut self, bridge: &str, name: &str) -> Result<Vec<Port>, ConfigError> {
+        let (id, ports) = {
+            let bridge = self.bridge_or(bridge)?;
+            let bundle = bridge.bundle_named(name).ok_or_else(|| ConfigError::NoSuchBundle(name.into()))?;
+            (bundle.id, bundle.ports.clone())
+        };
+        let names: Vec<String> = {
+            let bridge = self.bridge_or(bridge)?;
+            ports.iter().filter_map(|p| bridge.port(*p)).map(|p| p.settings.name.clone()).collect()
+        };
+        let gone = names.iter().filter_map(|name| self.remove_port(bridge, name).ok()).collect();
+        self.bridge_or(bridge)?.remove_bundle(id);
+        Ok(gone)
+    }
+
+    /// Add a port to a bundle; returns the OpenFlow port number that it got.
+    pub fn add_port(
+        &mut self,
+        bridge: &str,
+        bundle: &str,
+        settings: PortSettings,
+        now: Time,
+    ) -> Result<OfPort, ConfigError> {
+        if self.by_name.contains_key(&settings.name) {
+            return Err(ConfigError::Exists(settings.name));
+        }
+        let name = settings.name.clone();
+        let dp = match settings.kind {
+            PortKind::Device(dp) => Some(dp),
+            PortKind::Patch { .. } => None,
+        };
+        let to = self.bridge_or(bridge)?;
+        let id = to.id;
+        let bundle = to.bundle_named(bundle).ok_or_else(|| ConfigError::NoSuchBundle(bundle.into()))?.id;
+        let number = to.assign_number(&settings).ok_or(ConfigError::NoFreePort)?;
+        to.insert_port(Port::new(number, bundle, settings, now));
+        self.by_name.insert(name, (id, number));
+        match dp {
+            Some(dp) => {
+                self.by_dp.insert(dp, (id, number));
+            }
+            None => self.patches_changed(),
+        }
+        Ok(number)
+    }
+
+    /// Remove a port; its bundle stays.
+    pub fn remove_port(&mut self, bridge: &str, name: &str) -> Result<Port, ConfigError> {
+        let gone = || ConfigError::NoSuchPort(name.into());
+        let id = self.bridge_or(bridge)?.id;
+        let number = match self.by_name.get(name) {
+            Some((of, number)) if *of == id => *number,
+            _ => return Err(gone()),
+        };
+        self.by_name.remove(name);
+        let port = self.bridge_or(bridge)?.take_port(number).ok_or_else(gone)?;
+        match port.settings.kind {
+            PortKind::Device(dp) => {
+                self.by_dp.remove(&dp);
+            }
+            PortKind::Patch { .. } => self.patches_changed(),
+        }
+        Ok(port)
+    }
+
+    fn bridge_or(&mut self, name: &str) -> Result<&mut Bridge, ConfigError> {
+        self.bridge_named_mut(name).ok_or_else(|| ConfigError::NoSuchBridge(name.into()))
+    }
+
+    /// A patch cable was plugged or pulled: verdicts on the bridges at its other end may change.
+    fn patches_changed(&mut self) {
+        for bridge in self.bridges.values_mut().filter(|b| b.has_patches()) {
+            bridge.changed();
+        }
+    }
+
+    fn next_id(&mut self) -> u32 {
+        self.last_id += 1;
+        self.last_id
+    }
+}
