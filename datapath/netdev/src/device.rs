@@ -12,6 +12,7 @@ use std::sync::Arc;
 use weft_packet::Mac;
 
 use crate::dummy::{self, Dummy};
+use crate::kernel::{self, Kernel};
 use crate::link::{LinkInfo, MtuRange, Stats};
 use crate::queue::{RxQueue, TxQueue};
 use crate::soft::Soft;
@@ -44,6 +45,7 @@ pub struct Device {
 
 #[derive(Debug)]
 enum Inner {
+    Kernel(Kernel),
     Soft(Arc<Soft>),
     Dummy(Arc<Dummy>),
 }
@@ -68,8 +70,11 @@ pub fn open(spec: &Spec, workers: usize) -> Result<Opened, OpenError> {
             (Inner::Soft(soft), queues)
         }
         Kind::Internal | Kind::Tap | Kind::System => {
-            let source = io::Error::from_raw_os_error(libc::EOPNOTSUPP);
-            return Err(OpenError::Device { name: spec.name.clone(), source });
+            let system = spec.kind == Kind::System;
+            let opened =
+                if system { kernel::open_system(&spec.name, workers) } else { kernel::open_tap(&spec.name, workers) };
+            let (kernel, queues) = opened.map_err(|source| OpenError::Device { name: spec.name.clone(), source })?;
+            (Inner::Kernel(kernel), queues)
         }
     };
     Ok(Opened { device: Device { spec: spec.clone(), inner }, queues })
@@ -90,8 +95,14 @@ impl Device {
     pub fn dummy(&self) -> Option<&Arc<Dummy>> {
         match &self.inner {
             Inner::Dummy(dummy) => Some(dummy),
-            Inner::Soft(_) => None,
+            Inner::Kernel(_) | Inner::Soft(_) => None,
         }
+    }
+
+    /// Whether the device still exists. A tap that was moved to another network namespace does, though netlink no
+    /// longer sees it.
+    pub fn is_alive(&self) -> bool {
+        self.ask(Kernel::is_alive, |_| true)
     }
 
     /// The Ethernet address.
@@ -99,7 +110,7 @@ impl Device {
     /// # Errors
     /// When the device is gone.
     pub fn mac(&self) -> io::Result<Mac> {
-        Ok(self.soft().mac())
+        self.ask(Kernel::mac, |soft| Ok(soft.mac()))
     }
 
     /// Change the Ethernet address.
@@ -107,8 +118,13 @@ impl Device {
     /// # Errors
     /// When the device is gone or refuses.
     pub fn set_mac(&self, mac: Mac) -> io::Result<()> {
-        self.soft().set_mac(mac);
-        Ok(())
+        self.ask(
+            |kernel| kernel.set_mac(mac),
+            |soft| {
+                soft.set_mac(mac);
+                Ok(())
+            },
+        )
     }
 
     /// The MTU: the largest payload of an Ethernet frame.
@@ -116,7 +132,7 @@ impl Device {
     /// # Errors
     /// When the device is gone.
     pub fn mtu(&self) -> io::Result<u32> {
-        Ok(self.soft().mtu())
+        self.ask(Kernel::mtu, |soft| Ok(soft.mtu()))
     }
 
     /// Change the MTU.
@@ -124,12 +140,14 @@ impl Device {
     /// # Errors
     /// `EINVAL` outside [`Device::mtu_range`]; when the device is gone or refuses.
     pub fn set_mtu(&self, mtu: u32) -> io::Result<()> {
-        let range = self.mtu_range()?;
-        if !(range.min..=range.max).contains(&mtu) {
-            return Err(io::Error::from_raw_os_error(libc::EINVAL));
-        }
-        self.soft().set_mtu(mtu);
-        Ok(())
+        let set_soft = |soft: &Soft| {
+            if !(SOFT_MTU.min..=SOFT_MTU.max).contains(&mtu) {
+                return Err(io::Error::from_raw_os_error(libc::EINVAL));
+            }
+            soft.set_mtu(mtu);
+            Ok(())
+        };
+        self.ask(|kernel| kernel.set_mtu(mtu), set_soft)
     }
 
     /// The MTUs that the device accepts.
@@ -137,7 +155,7 @@ impl Device {
     /// # Errors
     /// When the device is gone.
     pub fn mtu_range(&self) -> io::Result<MtuRange> {
-        Ok(MtuRange { min: 68, max: 65535 })
+        self.ask(Kernel::mtu_range, |_| Ok(SOFT_MTU))
     }
 
     /// Whether it is administratively up.
@@ -145,16 +163,21 @@ impl Device {
     /// # Errors
     /// When the device is gone.
     pub fn is_up(&self) -> io::Result<bool> {
-        Ok(self.soft().is_up())
+        self.ask(Kernel::is_up, |soft| Ok(soft.is_up()))
     }
 
-    /// Bring it administratively up or down. Devices in memory start down.
+    /// Bring it administratively up or down. Devices in memory, and new taps, start down.
     ///
     /// # Errors
     /// When the device is gone or refuses.
     pub fn set_up(&self, up: bool) -> io::Result<()> {
-        self.soft().set_up(up);
-        Ok(())
+        self.ask(
+            |kernel| kernel.set_up(up),
+            |soft| {
+                soft.set_up(up);
+                Ok(())
+            },
+        )
     }
 
     /// Whether the link carries.
@@ -162,7 +185,7 @@ impl Device {
     /// # Errors
     /// When the device is gone.
     pub fn carrier(&self) -> io::Result<bool> {
-        Ok(self.soft().is_up())
+        self.ask(Kernel::carrier, |soft| Ok(soft.is_up()))
     }
 
     /// How often the carrier changed since the device was opened (`link_resets`).
@@ -170,22 +193,22 @@ impl Device {
     /// # Errors
     /// When the device is gone.
     pub fn carrier_resets(&self) -> io::Result<u64> {
-        Ok(self.soft().link_resets())
+        self.ask(Kernel::carrier_resets, |_| Ok(0))
     }
 
     /// The kernel's number of it; 0 for a device in memory.
     pub fn ifindex(&self) -> u32 {
-        0
+        self.ask(Kernel::ifindex, |_| 0)
     }
 
     /// `Interface.status`: `driver_name`, `driver_version`, `firmware_version` where there is a driver.
     pub fn status(&self) -> BTreeMap<String, String> {
-        BTreeMap::new()
+        self.ask(Kernel::status, |_| BTreeMap::new())
     }
 
     /// Speed, duplex and features of the link.
     pub fn link(&self) -> LinkInfo {
-        LinkInfo::default()
+        self.ask(Kernel::link_info, |_| LinkInfo::default())
     }
 
     /// The counters.
@@ -193,16 +216,21 @@ impl Device {
     /// # Errors
     /// When the device is gone.
     pub fn stats(&self) -> io::Result<Stats> {
-        Ok(match &self.inner {
-            Inner::Dummy(dummy) => dummy.stats(),
-            Inner::Soft(soft) => soft.stats(),
-        })
+        match &self.inner {
+            Inner::Kernel(kernel) => kernel.stats(),
+            Inner::Dummy(dummy) => Ok(dummy.stats()),
+            Inner::Soft(soft) => Ok(soft.stats()),
+        }
     }
 
-    fn soft(&self) -> &Soft {
+    fn ask<T>(&self, kernel: impl FnOnce(&Kernel) -> T, soft: impl FnOnce(&Soft) -> T) -> T {
         match &self.inner {
-            Inner::Dummy(dummy) => &dummy.soft,
-            Inner::Soft(soft) => soft,
+            Inner::Kernel(device) => kernel(device),
+            Inner::Dummy(dummy) => soft(&dummy.soft),
+            Inner::Soft(device) => soft(device),
         }
     }
 }
+
+/// The MTUs of devices in memory.
+const SOFT_MTU: MtuRange = MtuRange { min: 68, max: 65535 };

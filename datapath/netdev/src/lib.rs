@@ -4,27 +4,39 @@
 //! - [`device`]: [`open`] and the control handle [`Device`]; the control thread's side.
 //! - [`spec`]: which device to open, from an interface's type and options.
 //! - [`link`]: what a device says of itself: speed, features, MTU range, statistics.
+//! - [`monitor`], [`netlink`]: the kernel's links, and what happens to them.
+//! - `kernel`, `tap`, `packet_socket`, `vnet`, `ethtool`: kernel devices.
 //! - [`dummy`], [`replay`], [`null`]: devices in memory, for tests and benchmarks.
 //! - [`pcap`]: the capture file format.
 //! - [`wake`]: how a sleeping worker is woken.
+//! - `sys`: the cellar.
 //!
 //! Invariants: VLAN modes, bonding, mirrors and tunnels live above devices and know none of them;
 //! `unsafe` lives in `sys` alone.
 
 pub mod device;
 pub mod dummy;
+mod ethtool;
+mod kernel;
 pub mod link;
+pub mod monitor;
+pub mod netlink;
 pub mod null;
+mod packet_socket;
 pub mod pcap;
 pub mod queue;
 pub mod replay;
 mod soft;
 pub mod spec;
+mod sys;
+mod tap;
+mod vnet;
 pub mod wake;
 
 pub use device::{Device, Opened, QueuePair, open};
 pub use dummy::Dummy;
-pub use link::{Duplex, Features, LinkInfo, MtuRange, Stats};
+pub use link::{Duplex, Features, Link, LinkInfo, MtuRange, Stats};
+pub use monitor::{LinkEvent, Monitor};
 pub use queue::{BURST, RxQueue, TxCaps, TxQueue, TxReport};
 pub use spec::{Kind, OpenError, Spec};
 pub use wake::{Sleeper, Waker};

@@ -1,7 +1,7 @@
 //! What devices in memory have in common: an address, an MTU, an admin state and counters.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use weft_base::Counter;
 use weft_packet::Mac;
@@ -14,9 +14,9 @@ pub(crate) struct Soft {
     mac: Mutex<Mac>,
     mtu: AtomicU32,
     up: AtomicBool,
-    link_resets: AtomicU64,
     pub(crate) rx: Vec<Traffic>,
     pub(crate) tx: Vec<Traffic>,
+    pub(crate) tx_dropped: Counter,
 }
 
 /// Packets and bytes of one queue.
@@ -52,9 +52,9 @@ impl Soft {
             mac: Mutex::new(mac),
             mtu: AtomicU32::new(1500),
             up: AtomicBool::new(false),
-            link_resets: AtomicU64::new(0),
             rx: queues(rx_queues),
             tx: queues(tx_queues),
+            tx_dropped: Counter::new(),
         }
     }
 
@@ -80,10 +80,6 @@ impl Soft {
 
     pub(crate) fn set_up(&self, up: bool) {
         self.up.store(up, Ordering::Relaxed);
-    }
-
-    pub(crate) fn link_resets(&self) -> u64 {
-        self.link_resets.load(Ordering::Relaxed)
     }
 
     /// Packets and bytes of all queues; the device counts nothing else.

@@ -193,6 +193,29 @@ impl Frame {
         &mut self.buf[self.start as usize..]
     }
 
+    /// [`Frame::spare_mut`] with the last `n` bytes of the headroom in front: for a device that delivers a header of its
+    /// own before the frame. `n` must not exceed the headroom.
+    #[inline]
+    pub fn spare_with_prefix_mut(&mut self, n: usize) -> &mut [u8] {
+        &mut self.buf[self.start as usize - n..]
+    }
+
+    /// The frame with the `n` bytes of headroom in front of it, to write a device's own header there; makes headroom if
+    /// there is too little.
+    #[inline]
+    pub fn with_prefix_mut(&mut self, n: usize) -> &mut [u8] {
+        if self.headroom() < n {
+            self.grow_headroom(n);
+        }
+        &mut self.buf[self.start as usize - n..self.end as usize]
+    }
+
+    /// The frame with the `n` bytes in front of it, as [`Frame::with_prefix_mut`] left them.
+    #[inline]
+    pub fn with_prefix(&self, n: usize) -> &[u8] {
+        &self.buf[self.start as usize - n..self.end as usize]
+    }
+
     /// Say how many bytes of [`Frame::spare_mut`] are the frame.
     ///
     /// # Panics
