@@ -1,15 +1,15 @@
 //! Existing kernel devices (veth, NICs) through packet sockets.
 //!
 //! What: one socket per worker, joined to a fanout group when there are several. Receiving: a memory-mapped ring whose
-//! slots hold frames of ordinary size; a frame too large for its slot (TSO aggregates) waits whole in the socket's queue
-//! and is received straight into a big buffer. Sending: one sendmmsg per burst.
+//! slots hold small frames; a frame too large for its slot waits whole in the socket's queue and is received straight
+//! into a buffer of its own. Sending: one sendmmsg per burst.
 //!
 //! ```text
-//!  kernel: tpacket_rcv -> slot (frame <= 1.6 kB) ------------------> one copy -> small buffer
-//!                      -> slot (COPY) + sk_receive_queue (64 kB) --> recv -----> big buffer
+//!  kernel: tpacket_rcv -> slot (frame <= 180 B) -------------------------> one copy -> small buffer
+//!                      -> slot (COPY) + sk_receive_queue (up to 64 kB) --> recv -----> small or big buffer
 //! ```
-//! Why: a ring slot costs the worker no system call, which is most of what a small frame costs; a large frame costs one
-//! call and no copy of ours. Transmit rings measured slower than sendmmsg (720 ns against 670 ns a frame on veth, with
+//! Why: a ring slot costs the worker no system call, which is most of what a small frame costs; a larger frame costs one
+//! call and no copy of ours, and the memory that it waits in is the kernel's and only used while it waits. Transmit rings measured slower than sendmmsg (720 ns against 670 ns a frame on veth, with
 //! the receiver's stack in both), and bypassing the queueing discipline gained 1 %, less than losing it (and tcpdump's
 //! sight of our frames) is worth.
 //! Invariants: slot and queue keep one order, since the kernel queues a copy with its slot; frames that we sent never
@@ -92,9 +92,9 @@ impl RxQueue for PacketRx {
             let frame = if slot.status() & libc::TP_STATUS_COPY == 0 {
                 from_slot(&slot, pool)
             } else {
-                let vlan = slot.vlan();
+                let (vlan, len) = (slot.vlan(), slot.wire_len());
                 drop(slot);
-                from_queue(&self.socket, vlan, pool)
+                from_queue(&self.socket, len, vlan, pool)
             };
             match frame {
                 Some(frame) => out.push(frame),
@@ -136,8 +136,8 @@ fn from_slot(slot: &Slot<'_>, pool: &mut Pool) -> Option<Frame> {
 }
 
 /// Receive a frame that was too large for its slot.
-fn from_queue(socket: &OwnedFd, vlan: Option<(u16, u16)>, pool: &mut Pool) -> Option<Frame> {
-    let mut frame = pool.big();
+fn from_queue(socket: &OwnedFd, len: usize, vlan: Option<(u16, u16)>, pool: &mut Pool) -> Option<Frame> {
+    let mut frame = pool.sized(len);
     let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
     let received = rustix::net::recv(socket, frame.spare_with_prefix_mut(vnet::LEN), flags);
     // With TRUNC the second length is that of the whole datagram.

@@ -169,7 +169,8 @@ impl Drop for Slot<'_> {
     }
 }
 
-/// Bytes of a slot: headers, padding and a frame of MTU 1,500 with two tags and some to spare; whole cache lines.
-const SLOT: usize = 1728;
+/// Bytes of a slot: 76 of headers, and a frame of up to 180. Small, so that a ring of 1 MB rides out several milliseconds
+/// in which the worker does not run.
+const SLOT: usize = 256;
 /// Bytes of a block, a power of two of pages.
 const BLOCK: usize = 65536;
