@@ -55,6 +55,14 @@ impl MegaflowStats {
         }
     }
 
+    /// [`MegaflowStats::count`] for a megaflow that several workers have.
+    pub fn count_shared(&self, packets: u64, bytes: u64, tcp_flags: u16, now: Time) {
+        self.packets.add_shared(packets);
+        self.bytes.add_shared(bytes);
+        self.used.set(now.as_nanos());
+        self.tcp_flags.fetch_or(tcp_flags, Ordering::Relaxed);
+    }
+
     /// All TCP flags seen.
     pub fn tcp_flags(&self) -> u16 {
         self.tcp_flags.load(Ordering::Relaxed)
@@ -64,4 +72,19 @@ impl MegaflowStats {
 /// An attachment for flows that the slow path knows nothing of.
 pub fn no_attachment() -> ArcSwap<Box<dyn Any + Send + Sync>> {
     ArcSwap::new(Arc::new(Box::new(())))
+}
+
+/// The id of a megaflow with this pattern: a hash, the same in every run.
+pub fn ufid(pattern: &Match) -> u128 {
+    let (key, mask) = (pattern.key(), pattern.mask());
+    let mut halves = [0x243f_6a88_85a3_08d3_u64, 0x1319_8a2e_0370_7345];
+    for word in mask.used_words().filter(|&word| mask.word(word) != 0) {
+        for half in &mut halves {
+            let a = key.word(word) ^ *half ^ (word as u64) << 56;
+            let b = mask.word(word).rotate_left(29) ^ half.rotate_left(32) ^ 0xa409_3822_299f_31d0;
+            let product = u128::from(a | 1 << 63) * u128::from(b | 1);
+            *half = (product as u64 ^ (product >> 64) as u64).wrapping_add(half.rotate_left(11));
+        }
+    }
+    u128::from(halves[0]) << 64 | u128::from(halves[1])
 }

@@ -1,0 +1,82 @@
+//! What a frame still needs before a device can have it.
+//!
+//! Invariant: what [`prepare`] leaves, the queue takes without help and the MTU allows.
+
+#[cfg(test)]
+mod tests;
+
+use weft_netdev::TxCaps;
+use weft_packet::{ChecksumState, DropReason, Frame, GsoKind, Pool, checksum, segment};
+
+use crate::counters::PortCounters;
+
+/// Segment and sum in software what the queue cannot; drop and count what is too long.
+#[inline]
+pub fn prepare(
+    frames: &mut Vec<Frame>,
+    scratch: &mut Vec<Frame>,
+    caps: TxCaps,
+    mtu: u32,
+    counters: &PortCounters,
+    pool: &mut Pool,
+) {
+    // Untagged Ethernet; longer headers are looked at one by one below.
+    let plain_len = mtu as usize + 14;
+    let is_plain = |f: &Frame| {
+        f.gso.is_none() && f.len() <= plain_len && !matches!(f.checksum, ChecksumState::Partial { .. })
+    };
+    if frames.iter().all(is_plain) {
+        return;
+    }
+    for frame in frames.drain(..) {
+        if is_plain(&frame) {
+            scratch.push(frame);
+        } else if payload(&frame) > mtu as usize {
+            counters.drop(DropReason::MtuExceeded, 1);
+            pool.put(frame);
+        } else if !takes(caps, &frame) {
+            if segment::finish(frame, pool, |cut| scratch.push(cut)).is_err() {
+                counters.drop(DropReason::TxError, 1);
+            }
+        } else {
+            scratch.push(frame);
+        }
+    }
+    std::mem::swap(frames, scratch);
+}
+
+/// Bytes behind the Ethernet header and its tags: of the frame, or of a segment of it.
+fn payload(frame: &Frame) -> usize {
+    let l3 = match frame.l3 {
+        0 => 14,
+        l3 => usize::from(l3),
+    };
+    let len = match frame.gso {
+        Some(gso) => frame.len().min(usize::from(gso.header_len) + usize::from(gso.size)),
+        None => frame.len(),
+    };
+    len.saturating_sub(l3)
+}
+
+/// Whether the queue does what is still to be done.
+fn takes(caps: TxCaps, frame: &Frame) -> bool {
+    match frame.gso {
+        Some(gso) => caps.checksum && match gso.kind {
+            GsoKind::TcpV4 => caps.tso4,
+            GsoKind::TcpV6 => caps.tso6,
+            GsoKind::UdpL4 => caps.uso,
+        },
+        None => caps.checksum || !matches!(frame.checksum, ChecksumState::Partial { .. }),
+    }
+}
+
+/// Cut a frame short for an output with a maximum length. Its checksum is that of the whole frame.
+pub fn truncate(frame: &mut Frame, max_len: u32) {
+    if (max_len as usize) < frame.len() {
+        if frame.gso.is_none() {
+            checksum::fill(frame);
+        }
+        frame.checksum = ChecksumState::Unknown;
+        frame.truncate(max_len as usize);
+    }
+}

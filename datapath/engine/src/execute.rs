@@ -1,0 +1,172 @@
+//! Running programs on frames.
+//!
+//! What: [`Executor`] owns what actions touch: the ports, the buffers, and the frames that wait to be looked up again.
+//! How: a run of frames of one megaflow goes to a port in one move; only longer programs go frame by frame. The last step
+//! takes the frame itself, those before it a copy.
+//! Invariant: every frame that comes in leaves: to a port, to `again`, back to the pool.
+
+#[cfg(test)]
+mod tests;
+
+use weft_base::Time;
+use weft_flow::action::Userspace;
+use weft_flow::extract::{Limits, extract};
+use weft_flow::{FlowKey, key};
+use weft_packet::{DropReason, Frame, Pool};
+
+use crate::egress::truncate;
+use crate::port::Ports;
+use crate::program::{Program, Step, WHOLE};
+use crate::{Slowpath, Upcall};
+
+/// How often a frame may be looked up again.
+pub const MAX_RECIRCULATIONS: u8 = 6;
+/// How deep `clone` and the slow path's actions may nest.
+const MAX_DEPTH: u8 = 16;
+
+/// What actions touch.
+pub struct Executor {
+    /// Where frames go out.
+    pub ports: Ports,
+    /// Buffers.
+    pub pool: Pool,
+    /// Frames to look up again.
+    pub again: Vec<Again>,
+}
+
+/// A frame that `recirc` sent back.
+pub struct Again {
+    /// The frame.
+    pub frame: Frame,
+    /// Its key with the recirculation id and the metadata so far.
+    pub key: FlowKey,
+    /// How often it has been through.
+    pub times: u8,
+}
+
+/// What stays the same during a turn.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// Whom to ask.
+    pub slowpath: &'a dyn Slowpath,
+    /// Which worker this is.
+    pub worker: usize,
+    /// The time.
+    pub now: Time,
+    /// How deep extraction looks.
+    pub limits: Limits,
+    /// How often the frames at hand have been recirculated.
+    pub times: u8,
+}
+
+impl Executor {
+    /// Run a program on a run of frames with their keys.
+    #[inline]
+    pub fn run(
+        &mut self,
+        program: &Program,
+        frames: impl Iterator<Item = Frame>,
+        keys: &mut [FlowKey],
+        scene: &Scene<'_>,
+    ) {
+        match program {
+            Program::Output(port) => self.ports.send(*port, frames, &mut self.pool),
+            Program::Drop(reason) => self.drop_all(frames, *reason),
+            Program::Steps(steps) => {
+                for (frame, key) in frames.zip(keys) {
+                    self.steps(steps, frame, key, scene, 0);
+                }
+            }
+        }
+    }
+
+    /// Run a program on one frame.
+    pub fn run_one(&mut self, program: &Program, frame: Frame, key: &mut FlowKey, scene: &Scene<'_>) {
+        self.run(program, std::iter::once(frame), std::slice::from_mut(key), scene);
+    }
+
+    fn drop_all(&mut self, frames: impl Iterator<Item = Frame>, reason: DropReason) {
+        for frame in frames {
+            self.ports.discard(frame, reason, &mut self.pool);
+        }
+    }
+
+    fn steps(&mut self, steps: &[Step], mut frame: Frame, key: &mut FlowKey, scene: &Scene<'_>, depth: u8) {
+        let Some((last, before)) = steps.split_last() else { return self.pool.put(frame) };
+        for step in before {
+            match step {
+                Step::Edit(edit) => {
+                    if edit.apply(&mut frame, key).is_err() {
+                        return self.ports.discard(frame, DropReason::ActionFailed, &mut self.pool);
+                    }
+                }
+                Step::Drop(reason) => return self.ports.discard(frame, *reason, &mut self.pool),
+                other => {
+                    let copy = match other {
+                        Step::Output { max_len, .. } if *max_len != WHOLE => self.copy_of_part(&frame, *max_len),
+                        _ => self.pool.copy(&frame),
+                    };
+                    self.last(other, copy, key, scene, depth);
+                }
+            }
+        }
+        self.last(last, frame, key, scene, depth);
+    }
+
+    /// A step that takes the frame.
+    fn last(&mut self, step: &Step, mut frame: Frame, key: &mut FlowKey, scene: &Scene<'_>, depth: u8) {
+        match step {
+            Step::Output { port, max_len } => {
+                if *max_len != WHOLE {
+                    truncate(&mut frame, *max_len);
+                }
+                self.ports.send(*port, std::iter::once(frame), &mut self.pool);
+            }
+            Step::Edit(_) => self.pool.put(frame), // nobody gets to see it
+            Step::Drop(reason) => self.ports.discard(frame, *reason, &mut self.pool),
+            Step::Clone(inner) => {
+                // What the copy's actions write to the metadata stays with the copy.
+                let mut key = key.clone();
+                self.steps(inner, frame, &mut key, scene, depth + 1);
+            }
+            Step::Recirc(id) => self.recirculate(*id, frame, key, scene),
+            Step::Userspace(what) => self.userspace(what, frame, key, scene, depth),
+        }
+    }
+
+    /// A copy for an output that wants the beginning only. A checksum still to be filled in needs the whole frame.
+    fn copy_of_part(&mut self, frame: &Frame, max_len: u32) -> Frame {
+        let mut copy = self.pool.copy(frame);
+        truncate(&mut copy, max_len);
+        copy
+    }
+
+    fn recirculate(&mut self, id: u32, frame: Frame, key: &FlowKey, scene: &Scene<'_>) {
+        if scene.times >= MAX_RECIRCULATIONS {
+            return self.ports.discard(frame, DropReason::TranslationError, &mut self.pool);
+        }
+        let mut key = key.clone();
+        key.set_word(0, u64::from(id) << 32 | key.word(0) & 0xffff_ffff);
+        self.again.push(Again { frame, key, times: scene.times + 1 });
+    }
+
+    /// The slow path sees the frame as it is now, with the metadata that it has now.
+    #[cold]
+    fn userspace(&mut self, what: &Userspace, mut frame: Frame, key: &FlowKey, scene: &Scene<'_>, depth: u8) {
+        if depth >= MAX_DEPTH {
+            return self.ports.discard(frame, DropReason::TranslationError, &mut self.pool);
+        }
+        let mut key = key.clone();
+        key.clear_words(key::FRAME_WORDS);
+        if extract(&mut frame, &mut key, scene.limits).is_err() {
+            return self.ports.discard(frame, DropReason::Malformed, &mut self.pool);
+        }
+        let upcall = Upcall { key: &key, frame: &frame, worker: scene.worker, may_install: false };
+        let actions = scene.slowpath.userspace(&upcall, what, scene.now);
+        match Program::compile(&actions) {
+            _ if actions.is_empty() => self.pool.put(frame),
+            Program::Steps(steps) => self.steps(&steps, frame, &mut key, scene, depth + 1),
+            short => self.run_one(&short, frame, &mut key, scene),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Actions compiled for the packet loop.
+//!
+//! What: [`Program`], made once when a megaflow is installed or changed; most are a single output or a drop and carry
+//! no list at all.
+//! Invariant: a program says everything: no step is looked up elsewhere but the port's number.
+
+#[cfg(test)]
+mod tests;
+
+use weft_flow::DpAction;
+use weft_flow::action::Userspace;
+use weft_packet::DropReason;
+
+use crate::edit::Edit;
+
+/// What to do with a frame.
+#[derive(Debug, PartialEq)]
+pub enum Program {
+    /// Send it to this port, and nothing else.
+    Output(u32),
+    /// Nothing.
+    Drop(DropReason),
+    /// Step by step.
+    Steps(Box<[Step]>),
+}
+
+/// One step.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// Send the frame, or its first `max_len` bytes.
+    Output {
+        /// To this port.
+        port: u32,
+        /// At most so many bytes.
+        max_len: u32,
+    },
+    /// Change its headers or its metadata.
+    Edit(Edit),
+    /// Hand it to the slow path.
+    Userspace(Box<Userspace>),
+    /// Run steps on a copy.
+    Clone(Box<[Step]>),
+    /// Look it up again under this recirculation id.
+    Recirc(u32),
+    /// Drop it.
+    Drop(DropReason),
+}
+
+/// `max_len` of an output that sends all.
+pub const WHOLE: u32 = u32::MAX;
+
+impl Default for Program {
+    fn default() -> Program {
+        Program::Drop(DropReason::FlowDrop)
+    }
+}
+
+impl Program {
+    /// Compile a list of actions.
+    pub fn compile(actions: &[DpAction]) -> Program {
+        let steps = compile(actions);
+        match &steps[..] {
+            [Step::Output { port, max_len: WHOLE }] => Program::Output(*port),
+            [Step::Drop(reason)] => Program::Drop(*reason),
+            // Edits that nobody gets to see.
+            steps if steps.iter().all(|s| matches!(s, Step::Edit(_))) => Program::Drop(DropReason::FlowDrop),
+            _ => Program::Steps(steps),
+        }
+    }
+}
+
+fn compile(actions: &[DpAction]) -> Box<[Step]> {
+    let mut steps = Vec::with_capacity(actions.len());
+    let mut max_len = WHOLE;
+    for action in actions {
+        steps.push(match action {
+            DpAction::Output(port) => {
+                Step::Output { port: port.0, max_len: std::mem::replace(&mut max_len, WHOLE) }
+            }
+            DpAction::Trunc(len) => {
+                max_len = *len;
+                continue;
+            }
+            DpAction::Userspace(what) => Step::Userspace(Box::new(what.clone())),
+            DpAction::Set(fields) => Step::Edit(Edit::set(fields)),
+            DpAction::PushVlan { tpid, tci } => Step::Edit(Edit::PushVlan { tpid: *tpid, tci: *tci }),
+            DpAction::PopVlan => Step::Edit(Edit::PopVlan),
+            DpAction::Clone(inner) => Step::Clone(compile(inner)),
+            DpAction::Recirc(id) => Step::Recirc(*id),
+            DpAction::Drop(reason) => Step::Drop(*reason),
+        });
+    }
+    steps.into_boxed_slice()
+}

@@ -1,0 +1,45 @@
+//! A worker's megaflows as the control side sees them.
+//!
+//! The worker takes the lock when it installs or removes a megaflow, the control side when it lists them: never for a
+//! frame whose flow is known.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::Megaflow;
+use crate::store::SlotId;
+
+/// Megaflows by slot.
+#[derive(Default)]
+pub struct Registry(Mutex<Vec<Option<Arc<Megaflow>>>>);
+
+impl Registry {
+    /// Note a megaflow.
+    pub fn insert(&self, slot: SlotId, flow: Arc<Megaflow>) {
+        let mut slots = self.lock();
+        if slots.len() <= slot as usize {
+            slots.resize(slot as usize + 1, None);
+        }
+        slots[slot as usize] = Some(flow);
+    }
+
+    /// Forget a megaflow.
+    pub fn remove(&self, slot: SlotId) {
+        if let Some(place) = self.lock().get_mut(slot as usize) {
+            *place = None;
+        }
+    }
+
+    /// Forget all.
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// Append all to a list.
+    pub fn list(&self, out: &mut Vec<Arc<Megaflow>>) {
+        out.extend(self.lock().iter().flatten().cloned());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Option<Arc<Megaflow>>>> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
