@@ -9,7 +9,7 @@
 //! hash  63 ........ 32 | 31 ....... 16 | 15 ....... 0
 //!        bucket number |     unused    |     tag
 //!
-//! bucket  tags 0-3 | tags 4-7 | slots 0,1 | slots 2,3 | slots 4,5 | slots 6,7 | unused | unused     (8 words)
+//! bucket  tags 0,2,4,6 | tags 1,3,5,7 | slots 0,1 | slots 2,3 | slots 4,5 | slots 6,7 | unused | unused   (8 words)
 //! ```
 //!
 //! Invariants: a slot number found here is only a proposal (see [`crate::store`]). The memory comes zeroed from the
@@ -60,23 +60,21 @@ impl Cache {
     #[inline(always)]
     pub fn propose(&self, hash: u64) -> SlotId {
         let bucket = self.bucket(hash);
-        let hits = tag_hits(bucket[0], bucket[1], hash as u16);
-        // No hit: `way` is 0 and its slot fails the comparison, so no branch is needed here.
-        slot_of(bucket, (hits.trailing_zeros() as usize / 2) % WAYS)
+        // No hit: way 0 is proposed and its slot's comparison fails, so no branch is needed here.
+        slot_of(bucket, first_way(tag_hits(bucket, hash as u16)))
     }
 
     /// The slot of a key whose first proposal was wrong: another entry with the same tag.
     #[inline(never)]
     pub fn find(&self, hash: u64, key: &FlowKey, store: &Store) -> Option<SlotId> {
         let bucket = self.bucket(hash);
-        let mut hits = tag_hits(bucket[0], bucket[1], hash as u16);
+        let mut hits = tag_hits(bucket, hash as u16);
         while hits != 0 {
-            let way = hits.trailing_zeros() as usize / 2;
-            let slot = slot_of(bucket, way);
+            let slot = slot_of(bucket, first_way(hits));
             if store.slot(slot).matches(key) {
                 return Some(slot);
             }
-            hits &= !(3 << (2 * way));
+            hits &= hits - 1;
         }
         None
     }
@@ -92,41 +90,44 @@ impl Cache {
             self.victim += 1;
             self.victim % WAYS
         });
-        let (word, shift) = (way / 4, 16 * (way % 4));
+        let (word, shift) = lane(way);
         bucket[word] = bucket[word] & !(0xffff << shift) | u64::from(tag) << shift;
         let (word, shift) = (2 + way / 2, 32 * (way % 2));
         bucket[word] = bucket[word] & !(0xffff_ffff << shift) | u64::from(slot) << shift;
     }
 }
 
+/// A tag's lane: which word, and how far up in it.
+#[inline(always)]
+fn lane(way: usize) -> (usize, usize) {
+    (way % 2, 16 * (way / 2))
+}
+
 #[inline(always)]
 fn slot_of(bucket: &[u64; LINE], way: usize) -> SlotId {
-    (bucket[2 + way / 2] >> (32 * (way % 2))) as SlotId
+    (bucket[2 + way / 2 % 4] >> (32 * (way % 2))) as SlotId
 }
 
-#[inline(always)]
 fn tag_of(bucket: &[u64; LINE], way: usize) -> u16 {
-    (bucket[way / 4] >> (16 * (way % 4))) as u16
+    let (word, shift) = lane(way);
+    (bucket[word] >> shift) as u16
 }
 
-/// Two bits for each of the eight tags that equals `tag`.
-#[cfg(target_arch = "x86_64")]
+/// One bit for each tag that equals `tag`: bit 14 of its lane for the first word, bit 15 for the second. The lowest bit
+/// is always right; one above a right one may be wrong (a borrow went through its lane), which the slot's own comparison
+/// finds out.
 #[inline(always)]
-fn tag_hits(low: u64, high: u64, tag: u16) -> u32 {
-    use std::arch::x86_64::{_mm_cmpeq_epi16, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi16};
-    let tags = _mm_set_epi64x(high as i64, low as i64);
-    _mm_movemask_epi8(_mm_cmpeq_epi16(tags, _mm_set1_epi16(tag as i16))) as u32
+fn tag_hits(bucket: &[u64; LINE], tag: u16) -> u64 {
+    const ONES: u64 = 0x0001_0001_0001_0001;
+    const HIGHS: u64 = ONES << 15;
+    let wanted = ONES * u64::from(tag);
+    let zero_lanes = |word: u64| (word ^ wanted).wrapping_sub(ONES) & !(word ^ wanted) & HIGHS;
+    zero_lanes(bucket[0]) >> 1 | zero_lanes(bucket[1])
 }
 
-/// Two bits for each of the eight tags that equals `tag`.
-#[cfg(not(target_arch = "x86_64"))]
+/// The way of the lowest hit; 0 if there is none.
 #[inline(always)]
-fn tag_hits(low: u64, high: u64, tag: u16) -> u32 {
-    let mut hits = 0;
-    for way in 0..4 {
-        hits |= if (low >> (16 * way)) as u16 == tag { 3 << (2 * way) } else { 0 };
-        hits |= if (high >> (16 * way)) as u16 == tag { 3 << (8 + 2 * way) } else { 0 };
-    }
-    hits
+fn first_way(hits: u64) -> usize {
+    let bit = hits.trailing_zeros() as usize;
+    (bit / 16 * 2 + bit % 2) % WAYS
 }
-

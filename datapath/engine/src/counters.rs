@@ -28,7 +28,7 @@ pub struct PortCounters {
 impl PortCounters {
     /// Count drops.
     #[inline]
-    pub fn drop(&self, reason: DropReason, frames: u64) {
+    pub fn count_drop(&self, reason: DropReason, frames: u64) {
         self.drops[reason as usize].add(frames);
     }
 

@@ -185,10 +185,10 @@ fn apply_masked(set: &SetFields, frame: &mut Frame, key: &mut FlowKey) -> Result
     let mut whole = set.clone();
     for (id, value, bits) in &mut whole.fields {
         // The parts of the type of service stand for all of it.
-        let (outer, shift) = match id {
+        let (outer, shift) = match *id {
             FieldId::IpDscp => (FieldId::NwTos, 2),
             FieldId::NwEcn => (FieldId::NwTos, 0),
-            other => (*other, 0),
+            other => (other, 0),
         };
         let (new, changed) = (*value << shift, *bits << shift);
         let merged = outer.get(&current) & !changed | new & changed;

@@ -22,9 +22,8 @@ pub fn prepare(
 ) {
     // Untagged Ethernet; longer headers are looked at one by one below.
     let plain_len = mtu as usize + 14;
-    let is_plain = |f: &Frame| {
-        f.gso.is_none() && f.len() <= plain_len && !matches!(f.checksum, ChecksumState::Partial { .. })
-    };
+    let is_plain =
+        |f: &Frame| f.gso.is_none() && f.len() <= plain_len && !matches!(f.checksum, ChecksumState::Partial { .. });
     if frames.iter().all(is_plain) {
         return;
     }
@@ -32,11 +31,11 @@ pub fn prepare(
         if is_plain(&frame) {
             scratch.push(frame);
         } else if payload(&frame) > mtu as usize {
-            counters.drop(DropReason::MtuExceeded, 1);
+            counters.count_drop(DropReason::MtuExceeded, 1);
             pool.put(frame);
         } else if !takes(caps, &frame) {
             if segment::finish(frame, pool, |cut| scratch.push(cut)).is_err() {
-                counters.drop(DropReason::TxError, 1);
+                counters.count_drop(DropReason::TxError, 1);
             }
         } else {
             scratch.push(frame);
@@ -61,11 +60,14 @@ fn payload(frame: &Frame) -> usize {
 /// Whether the queue does what is still to be done.
 fn takes(caps: TxCaps, frame: &Frame) -> bool {
     match frame.gso {
-        Some(gso) => caps.checksum && match gso.kind {
-            GsoKind::TcpV4 => caps.tso4,
-            GsoKind::TcpV6 => caps.tso6,
-            GsoKind::UdpL4 => caps.uso,
-        },
+        Some(gso) => {
+            caps.checksum
+                && match gso.kind {
+                    GsoKind::TcpV4 => caps.tso4,
+                    GsoKind::TcpV6 => caps.tso6,
+                    GsoKind::UdpL4 => caps.uso,
+                }
+        }
         None => caps.checksum || !matches!(frame.checksum, ChecksumState::Partial { .. }),
     }
 }

@@ -3,9 +3,31 @@
 //! - [`seam`]: [`Slowpath`] (whom workers ask about unknown flows) and [`Datapath`] (what the control side can ask of
 //!   the engine): the one inverted arrow of the house.
 //! - [`megaflow`]: [`Megaflow`], a cached verdict with its counters.
+//! - [`engine`]: [`Engine`], workers on threads; implements `Datapath`.
+//! - [`worker`]: one slice of the switch: the way of a burst from rx to tx. Below it, in the order of that way:
+//!   [`port`], [`cache`], [`table`] over [`store`], [`program`] and [`execute`] with [`edit`], [`egress`].
+//! - [`thread`]: when a worker turns and when it sleeps.
+//! - [`counters`], [`registry`]: what workers count and have, to be read by others.
+//!
+//! Invariants: workers share nothing that the packet loop writes; megaflows are disjoint; a frame's death has a reason
+//! and a counter.
 
+pub mod cache;
+pub mod counters;
+pub mod edit;
+pub mod egress;
+pub mod engine;
+pub mod execute;
 pub mod megaflow;
+pub mod port;
+pub mod program;
+pub mod registry;
 pub mod seam;
+pub mod store;
+pub mod table;
+pub mod thread;
+pub mod worker;
 
+pub use engine::{BadPort, Config, Engine};
 pub use megaflow::{Megaflow, MegaflowStats};
-pub use seam::{Datapath, DpStats, Execute, PortStats, Slowpath, Upcall, Verdict};
+pub use seam::{Attachment, Datapath, DpStats, Execute, FlowExists, PortStats, Slowpath, Upcall, Verdict};

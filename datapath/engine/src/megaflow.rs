@@ -2,13 +2,14 @@
 //!
 //! One worker owns and counts it; the control side holds an `Arc` to dump, push statistics and revalidate.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use arc_swap::ArcSwap;
 use weft_base::{Counter, Time};
 use weft_flow::{DpAction, Match};
+
+use crate::seam::Attachment;
 
 /// A cached verdict.
 pub struct Megaflow {
@@ -25,7 +26,7 @@ pub struct Megaflow {
     /// When it was made.
     pub created: Time,
     /// What the slow path wants to find again at revalidation (rules to credit, what the verdict rests on).
-    pub attachment: ArcSwap<Box<dyn Any + Send + Sync>>,
+    pub attachment: ArcSwap<Attachment>,
 }
 
 /// What a worker counts per megaflow: one cache line.
@@ -70,7 +71,7 @@ impl MegaflowStats {
 }
 
 /// An attachment for flows that the slow path knows nothing of.
-pub fn no_attachment() -> ArcSwap<Box<dyn Any + Send + Sync>> {
+pub fn no_attachment() -> ArcSwap<Attachment> {
     ArcSwap::new(Arc::new(Box::new(())))
 }
 

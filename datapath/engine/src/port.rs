@@ -100,8 +100,8 @@ impl Ports {
     /// Count a drop for the port that a frame came in by.
     pub fn count_drop(&mut self, in_port: DpPort, reason: DropReason, frames: u64) {
         match self.get_mut(in_port.0) {
-            Some(port) => port.counters.drop(reason, frames),
-            None => self.nobody.drop(reason, frames),
+            Some(port) => port.counters.count_drop(reason, frames),
+            None => self.nobody.count_drop(reason, frames),
         }
     }
 
@@ -152,8 +152,8 @@ impl Port {
         self.counters.tx_packets.add(u64::from(report.sent));
         self.counters.tx_bytes.add(report.sent_bytes);
         if report.full | report.errors != 0 {
-            self.counters.drop(DropReason::TxQueueFull, u64::from(report.full));
-            self.counters.drop(DropReason::TxError, u64::from(report.errors));
+            self.counters.count_drop(DropReason::TxQueueFull, u64::from(report.full));
+            self.counters.count_drop(DropReason::TxError, u64::from(report.errors));
         }
     }
 }

@@ -14,7 +14,7 @@ use weft_packet::DropReason;
 use crate::edit::Edit;
 
 /// What to do with a frame.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub enum Program {
     /// Send it to this port, and nothing else.
     Output(u32),
@@ -25,7 +25,7 @@ pub enum Program {
 }
 
 /// One step.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub enum Step {
     /// Send the frame, or its first `max_len` bytes.
     Output {
@@ -74,9 +74,7 @@ fn compile(actions: &[DpAction]) -> Box<[Step]> {
     let mut max_len = WHOLE;
     for action in actions {
         steps.push(match action {
-            DpAction::Output(port) => {
-                Step::Output { port: port.0, max_len: std::mem::replace(&mut max_len, WHOLE) }
-            }
+            DpAction::Output(port) => Step::Output { port: port.0, max_len: std::mem::replace(&mut max_len, WHOLE) },
             DpAction::Trunc(len) => {
                 max_len = *len;
                 continue;

@@ -34,9 +34,9 @@ impl Registry {
         self.lock().clear();
     }
 
-    /// Append all to a list.
+    /// Append the worker's own to a list; those that every worker has are listed elsewhere.
     pub fn list(&self, out: &mut Vec<Arc<Megaflow>>) {
-        out.extend(self.lock().iter().flatten().cloned());
+        out.extend(self.lock().iter().flatten().filter(|flow| flow.worker.is_some()).cloned());
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Option<Arc<Megaflow>>>> {

@@ -32,8 +32,11 @@ pub struct Verdict {
     /// Whether to install a megaflow (false: this frame only).
     pub install: bool,
     /// Kept with the megaflow, see [`Megaflow::attachment`].
-    pub attachment: Box<dyn Any + Send + Sync>,
+    pub attachment: Attachment,
 }
+
+/// What the slow path hangs on a megaflow.
+pub type Attachment = Box<dyn Any + Send + Sync>;
 
 /// Whom the workers ask. Implemented by the pipeline; called on worker threads, must not block for long.
 pub trait Slowpath: Send + Sync {
@@ -120,7 +123,7 @@ pub trait Datapath: Send + Sync {
     fn flow_flush(&self);
 
     /// Give a megaflow other actions (and the worker what it precomputed from them).
-    fn flow_modify(&self, flow: &Arc<Megaflow>, actions: Vec<DpAction>, attachment: Box<dyn Any + Send + Sync>);
+    fn flow_modify(&self, flow: &Arc<Megaflow>, actions: Vec<DpAction>, attachment: Attachment);
 
     /// Install a flow in every worker (`dpctl add-flow`).
     ///

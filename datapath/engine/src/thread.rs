@@ -9,6 +9,7 @@
 //! just found empty; a command is in the channel before the bell rings, and the bell is cleared before the channel is read.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -33,25 +34,18 @@ const LOOK_EVERY: u32 = 8;
 const BELL: u64 = u64::MAX;
 
 /// Drive a worker until the other end of `inbox` is dropped.
-pub fn run(mut worker: Worker, inbox: &Receiver<Request>, bell: &Waker, bed: &Bed, clock: &Arc<dyn Clock>) {
+pub fn run(mut worker: Worker, inbox: &Receiver<Request>, mut bed: Bed, clock: &dyn Clock) {
     let mut turns: u32 = 0;
-    loop {
-        match obey(&mut worker, inbox, bed, clock) {
-            Ok(()) => {}
-            Err(Closed) => return,
-        }
+    while obey(&mut worker, inbox, &mut bed, clock).is_ok() {
         let frames = worker.turn(clock.now());
         turns = turns.wrapping_add(1);
-        if frames == 0 {
-            if !worker.is_warm() {
-                worker.sleeps();
-                bed.sleep(&mut worker, bell);
-                continue;
-            }
-            bed.look(&mut worker, bell);
+        if frames == 0 && !worker.is_warm() {
+            bed.sleep(&mut worker);
+        } else if frames == 0 {
+            bed.look(&mut worker);
             std::thread::yield_now();
-        } else if turns.is_multiple_of(LOOK_EVERY) && bed.has_ports() {
-            bed.look(&mut worker, bell);
+        } else if turns.is_multiple_of(LOOK_EVERY) {
+            bed.look(&mut worker);
         }
     }
 }
@@ -59,7 +53,7 @@ pub fn run(mut worker: Worker, inbox: &Receiver<Request>, bell: &Waker, bed: &Be
 /// The other end is gone.
 struct Closed;
 
-fn obey(worker: &mut Worker, inbox: &Receiver<Request>, bed: &Bed, clock: &Arc<dyn Clock>) -> Result<(), Closed> {
+fn obey(worker: &mut Worker, inbox: &Receiver<Request>, bed: &mut Bed, clock: &dyn Clock) -> Result<(), Closed> {
     loop {
         let Request { command, done } = match inbox.try_recv() {
             Ok(request) => request,
@@ -86,16 +80,98 @@ fn obey(worker: &mut Worker, inbox: &Receiver<Request>, bed: &Bed, clock: &Arc<d
 /// What a worker sleeps on.
 pub struct Bed {
     epoll: OwnedFd,
+    bell: Arc<Waker>,
+    /// Ports whose devices wake us.
+    ports: usize,
+    /// Ports whose devices failed: out of the set, or they would keep us awake.
+    failed: Vec<u32>,
+    /// Looks until they are tried again.
+    patience: u32,
 }
+
+/// How long a failed device is left alone while the worker sleeps, and for how many looks while it does not.
+const RETRY: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+const RETRY_LOOKS: u32 = 10_000;
+const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 impl Bed {
     /// A bed that hears `bell`.
     ///
     /// # Errors
     /// When the process has no file descriptors left.
-    pub fn new(bell: &Waker) -> io::Result<Bed> {
+    pub fn new(bell: Arc<Waker>) -> io::Result<Bed> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, bell.as_fd(), epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
-        Ok(Bed { epoll })
+        Ok(Bed { epoll, bell, ports: 0, failed: Vec::new(), patience: 0 })
+    }
+
+    /// Hear a port's device too.
+    fn join(&mut self, worker: &mut Worker, port: u32) {
+        let Some(fd) = worker.poll_fd(port) else { return };
+        if epoll::add(&self.epoll, fd, epoll::EventData::new_u64(port.into()), epoll::EventFlags::IN).is_ok() {
+            self.ports += 1;
+        }
+    }
+
+    /// No longer hear it.
+    fn leave(&mut self, worker: &mut Worker, port: u32) {
+        self.failed.retain(|p| *p != port);
+        let Some(fd) = worker.poll_fd(port) else { return };
+        if epoll::delete(&self.epoll, fd).is_ok() {
+            self.ports -= 1;
+        }
+    }
+
+    /// Sleep until something is to be done.
+    fn sleep(&mut self, worker: &mut Worker) {
+        self.shun_failed(worker);
+        worker.note_sleep();
+        let limit = if self.failed.is_empty() { None } else { Some(&RETRY) };
+        if self.wait(worker, limit) == 0 {
+            self.forgive(worker);
+        }
+    }
+
+    /// See what is to be done, without sleeping.
+    fn look(&mut self, worker: &mut Worker) {
+        if self.ports == 0 {
+            return;
+        }
+        self.shun_failed(worker);
+        self.wait(worker, Some(&NO_WAIT));
+        self.patience = self.patience.saturating_sub(1);
+        if self.patience == 0 {
+            self.forgive(worker);
+        }
+    }
+
+    fn wait(&mut self, worker: &mut Worker, limit: Option<&Timespec>) -> usize {
+        let mut room = [const { MaybeUninit::uninit() }; 64];
+        // An interrupted wait is one that found nothing.
+        let Ok((events, _)) = epoll::wait(&self.epoll, &mut room, limit) else { return 0 };
+        for event in &*events {
+            match event.data.u64() {
+                BELL => drop(self.bell.clear()),
+                port => worker.warm(port as u32),
+            }
+        }
+        events.len()
+    }
+
+    fn shun_failed(&mut self, worker: &mut Worker) {
+        while let Some(port) = worker.take_failed() {
+            if !self.failed.contains(&port) {
+                self.leave(worker, port);
+                self.failed.push(port);
+                self.patience = RETRY_LOOKS;
+            }
+        }
+    }
+
+    fn forgive(&mut self, worker: &mut Worker) {
+        for port in std::mem::take(&mut self.failed) {
+            self.join(worker, port);
+            worker.warm(port);
+        }
     }
 }

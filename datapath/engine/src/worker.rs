@@ -18,6 +18,7 @@ mod control;
 #[cfg(test)]
 mod tests;
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
@@ -67,6 +68,8 @@ pub struct Worker {
     out: Executor,
     /// Ports to ask for frames, in the order of their turns.
     polled: Vec<u32>,
+    /// Ports whose devices have just failed.
+    failed: Vec<u32>,
     /// Ports that had frames in the last turn.
     busy: u32,
     /// Megaflows made for the burst at hand.
@@ -99,6 +102,7 @@ impl Worker {
             store: Store::new(),
             out: Executor { ports: Ports::new(nobody), pool: Pool::new(BUFFERS), again: Vec::with_capacity(BURST) },
             polled: Vec::new(),
+            failed: Vec::new(),
             busy: 0,
             fresh: Vec::with_capacity(BURST),
             once: Vec::with_capacity(BURST + 2),
@@ -124,6 +128,33 @@ impl Worker {
         self.out.ports.flush(&mut self.out.pool);
         self.busy = busy;
         frames
+    }
+
+    /// Whether any port is to be asked for frames in the next turn.
+    pub fn is_warm(&mut self) -> bool {
+        self.out.ports.iter_mut().any(|(_, port)| port.heat > 0 || port.always_ready)
+    }
+
+    /// Ask this port for frames in the next turn.
+    pub fn warm(&mut self, port: u32) {
+        if let Some(port) = self.out.ports.get_mut(port) {
+            port.heat = port.heat.max(1);
+        }
+    }
+
+    /// What becomes readable when a port has frames.
+    pub fn poll_fd(&mut self, port: u32) -> Option<BorrowedFd<'_>> {
+        self.out.ports.get_mut(port)?.rx.poll_fd()
+    }
+
+    /// A port whose device has failed since the last question.
+    pub fn take_failed(&mut self) -> Option<u32> {
+        self.failed.pop()
+    }
+
+    /// Count a sleep.
+    pub fn note_sleep(&self) {
+        self.counters.sleeps.add(1);
     }
 
     /// The way of a burst. A frame leaves it at the first step that knows its megaflow:
@@ -160,6 +191,8 @@ impl Worker {
             Ok(came) => came,
             Err(_) => {
                 port.counters.rx_errors.add(1);
+                port.heat = 0;
+                self.failed.push(number);
                 0
             }
         };
