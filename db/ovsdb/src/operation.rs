@@ -179,6 +179,19 @@ impl Operation {
     }
 }
 
+impl Operation {
+    /// The name of the operation if it is one that changes rows.
+    pub fn writes(&self) -> Option<&'static str> {
+        match self {
+            Operation::Insert { .. } => Some("insert"),
+            Operation::Update { .. } => Some("update"),
+            Operation::Mutate { .. } => Some("mutate"),
+            Operation::Delete { .. } => Some("delete"),
+            _ => None,
+        }
+    }
+}
+
 /// Reads a `<row>` as values by column. `_uuid` and `_version` are checked by the operation, if it minds.
 pub fn values(json: &Value, table: &TableSchema, names: &mut dyn NamedUuids) -> Result<Values> {
     let Value::Object(object) = json else {

@@ -191,8 +191,8 @@ impl BaseType {
         match (&self.constraint, atom) {
             (Constraint::Enum(allowed), _) if !allowed.contains_key(atom) => Err(Error::constraint(format!(
                 "{} is not one of the allowed values ([{}])",
-                atom.to_bare_text(),
-                allowed.keys().map(Atom::to_bare_text).collect::<Vec<_>>().join(", ")
+                atom.to_text(),
+                allowed.keys().map(Atom::to_text).collect::<Vec<_>>().join(", ")
             ))),
             (Constraint::Integer(min, max), Atom::Integer(i)) if !(min..=max).contains(&i) => Err(range(
                 &|| i.to_string(),

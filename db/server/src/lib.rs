@@ -1,1 +1,16 @@
-//! Under construction.
+//! The database server: tables, transactions, monitors, locks, storage.
+
+pub mod uuids;
+
+pub mod table;
+pub mod txn;
+pub mod commit;
+pub mod exec;
+
+pub mod database;
+pub mod locks;
+pub mod log;
+pub mod monitor;
+pub mod storage;
+
+pub mod server;

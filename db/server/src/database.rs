@@ -1,0 +1,244 @@
+//! One database: its tables and its log.
+//!
+//! A transaction takes two steps. [`Database::execute`] changes the tables and puts the record into a batch;
+//! [`Database::flush`] writes the batch with one write and, if some transaction asked for it, one `fsync`. Replies
+//! and notifications wait for the flush. If it fails, everything in the batch is undone, latest first.
+//!
+//! Invariant: between flushes, tables = what the log says + the batch.
+
+use crate::commit::{apply_unchecked, commit, rebuild};
+use crate::exec::{Context, Outcome, execute};
+use crate::log;
+use crate::storage::{MemoryStorage, Storage};
+use crate::table::Table;
+use crate::txn::{ChangeSet, Txn};
+use crate::uuids::UuidSource;
+use serde_json::Value;
+use std::sync::Arc;
+use weft_ovsdb::error::compact_sorted;
+use weft_ovsdb::operation::default_row;
+use weft_ovsdb::schema::{COL_UUID, N_IMPLICIT};
+use weft_ovsdb::{DatabaseSchema, Datum, Error, Result};
+
+/// A database.
+pub struct Database {
+    schema: Arc<DatabaseSchema>,
+    schema_text: Arc<str>,
+    tables: Vec<Table>,
+    storage: Option<Box<dyn Storage>>,
+    uuids: UuidSource,
+    batch: Batch,
+    compacted_size: u64,
+}
+
+/// Transactions whose records are not written yet.
+#[derive(Default)]
+struct Batch {
+    framed: Vec<u8>,
+    sets: Vec<Arc<ChangeSet>>,
+    durable: bool,
+}
+
+/// A transaction that is over, but for the flush.
+pub struct Executed {
+    /// The `result` member of the reply, as JSON text.
+    pub result: String,
+    /// What changed, to be told after the flush.
+    pub changes: Option<Arc<ChangeSet>>,
+}
+
+/// What became of a request to execute operations.
+pub enum Execution {
+    /// Over, but for the flush.
+    Done(Executed),
+    /// See [`Outcome::Waiting`].
+    Waiting {
+        /// The table that the wait looks at.
+        table: usize,
+        /// When it gives up, counted from the request.
+        timeout: Option<std::time::Duration>,
+    },
+}
+
+impl Database {
+    /// Opens what is in `storage`. Tells also if the end of the log was damaged and has been cut off.
+    pub fn open(mut storage: Box<dyn Storage>) -> Result<(Database, Option<log::Torn>)> {
+        let mut loading: Option<Database> = None;
+        let torn = storage.replay(&mut |record| {
+            match &mut loading {
+                None => loading = Some(Database::new(DatabaseSchema::from_json(&record)?)),
+                Some(db) => log::apply(&db.schema, &mut db.tables, &record, &mut db.uuids)?,
+            }
+            Ok(())
+        })?;
+        let Some(mut db) = loading else { return Err(Error::new("ovsdb error", "log has no schema")) };
+        rebuild(&db.schema, &mut db.tables)?;
+        db.compacted_size = storage.size();
+        db.storage = Some(storage);
+        Ok((db, torn))
+    }
+
+    /// An empty database that is kept nowhere.
+    pub fn new(schema: DatabaseSchema) -> Database {
+        let tables = tables_of(&schema);
+        Database {
+            schema_text: compact_sorted(&schema.to_json()).into(),
+            schema: Arc::new(schema),
+            tables,
+            storage: None,
+            uuids: UuidSource::new(),
+            batch: Batch::default(),
+            compacted_size: 0,
+        }
+    }
+
+    /// The bytes of a log with nothing but a schema, as `ovsdb-tool create` writes it.
+    pub fn initial_log(schema: &DatabaseSchema) -> Vec<u8> {
+        let mut framed = Vec::new();
+        log::frame(&schema.to_json().to_string(), &mut framed);
+        framed
+    }
+
+    /// A database in memory, with a log that tests can look at.
+    pub fn in_memory(schema: &DatabaseSchema) -> (Database, MemoryStorage) {
+        let storage = MemoryStorage::new(Database::initial_log(schema));
+        let (db, _) = Database::open(Box::new(storage.clone())).expect("a fresh log is whole");
+        (db, storage)
+    }
+
+    /// The schema.
+    pub fn schema(&self) -> &Arc<DatabaseSchema> {
+        &self.schema
+    }
+
+    /// The schema as JSON text with sorted members.
+    pub fn schema_text(&self) -> &Arc<str> {
+        &self.schema_text
+    }
+
+    /// The tables in order of name.
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    /// Whether the database is kept somewhere.
+    pub fn is_persistent(&self) -> bool {
+        self.storage.is_some()
+    }
+
+    /// Executes operations; see the header of this file. `date_ms` goes into the log.
+    pub fn execute(&mut self, operations: &[Value], context: &Context<'_>, date_ms: i64) -> Execution {
+        match execute(&self.schema, &mut self.tables, &mut self.uuids, operations, context) {
+            Outcome::Waiting { table, timeout } => Execution::Waiting { table, timeout },
+            Outcome::Done { result, changes, comment, durable } => {
+                let changes = (!changes.is_empty()).then(|| Arc::new(changes));
+                if let Some(changes) = &changes {
+                    self.stage(changes, comment.as_deref(), durable, date_ms);
+                }
+                Execution::Done(Executed { result, changes })
+            }
+        }
+    }
+
+    fn stage(&mut self, changes: &Arc<ChangeSet>, comment: Option<&str>, durable: bool, date_ms: i64) {
+        if self.storage.is_none() {
+            return;
+        }
+        self.batch.sets.push(changes.clone());
+        if let Some(record) = log::transaction(&self.tables, changes, comment, date_ms) {
+            log::frame(&record, &mut self.batch.framed);
+            self.batch.durable |= durable;
+        }
+    }
+
+    /// Writes what has been executed since the last flush. If that fails, all of it is undone.
+    pub fn flush(&mut self) -> Result<()> {
+        if self.batch.sets.is_empty() {
+            return Ok(());
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        let Some(storage) = &mut self.storage else { return Ok(()) };
+        let written = if batch.framed.is_empty() {
+            Ok(())
+        } else {
+            storage.append(&batch.framed).and_then(|()| if batch.durable { storage.sync() } else { Ok(()) })
+        };
+        if written.is_err() {
+            for set in batch.sets.iter().rev() {
+                apply_unchecked(&self.schema, &mut self.tables, set, true);
+            }
+        }
+        // Keep the allocation, unless something huge passed through.
+        batch.framed.clear();
+        if batch.framed.capacity() <= KEEP_BATCH {
+            self.batch.framed = batch.framed;
+        }
+        written
+    }
+
+    /// Whether the log has grown enough to be worth compacting (ovsdb-server(1): twice its size after the last
+    /// compaction and at least 10 MB).
+    pub fn wants_compaction(&self) -> bool {
+        self.storage.as_ref().is_some_and(|s| s.size() >= MIN_COMPACT && s.size() > 2 * self.compacted_size)
+    }
+
+    /// Replaces the log by one that holds the schema and the present rows.
+    pub fn compact(&mut self, date_ms: i64) -> Result<()> {
+        self.flush()?;
+        let Some(storage) = &mut self.storage else { return Ok(()) };
+        let mut framed = Vec::new();
+        log::frame(&self.schema.to_json().to_string(), &mut framed);
+        if let Some(record) = log::snapshot(&self.tables, "compacting database online", date_ms) {
+            log::frame(&record, &mut framed);
+        }
+        storage.compact(&framed)?;
+        self.compacted_size = storage.size();
+        Ok(())
+    }
+
+    /// Bytes in the log.
+    pub fn log_size(&self) -> u64 {
+        self.storage.as_ref().map_or(0, |s| s.size())
+    }
+
+    /// Changes the schema, keeping the data of tables and columns that both have. On error all is as before.
+    pub fn convert(&mut self, schema: DatabaseSchema, date_ms: i64) -> Result<()> {
+        self.flush()?;
+        let mut tables = tables_of(&schema);
+        let mut txn = Txn::default();
+        for old in &self.tables {
+            let Some(table) = schema.table(&old.schema.name) else { continue };
+            let kept: Vec<(usize, usize)> = (N_IMPLICIT..table.columns.len())
+                .filter_map(|c| Some((c, old.schema.column_index(&table.columns[c].name)?)))
+                .collect();
+            for row in old.rows() {
+                let mut columns = default_row(table);
+                columns[COL_UUID] = row[COL_UUID].clone();
+                for &(to, from) in &kept {
+                    let kind = &table.columns[to].kind;
+                    columns[to] = Datum::from_json(&row[from].to_json(), kind, None)?;
+                }
+                txn.insert(&mut tables, table.index, columns, &mut self.uuids);
+            }
+        }
+        commit(&schema, &mut tables, txn, &mut self.uuids)?;
+        let text: Arc<str> = compact_sorted(&schema.to_json()).into();
+        let before = (
+            std::mem::replace(&mut self.schema, Arc::new(schema)),
+            std::mem::replace(&mut self.schema_text, text),
+            std::mem::replace(&mut self.tables, tables),
+        );
+        if let Err(error) = self.compact(date_ms) {
+            (self.schema, self.schema_text, self.tables) = before;
+            return Err(error);
+        }
+        Ok(())
+    }
+}
+
+fn tables_of(schema: &DatabaseSchema) -> Vec<Table> {
+    schema.tables.values().map(|table| Table::new(table.clone(), schema.is_root(table))).collect()
+}
+
+const MIN_COMPACT: u64 = 10 << 20;
+const KEEP_BATCH: usize = 1 << 20;

@@ -1,0 +1,436 @@
+//! The server as a value: messages in, messages out, told the time. No socket, no task, no clock of its own.
+//!
+//! ```text
+//!   on_message(session, message) ─> tables change, replies wait ─┐
+//!   on_message(…)                                                ├─> flush(): one write, one fsync per database
+//!   on_message(…)                                               ─┘      └─> poll(): notifications, then replies
+//! ```
+//!
+//! Group commit comes from this shape: whoever drives the server hands in all messages that are there and then
+//! flushes once. A request that looks at committed state (a new monitor) flushes first by itself.
+//!
+//! Invariants: a client hears of a change before the reply to the transaction that made it; nobody hears of a change
+//! that the log refused.
+
+mod databases;
+mod requests;
+
+use crate::database::{Database, Execution};
+use crate::exec::Context;
+use crate::locks::Locks;
+use crate::monitor::{Monitors, Spec, Version};
+use crate::txn::ChangeSet;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use serde_json::Value;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+use weft_base::{Clock, Time};
+use weft_jsonrpc::message::Message;
+use weft_ovsdb::Uuid;
+
+pub use databases::{RemoteRow, SERVER_DB, open_file};
+
+/// A client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// What the server wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this to the client.
+    Send(SessionId, Text),
+    /// Hang up.
+    Close(SessionId, String),
+}
+
+/// A message as JSON text. Notifications to many share their body.
+#[derive(Clone, Debug)]
+pub enum Text {
+    /// All of it.
+    Whole(String),
+    /// `head`, then `body`, then `]}`.
+    Shared {
+        /// The message up to the body, different for each receiver.
+        head: String,
+        /// The same for all receivers.
+        body: Arc<str>,
+    },
+}
+
+impl Text {
+    /// How many bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Text::Whole(text) => text.len(),
+            Text::Shared { head, body } => head.len() + body.len() + SHARED_TAIL.len(),
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends the message to `out`.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        match self {
+            Text::Whole(text) => out.extend_from_slice(text.as_bytes()),
+            Text::Shared { head, body } => {
+                out.extend_from_slice(head.as_bytes());
+                out.extend_from_slice(body.as_bytes());
+                out.extend_from_slice(SHARED_TAIL.as_bytes());
+            }
+        }
+    }
+}
+
+/// See the header of this file.
+pub struct Server {
+    clock: Arc<dyn Clock>,
+    id: Uuid,
+    databases: BTreeMap<String, Hosted>,
+    sessions: HashMap<SessionId, Session, RandomState>,
+    next_session: u64,
+    locks: Locks<SessionId>,
+    pending: Vec<Pending>,
+    out: VecDeque<Output>,
+    counters: Counters,
+}
+
+/// What a server has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Transactions that ended, well or not.
+    pub transactions: u64,
+    /// Flushes that wrote something.
+    pub flushes: u64,
+    /// Flushes that failed.
+    pub failed_flushes: u64,
+    /// Update notifications put into words (each may go to many).
+    pub composed_updates: u64,
+    /// Update notifications sent.
+    pub sent_updates: u64,
+}
+
+struct Hosted {
+    db: Database,
+    monitors: Monitors<SessionId>,
+    waits: Vec<Waiting>,
+    /// Read-only for clients; internal.
+    internal: bool,
+}
+
+#[derive(Default)]
+struct Session {
+    monitors: BTreeMap<String, Monitor>,
+    change_aware: bool,
+}
+
+struct Monitor {
+    db: String,
+    spec: Arc<Spec>,
+}
+
+/// A transaction whose `wait` does not hold yet.
+struct Waiting {
+    request: Request,
+    table: usize,
+    deadline: Option<Time>,
+}
+
+/// A transact request.
+#[derive(Clone)]
+struct Request {
+    session: SessionId,
+    id: Value,
+    operations: Vec<Value>,
+    since: Time,
+}
+
+/// A transaction that has been executed and waits for the flush.
+struct Pending {
+    db: String,
+    request: Request,
+    result: String,
+    changes: Option<Arc<ChangeSet>>,
+}
+
+impl Server {
+    /// A server without databases but its own, `_Server`.
+    pub fn new(clock: Arc<dyn Clock>) -> Server {
+        let mut server = Server {
+            clock,
+            id: Uuid::new_v4(),
+            databases: BTreeMap::new(),
+            sessions: HashMap::default(),
+            next_session: 1,
+            locks: Locks::default(),
+            pending: Vec::new(),
+            out: VecDeque::new(),
+            counters: Counters::default(),
+        };
+        server.add_internal();
+        server
+    }
+
+    /// A client has connected.
+    pub fn open_session(&mut self) -> SessionId {
+        let id = SessionId(self.next_session);
+        self.next_session += 1;
+        self.sessions.insert(id, Session::default());
+        id
+    }
+
+    /// A client is gone: its monitors, locks and waiting transactions go too.
+    pub fn close_session(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.remove(&id) else { return };
+        for (monitor_id, monitor) in session.monitors {
+            if let Some(hosted) = self.databases.get_mut(&monitor.db) {
+                hosted.monitors.unsubscribe(&monitor.spec, id, &monitor_id);
+            }
+        }
+        for hosted in self.databases.values_mut() {
+            hosted.waits.retain(|waiting| waiting.request.session != id);
+        }
+        for name in self.locks.of(id) {
+            self.unlock(&name, id);
+        }
+    }
+
+    /// Whether the session is open.
+    pub fn has_session(&self, id: SessionId) -> bool {
+        self.sessions.contains_key(&id)
+    }
+
+    /// How many clients are connected.
+    pub fn n_sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// What has been done so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Takes a message from a client. Replies come out of [`Server::poll`], some only after [`Server::flush`].
+    pub fn on_message(&mut self, session: SessionId, message: Message) {
+        if !self.sessions.contains_key(&session) {
+            return;
+        }
+        match message {
+            Message::Request { method, params, id } => self.on_request(session, &method, params, id),
+            Message::Notify { method, params } => {
+                if method == "cancel" {
+                    self.cancel(session, &params);
+                }
+            }
+            // We send no requests but echoes, and those are the connection's business.
+            Message::Reply { .. } | Message::Error { .. } => {}
+        }
+    }
+
+    /// Writes what has been executed, tells who wants to know, and lets the replies go.
+    pub fn flush(&mut self) {
+        while !self.pending.is_empty() {
+            let pending = std::mem::take(&mut self.pending);
+            let touched = self.settle(pending);
+            self.run_waits(|db, waiting| touched.iter().any(|(name, set)| name == db && set.touches(waiting.table)));
+        }
+        self.compact_if_grown();
+    }
+
+    /// The next thing to do; `None` if there is nothing.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When [`Server::on_deadline`] wants to be called, if at all.
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.databases.values().flat_map(|h| h.waits.iter().filter_map(|w| w.deadline)).min()
+    }
+
+    /// Lets transactions whose waits have lasted too long fail.
+    pub fn on_deadline(&mut self) {
+        let now = self.clock.now();
+        self.run_waits(|_, waiting| waiting.deadline.is_some_and(|deadline| deadline <= now));
+        self.flush();
+    }
+
+    /// Flushes the databases and finishes the pending transactions; gives what changed.
+    fn settle(&mut self, pending: Vec<Pending>) -> Vec<(String, Arc<ChangeSet>)> {
+        let mut refused = Vec::new();
+        for (name, hosted) in &mut self.databases {
+            self.counters.flushes += 1;
+            if let Err(error) = hosted.db.flush() {
+                self.counters.failed_flushes += 1;
+                tracing::error!(target: "ovsdb_server", "{name}: {error}");
+                refused.push(name.clone());
+            }
+        }
+        let mut touched = Vec::new();
+        for one in pending {
+            if refused.contains(&one.db) {
+                touched.extend(self.retry_alone(one));
+            } else {
+                touched.extend(self.finish(one));
+            }
+        }
+        touched
+    }
+
+    /// Tells the subscribers and then the client.
+    fn finish(&mut self, done: Pending) -> Option<(String, Arc<ChangeSet>)> {
+        self.counters.transactions += 1;
+        if let Some(changes) = &done.changes {
+            self.notify(&done.db, changes);
+        }
+        self.reply_text(done.request.session, &done.request.id, &done.result);
+        done.changes.map(|changes| (done.db, changes))
+    }
+
+    /// The log refused a batch, and all of it has been undone. Each transaction gets another chance of its own, so
+    /// that those that fit, or only read, do not suffer from those that do not.
+    fn retry_alone(&mut self, failed: Pending) -> Option<(String, Arc<ChangeSet>)> {
+        let request = failed.request.clone();
+        let Execution::Done(executed) = self.execute(&failed.db, &request) else {
+            self.reply_text(request.session, &request.id, &failed.result);
+            return None;
+        };
+        let hosted = self.databases.get_mut(&failed.db)?;
+        match hosted.db.flush() {
+            Ok(()) => {
+                self.finish(Pending { result: executed.result, changes: executed.changes, ..failed })
+            }
+            Err(error) => {
+                let mut result = executed.result;
+                result.pop();
+                if !request.operations.is_empty() {
+                    result.push(',');
+                }
+                result.push_str(&error.to_json().to_string());
+                result.push(']');
+                self.finish(Pending { result, changes: None, ..failed })
+            }
+        }
+    }
+
+    fn notify(&mut self, db: &str, changes: &ChangeSet) {
+        let Some(hosted) = self.databases.get(db) else { return };
+        for (spec, subscribers) in hosted.monitors.iter() {
+            let Some(body) = spec.changes(hosted.db.tables(), changes) else { continue };
+            let body: Arc<str> = body.into();
+            self.counters.composed_updates += 1;
+            for subscriber in subscribers {
+                self.counters.sent_updates += 1;
+                let text = update(spec.version, &subscriber.id, body.clone());
+                self.out.push_back(Output::Send(subscriber.session, text));
+            }
+        }
+    }
+
+    fn execute(&mut self, db: &str, request: &Request) -> Execution {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let date_ms = wall.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+        let locks = &self.locks;
+        let owns_lock = |name: &str| locks.owns(name, request.session);
+        let hosted = self.databases.get_mut(db).expect("the caller has found the database");
+        let elapsed = now - request.since;
+        let context = Context { owns_lock: &owns_lock, elapsed, read_only: hosted.internal };
+        hosted.db.execute(&request.operations, &context, date_ms)
+    }
+
+    fn transact(&mut self, db: &str, request: Request) {
+        match self.execute(db, &request) {
+            Execution::Waiting { table, timeout } => {
+                let deadline = timeout.map(|timeout| request.since + timeout.min(LONGEST_WAIT));
+                let hosted = self.databases.get_mut(db).expect("it has just executed");
+                hosted.waits.push(Waiting { request, table, deadline });
+            }
+            Execution::Done(done) => {
+                let pending = Pending { db: db.to_owned(), request, result: done.result, changes: done.changes };
+                self.pending.push(pending);
+            }
+        }
+    }
+
+    /// Executes the chosen waiting transactions again.
+    fn run_waits(&mut self, chosen: impl Fn(&str, &Waiting) -> bool) {
+        let mut again = Vec::new();
+        for (name, hosted) in &mut self.databases {
+            let mut i = 0;
+            while i < hosted.waits.len() {
+                if chosen(name, &hosted.waits[i]) {
+                    again.push((name.clone(), hosted.waits.remove(i).request));
+                } else {
+                    i += 1;
+                }
+            }
+        }
+        for (db, request) in again {
+            self.transact(&db, request);
+        }
+    }
+
+    fn unlock(&mut self, name: &str, session: SessionId) {
+        if let Some(next) = self.locks.unlock(name, session) {
+            self.notification(next, "locked", name);
+        }
+    }
+
+    fn compact_if_grown(&mut self) {
+        let date_ms = self.date_ms();
+        for (name, hosted) in &mut self.databases {
+            if hosted.db.wants_compaction() {
+                tracing::info!(target: "ovsdb_server", "{name}: compacting the log, which has grown");
+                if let Err(error) = hosted.db.compact(date_ms) {
+                    tracing::warn!(target: "ovsdb_server", "{name}: {error}");
+                }
+            }
+        }
+    }
+
+    fn date_ms(&self) -> i64 {
+        self.clock.wall().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+    }
+
+    fn reply_text(&mut self, session: SessionId, id: &Value, result: &str) {
+        let id = id.to_string();
+        let mut text = String::with_capacity(id.len() + result.len() + 32);
+        for part in ["{\"id\":", &id, ",\"result\":", result, ",\"error\":null}"] {
+            text.push_str(part);
+        }
+        self.out.push_back(Output::Send(session, Text::Whole(text)));
+    }
+
+    fn reply_error(&mut self, session: SessionId, id: &Value, error: &Value) {
+        let text = format!("{{\"id\":{id},\"result\":null,\"error\":{error}}}");
+        self.out.push_back(Output::Send(session, Text::Whole(text)));
+    }
+
+    fn notification(&mut self, session: SessionId, method: &str, name: &str) {
+        let name = Value::from(name);
+        let text = format!("{{\"id\":null,\"method\":\"{method}\",\"params\":[{name}]}}");
+        self.out.push_back(Output::Send(session, Text::Whole(text)));
+    }
+}
+
+/// An update notification.
+fn update(version: Version, id: &str, body: Arc<str>) -> Text {
+    let head = match version {
+        Version::Update => format!("{{\"id\":null,\"method\":\"update\",\"params\":[{id},"),
+        Version::Update2 => format!("{{\"id\":null,\"method\":\"update2\",\"params\":[{id},"),
+        Version::Update3 => format!("{{\"id\":null,\"method\":\"update3\",\"params\":[{id},\"{NO_TXN}\","),
+    };
+    Text::Shared { head, body }
+}
+
+/// The transaction id of a database that keeps no history, as standalone ones.
+const NO_TXN: &str = "00000000-0000-0000-0000-000000000000";
+const SHARED_TAIL: &str = "]}";
+/// Longer waits than this are for ever; keeps deadlines from overflowing.
+const LONGEST_WAIT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,306 @@
+//! Databases come and go; `_Server` says which there are; some of them say where to listen.
+
+use super::*;
+use serde_json::json;
+use std::path::Path;
+use weft_ovsdb::{AtomType, DatabaseSchema, Datum, Error, Result};
+
+/// The name of the database about databases (ovsdb-server(5)).
+pub const SERVER_DB: &str = "_Server";
+
+/// A remote that a database asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RemoteRow {
+    /// Where to listen or connect to, as in the column.
+    pub target: String,
+    /// The table and row that say so, to write the status back to; none if the column itself holds targets.
+    pub row: Option<(String, Uuid)>,
+    /// How long to wait at most between attempts to connect.
+    pub max_backoff: Option<Duration>,
+    /// How long a client may be silent before it is probed; zero never probes.
+    pub inactivity_probe: Option<Duration>,
+}
+
+impl Server {
+    pub(super) fn add_internal(&mut self) {
+        let schema = DatabaseSchema::from_json(&server_schema()).expect("our own schema is valid");
+        self.host(SERVER_DB.into(), Database::new(schema), true);
+    }
+
+    /// Adds a database under its schema's name.
+    pub fn add_database(&mut self, db: Database) -> Result<()> {
+        self.flush();
+        let name = db.schema().name.clone();
+        if self.databases.contains_key(&name) {
+            return Err(Error::new("ovsdb error", format!("{name}: duplicate database name")));
+        }
+        self.disconnect_unaware(&format!("adding {name} database"));
+        self.host(name, db, false);
+        Ok(())
+    }
+
+    /// Removes a database: cancels what goes on in it and closes its log.
+    pub fn remove_database(&mut self, name: &str) -> Result<()> {
+        self.flush();
+        match self.databases.get(name) {
+            None => return Err(Error::bare("Failed to find the database.")),
+            Some(hosted) if hosted.internal => return Err(Error::bare("Cannot remove reserved database.")),
+            Some(_) => {}
+        }
+        self.abandon(name);
+        self.databases.remove(name);
+        self.disconnect_unaware(&format!("removing {name} database by user request"));
+        self.describe_databases();
+        Ok(())
+    }
+
+    /// The names of all databases, `_Server` included.
+    pub fn database_names(&self) -> impl Iterator<Item = &str> {
+        self.databases.keys().map(String::as_str)
+    }
+
+    /// A database.
+    pub fn database(&self, name: &str) -> Option<&Database> {
+        self.databases.get(name).map(|hosted| &hosted.db)
+    }
+
+    /// Compacts the log of one database or, without a name, of all.
+    pub fn compact(&mut self, name: Option<&str>) -> Result<()> {
+        self.flush();
+        let date_ms = self.date_ms();
+        match name.map(|name| self.databases.get(name)) {
+            Some(None) => return Err(Error::bare("no database by that name")),
+            Some(Some(hosted)) if hosted.internal => return Err(Error::bare("cannot compact built-in databases")),
+            _ => {}
+        }
+        for (db, hosted) in &mut self.databases {
+            if !hosted.internal && name.is_none_or(|name| name == db) {
+                tracing::info!(target: "ovsdb_server", "compacting {db} database by user request");
+                hosted.db.compact(date_ms)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Executes operations of our own, such as writing a status; the result as in a reply.
+    pub fn transact_internal(&mut self, db: &str, operations: Vec<Value>) -> Result<String> {
+        self.flush();
+        let Some(hosted) = self.databases.get_mut(db) else {
+            return Err(Error::new("unknown database", format!("no database named {db}")));
+        };
+        let internal = std::mem::replace(&mut hosted.internal, false);
+        let request = Request { session: SessionId(0), id: Value::Null, operations, since: self.clock.now() };
+        let execution = self.execute(db, &request);
+        if let Some(hosted) = self.databases.get_mut(db) {
+            hosted.internal = internal;
+            hosted.db.flush()?;
+        }
+        let done = match execution {
+            Execution::Waiting { .. } => return Err(Error::bare("timed out")),
+            Execution::Done(done) => done,
+        };
+        if let Some(changes) = &done.changes {
+            self.notify(db, changes);
+            self.run_waits(|name, waiting| name == db && changes.touches(waiting.table));
+            self.flush();
+        }
+        Ok(done.result)
+    }
+
+    /// The remotes that a column names: `column` of the table holds targets, or refers to rows that have a
+    /// `target`. The error is a sentence for the user.
+    pub fn remotes_in(&self, db: &str, table: &str, column: &str) -> Result<Vec<RemoteRow>, String> {
+        let name = format!("db:{db},{table},{column}");
+        let hosted = self.databases.get(db).ok_or_else(|| format!("\"{name}\": no database named {db}"))?;
+        let schema = hosted.db.schema();
+        let of = schema.table(table).ok_or_else(|| format!("\"{name}\": no table named {table}"))?;
+        let no_column = || format!("\"{name}\": table \"{table}\" has no column \"{column}\"");
+        let c = of.column_index(column).ok_or_else(no_column)?;
+        let kind = &of.columns[c].kind;
+        let rows = hosted.db.tables()[of.index].rows();
+        if kind.key.kind == AtomType::String && kind.value.is_none() {
+            let targets = rows.flat_map(|row| row[c].atoms().iter().filter_map(|a| a.as_str().map(str::to_owned)));
+            let remote = |target| RemoteRow { target, row: None, max_backoff: None, inactivity_probe: None };
+            return Ok(targets.map(remote).collect());
+        }
+        let Some(target_schema) = kind.key.ref_table().and_then(|t| schema.table(t)) else {
+            return Err(format!("\"{name}\": type mismatch: column holds neither strings nor references to a table"));
+        };
+        let column = |name: &str| target_schema.column_index(name);
+        let Some(target) = column("target") else {
+            return Err(format!("\"{name}\": table \"{}\" has no column \"target\"", target_schema.name));
+        };
+        let targets = &hosted.db.tables()[target_schema.index];
+        let referred = rows.flat_map(|row| row[c].keys().filter_map(|k| k.as_uuid()));
+        let mut found: Vec<RemoteRow> = Vec::new();
+        for row in referred.filter_map(|uuid| targets.get(uuid)) {
+            let millis = |name: &str| {
+                let ms = row[column(name)?].as_integer()?;
+                Some(Duration::from_millis(u64::try_from(ms).ok()?))
+            };
+            let Some(target) = row[target].as_str() else { continue };
+            found.push(RemoteRow {
+                target: target.to_owned(),
+                row: Some((target_schema.name.clone(), row.uuid())),
+                max_backoff: millis("max_backoff"),
+                inactivity_probe: millis("inactivity_probe"),
+            });
+        }
+        found.sort_by(|a, b| a.target.cmp(&b.target));
+        found.dedup_by(|a, b| a.target == b.target);
+        Ok(found)
+    }
+
+    /// Writes what became of a remote into its row, as far as the row has columns for it and they differ.
+    pub fn write_remote_status(&mut self, db: &str, remote: &RemoteRow, connected: bool, status: &[(String, String)]) {
+        let Some((table, uuid)) = &remote.row else { return };
+        let Some(hosted) = self.databases.get(db) else { return };
+        let Some(schema) = hosted.db.schema().table(table).cloned() else { return };
+        let Some(row) = hosted.db.tables()[schema.index].get(*uuid) else { return };
+        let mut values = serde_json::Map::new();
+        let mut set = |name: &str, value: Datum| {
+            if schema.column_index(name).is_some_and(|c| row[c] != value) {
+                values.insert(name.into(), value.to_json());
+            }
+        };
+        set("is_connected", Datum::One(connected.into()));
+        set("status", Datum::map_of(status.iter().map(|(k, v)| (k.as_str(), v.as_str()))));
+        if values.is_empty() {
+            return;
+        }
+        let id = json!(["uuid", uuid.to_string()]);
+        let update = json!({"op": "update", "table": table, "where": [["_uuid", "==", id]], "row": values});
+        if let Err(error) = self.transact_internal(db, vec![update]) {
+            tracing::warn!(target: "ovsdb_server", "{db}: cannot write status of remote {}: {error}", remote.target);
+        }
+    }
+
+    /// What `memory/show` tells, by word.
+    pub fn memory_report(&self) -> Vec<(&'static str, usize)> {
+        let (mut atoms, mut cells, mut weak) = (0, 0, 0);
+        for table in self.databases.values().flat_map(|hosted| hosted.db.tables()) {
+            for row in table.rows() {
+                cells += row.columns().len();
+                atoms += row.columns().iter().map(|d| d.len() + d.pairs().len()).sum::<usize>();
+            }
+            weak += table.n_weak_refs();
+        }
+        let monitors = self.sessions.values().map(|s| s.monitors.len()).sum();
+        let triggers: usize = self.databases.values().map(|h| h.waits.len()).sum();
+        let mut report = vec![("atoms", atoms), ("cells", cells), ("monitors", monitors), ("n-weak-refs", weak)];
+        report.extend([("sessions", self.n_sessions()), ("triggers", triggers)].into_iter().filter(|(_, n)| *n > 0));
+        report
+    }
+
+    pub(super) fn convert_database(&mut self, name: &str, schema: DatabaseSchema) -> Result<()> {
+        self.flush();
+        let date_ms = self.date_ms();
+        let hosted = self.databases.get_mut(name).expect("the caller has found the database");
+        if hosted.internal {
+            return Err(Error::new("not allowed", format!("{name} is an internal database")));
+        }
+        hosted.db.convert(schema, date_ms)?;
+        self.abandon(name);
+        self.disconnect_unaware(&format!("{name} database schema changed"));
+        self.describe_databases();
+        Ok(())
+    }
+
+    fn host(&mut self, name: String, db: Database, internal: bool) {
+        self.databases.insert(name, Hosted { db, monitors: Monitors::default(), waits: Vec::new(), internal });
+        self.describe_databases();
+    }
+
+    /// Cancels the monitors and waiting transactions of a database.
+    fn abandon(&mut self, name: &str) {
+        let Some(hosted) = self.databases.get_mut(name) else { return };
+        let waits = std::mem::take(&mut hosted.waits);
+        hosted.monitors = Monitors::default();
+        for waiting in waits {
+            self.reply_error(waiting.request.session, &waiting.request.id, &"canceled".into());
+        }
+        let mut ids: Vec<SessionId> = self.sessions.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let Some(session) = self.sessions.get_mut(&id) else { continue };
+            let gone: Vec<String> =
+                session.monitors.iter().filter(|(_, m)| m.db == name).map(|(id, _)| id.clone()).collect();
+            for monitor in gone {
+                session.monitors.remove(&monitor);
+                let text = format!("{{\"id\":null,\"method\":\"monitor_canceled\",\"params\":[{monitor}]}}");
+                self.out.push_back(Output::Send(id, Text::Whole(text)));
+            }
+        }
+    }
+
+    /// Hangs up on clients that would not understand that databases changed.
+    fn disconnect_unaware(&mut self, reason: &str) {
+        let mut ids: Vec<SessionId> =
+            self.sessions.iter().filter(|(_, s)| !s.change_aware).map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        self.out.extend(ids.into_iter().map(|id| Output::Close(id, reason.to_owned())));
+    }
+
+    /// Brings the rows of `_Server` up to date.
+    fn describe_databases(&mut self) {
+        let described: Vec<(String, String)> =
+            self.databases.iter().map(|(name, h)| (name.clone(), h.db.schema_text().to_string())).collect();
+        let Some(hosted) = self.databases.get(SERVER_DB) else { return };
+        let table = &hosted.db.tables()[0];
+        let column = |name| table.schema.column_index(name).expect("our own schema has the column");
+        let (name_column, schema_column) = (column("name"), column("schema"));
+        let mut operations = Vec::new();
+        for row in table.rows() {
+            let name = row[name_column].as_str().unwrap_or_default();
+            let condition = json!([["name", "==", name]]);
+            match described.iter().find(|(n, _)| n == name) {
+                None => operations.push(json!({"op": "delete", "table": "Database", "where": condition})),
+                Some((_, schema)) if row[schema_column].as_str() != Some(schema) => operations.push(
+                    json!({"op": "update", "table": "Database", "where": condition, "row": {"schema": schema}}),
+                ),
+                Some(_) => {}
+            }
+        }
+        for (name, schema) in described {
+            if !table.rows().any(|row| row[name_column].as_str() == Some(&name)) {
+                let row = json!({
+                    "name": name, "model": "standalone", "connected": true, "leader": true, "schema": schema
+                });
+                operations.push(json!({"op": "insert", "table": "Database", "row": row}));
+            }
+        }
+        if !operations.is_empty() {
+            let result = self.transact_internal(SERVER_DB, operations);
+            debug_assert!(result.is_ok_and(|r| !r.contains("\"error\"")));
+        }
+    }
+}
+
+/// Opens a database file. A damaged end is cut off and said in the log.
+pub fn open_file(path: &Path) -> Result<Database> {
+    let storage = crate::storage::FileStorage::open(path)?;
+    let (db, torn) = Database::open(Box::new(storage))?;
+    if let Some(torn) = torn {
+        tracing::warn!(target: "ovsdb_server", "{}: {torn}; continuing after the last whole record", path.display());
+    }
+    Ok(db)
+}
+
+/// The schema of `_Server` that ovsdb-server(5) documents.
+fn server_schema() -> Value {
+    let optional = |key: &str| json!({"type": {"key": key, "min": 0}});
+    json!({
+        "name": SERVER_DB,
+        "version": "1.2.0",
+        "tables": {"Database": {"columns": {
+            "name": {"type": "string"},
+            "model": {"type": {"key": {"type": "string", "enum": ["set", ["clustered", "relay", "standalone"]]}}},
+            "connected": {"type": "boolean"},
+            "leader": {"type": "boolean"},
+            "schema": optional("string"),
+            "cid": optional("uuid"),
+            "sid": optional("uuid"),
+            "index": optional("integer"),
+        }}}
+    })
+}

@@ -1,0 +1,1 @@
+//! Stories about clients and the server, without sockets.
