@@ -16,7 +16,12 @@ use weft_ovsdb::types::{BaseType, UNLIMITED};
 use weft_ovsdb::{Atom, ColumnType, DatabaseSchema, Datum, Error, Result, Uuid};
 
 /// Ends a transaction: checks it and keeps it, or undoes it and says why.
-pub fn commit(schema: &DatabaseSchema, tables: &mut [Table], mut txn: Txn, uuids: &mut UuidSource) -> Result<ChangeSet> {
+pub fn commit(
+    schema: &DatabaseSchema,
+    tables: &mut [Table],
+    mut txn: Txn,
+    uuids: &mut UuidSource,
+) -> Result<ChangeSet> {
     if txn.n_touched() == 0 {
         return Ok(ChangeSet::default());
     }
@@ -462,7 +467,9 @@ fn duplicate_key(table: &Table, index: usize, new: &Row, other: &Row, txn: &Txn)
     let history = |row: &Row| {
         let at = (table.schema.index, row.uuid());
         match (txn.existed(at), txn.old(at)) {
-            (None, _) => "existed in the database before this transaction and was not modified by the transaction".into(),
+            (None, _) => {
+                "existed in the database before this transaction and was not modified by the transaction".into()
+            }
             (Some(false), _) => "was inserted by this transaction".to_string(),
             (Some(true), Some(old)) if columns.iter().all(|&c| old[c] == row[c]) => {
                 "existed in the database before this transaction, which modified some of the row's columns but not \

@@ -203,7 +203,8 @@ impl Run<'_> {
         uuid: Option<Uuid>,
         values: Values,
     ) -> Result<(), Error> {
-        let taken = |uuid: Uuid| self.tables[table.index].get(uuid).is_some() || self.txn.has_touched((table.index, uuid));
+        let taken =
+            |uuid: Uuid| self.tables[table.index].get(uuid).is_some() || self.txn.has_touched((table.index, uuid));
         if let Some(uuid) = uuid
             && taken(uuid)
         {
@@ -284,7 +285,12 @@ impl Run<'_> {
         self.change(table.index, old, values)
     }
 
-    fn change(&mut self, table: usize, old: &Row, values: impl IntoIterator<Item = (usize, Datum)>) -> Result<(), Error> {
+    fn change(
+        &mut self,
+        table: usize,
+        old: &Row,
+        values: impl IntoIterator<Item = (usize, Datum)>,
+    ) -> Result<(), Error> {
         let values: Values = values.into_iter().filter(|(c, v)| *c != COL_VERSION && old[*c] != *v).collect();
         if !values.is_empty() {
             let new = old.with(values);

@@ -2,10 +2,10 @@
 
 pub mod uuids;
 
-pub mod table;
-pub mod txn;
 pub mod commit;
 pub mod exec;
+pub mod table;
+pub mod txn;
 
 pub mod database;
 pub mod locks;

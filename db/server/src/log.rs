@@ -134,12 +134,7 @@ impl<'a> Records<'a> {
 }
 
 /// Writes the JSON of a transaction's record; `None` if nothing in it is persistent.
-pub fn transaction(
-    tables: &[Table],
-    changes: &ChangeSet,
-    comment: Option<&str>,
-    date_ms: i64,
-) -> Option<String> {
+pub fn transaction(tables: &[Table], changes: &ChangeSet, comment: Option<&str>, date_ms: i64) -> Option<String> {
     let mut out = format!("{{\"_date\":{date_ms}");
     let mut any = false;
     for (t, rows) in &changes.tables {
@@ -204,7 +199,13 @@ pub fn apply(schema: &DatabaseSchema, tables: &mut [Table], record: &Value, uuid
     Ok(())
 }
 
-fn apply_row(table: &mut Table, uuid: weft_ovsdb::Uuid, json: &Value, is_diff: bool, uuids: &mut UuidSource) -> Result<()> {
+fn apply_row(
+    table: &mut Table,
+    uuid: weft_ovsdb::Uuid,
+    json: &Value,
+    is_diff: bool,
+    uuids: &mut UuidSource,
+) -> Result<()> {
     let Value::Object(values) = json else {
         if json.is_null() {
             return match table.take(uuid) {

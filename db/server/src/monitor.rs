@@ -118,8 +118,12 @@ impl Spec {
         let mut tables = Vec::with_capacity(requests.len());
         for (name, request) in requests {
             let table = schema.table(name).ok_or_else(|| no_table(name))?;
-            let mut spec =
-                TableSpec { table: table.index, columns: Vec::new(), select: Select::NONE, condition: Condition::default() };
+            let mut spec = TableSpec {
+                table: table.index,
+                columns: Vec::new(),
+                select: Select::NONE,
+                condition: Condition::default(),
+            };
             // One request without its array is accepted too (ovsdb-server(7) section 4.1.5).
             match request {
                 Value::Array(requests) => requests.iter().try_for_each(|r| spec.add(r, table, version))?,

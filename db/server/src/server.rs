@@ -300,9 +300,7 @@ impl Server {
         };
         let hosted = self.databases.get_mut(&failed.db)?;
         match hosted.db.flush() {
-            Ok(()) => {
-                self.finish(Pending { result: executed.result, changes: executed.changes, ..failed })
-            }
+            Ok(()) => self.finish(Pending { result: executed.result, changes: executed.changes, ..failed }),
             Err(error) => {
                 let mut result = executed.result;
                 result.pop();

@@ -237,11 +237,7 @@ impl Storage for MemoryStorage {
 }
 
 /// What was wrong at the end, and how many bytes are whole records.
-fn replay_bytes(
-    bytes: &[u8],
-    each: &mut dyn FnMut(Value) -> Result<()>,
-    name: &str,
-) -> Result<(Option<Torn>, usize)> {
+fn replay_bytes(bytes: &[u8], each: &mut dyn FnMut(Value) -> Result<()>, name: &str) -> Result<(Option<Torn>, usize)> {
     let mut records = Records::new(bytes);
     loop {
         match records.next_record() {
@@ -261,7 +257,9 @@ fn not_ours(torn: &Torn, name: &str) -> Error {
     match torn {
         Torn::Header { clustered: true, .. } => Error::new(
             "ovsdb error",
-            format!("{name}: clustered databases are not supported; convert it with \"ovsdb-tool cluster-to-standalone\""),
+            format!(
+                "{name}: clustered databases are not supported; convert it with \"ovsdb-tool cluster-to-standalone\""
+            ),
         ),
         Torn::Header { .. } => Error::new("ovsdb error", format!("{name}: unexpected file format")),
         torn => Error::new("ovsdb error", format!("{name}: {torn}")),

@@ -255,9 +255,8 @@ impl Server {
             let condition = json!([["name", "==", name]]);
             match described.iter().find(|(n, _)| n == name) {
                 None => operations.push(json!({"op": "delete", "table": "Database", "where": condition})),
-                Some((_, schema)) if row[schema_column].as_str() != Some(schema) => operations.push(
-                    json!({"op": "update", "table": "Database", "where": condition, "row": {"schema": schema}}),
-                ),
+                Some((_, schema)) if row[schema_column].as_str() != Some(schema) => operations
+                    .push(json!({"op": "update", "table": "Database", "where": condition, "row": {"schema": schema}})),
                 Some(_) => {}
             }
         }
