@@ -147,6 +147,12 @@ impl Engine {
         self.ask_all(|_| Command::PortMtu(port.0, mtu));
     }
 
+    /// Have the workers look at all devices again. Needed after a device in memory was brought up, for which nothing else
+    /// wakes them.
+    pub fn wake(&self) {
+        self.lanes.iter().for_each(|lane| lane.bell.wake());
+    }
+
     /// How many 802.1Q tags keys hold (`other_config:vlan-limit`). Megaflows made before should be flushed.
     pub fn set_vlan_limit(&self, tags: u8) {
         self.shared.vlan_limit.store(tags.min(2), Ordering::Relaxed);

@@ -28,8 +28,8 @@ pub struct Port {
     pub counters: Arc<PortCounters>,
     /// How many new flows it may bring to the slow path while others have work too.
     pub budget: TokenBucket,
-    /// Whether it has frames without ever waking us.
-    pub always_ready: bool,
+    /// Whether it never wakes us: either it always has frames or never.
+    pub is_mute: bool,
     /// How often it may still be asked for frames in vain before it must wake us; see [`crate::worker`].
     pub heat: u32,
     /// What `heat` is set to when frames come.
@@ -66,7 +66,7 @@ impl Ports {
             self.slots.resize_with(at + 1, || None);
         }
         self.slots[at] = Some(Box::new(Port {
-            always_ready: queues.rx.always_ready(),
+            is_mute: queues.rx.poll_fd().is_none(),
             rx: queues.rx,
             tx: queues.tx,
             waiting: Vec::with_capacity(2 * BURST),

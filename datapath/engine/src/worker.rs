@@ -132,7 +132,7 @@ impl Worker {
 
     /// Whether any port is to be asked for frames in the next turn.
     pub fn is_warm(&mut self) -> bool {
-        self.out.ports.iter_mut().any(|(_, port)| port.heat > 0 || port.always_ready)
+        self.out.ports.iter_mut().any(|(_, port)| port.is_warm())
     }
 
     /// Ask this port for frames in the next turn.
@@ -183,7 +183,7 @@ impl Worker {
     /// Fill the burst from a port; count what came and how long it is worth asking again.
     fn receive(&mut self, number: u32) -> usize {
         let Some(port) = self.out.ports.get_mut(number) else { return 0 };
-        if port.heat == 0 && !port.always_ready {
+        if !port.is_warm() {
             return 0;
         }
         self.burst.begin(number);
@@ -333,6 +333,13 @@ fn pattern_of(key: FlowKey, verdict: &Verdict) -> Match {
 }
 
 impl Port {
+    /// Whether to ask it for frames. A device that nothing wakes us for may have become ready by itself (a capture that
+    /// is brought up).
+    #[inline]
+    fn is_warm(&self) -> bool {
+        self.heat > 0 || self.is_mute && self.rx.always_ready()
+    }
+
     /// Note whether frames came: a port that had some is asked again for a while, the longer the more often that paid.
     #[inline]
     fn warm(&mut self, came: bool) {

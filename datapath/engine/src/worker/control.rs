@@ -89,7 +89,7 @@ impl Worker {
     }
 
     fn settle(&mut self, now: Time) {
-        let endless = self.out.ports.iter_mut().any(|(_, port)| port.always_ready);
+        let endless = self.out.ports.iter_mut().any(|(_, port)| port.rx.always_ready());
         for _ in 0..SETTLE_TURNS {
             self.warm_all();
             if self.turn(now) == 0 || endless {

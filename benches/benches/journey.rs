@@ -1,0 +1,2 @@
+//! One bench per step of a frame's journey.
+fn main() {}

@@ -1,0 +1,5 @@
+//! What the benches share: frames like those of the peers' measurements, a slow path with a fixed set of rules, a worker
+//! between a looping capture and a sink.
+
+pub mod frames;
+pub mod rig;
