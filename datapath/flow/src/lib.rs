@@ -4,11 +4,13 @@
 //! - [`field`]: the field registry, one row per field of ovs-fields(7): names, OXM/NXM ids, width, prerequisites.
 //! - [`mod@extract`]: from a frame's bytes to its key.
 //! - [`matching`]: [`Match`], a key with its mask.
+//! - [`classifier`]: finding what matches a key, for OpenFlow tables and for megaflows.
 //! - [`action`]: what the datapath does to a frame.
 //!
 //! Invariant: a field's place, width and names are said once, in the registry.
 
 pub mod action;
+pub mod classifier;
 pub mod extract;
 pub mod field;
 pub mod key;
@@ -16,6 +18,7 @@ pub mod matching;
 pub mod port;
 
 pub use action::DpAction;
+pub use classifier::{CompactMatch, FlowTable, RuleTable};
 pub use extract::extract;
 pub use field::{Field, FieldId};
 pub use key::{FlowKey, FlowMask};

@@ -1,0 +1,270 @@
+//! The megaflow table of a worker: disjoint entries, many masks, no priorities.
+//!
+//! How: the words that every megaflow matches in full (recirculation id, port, packet type, Ethertype) choose a
+//! partition; within it each mask is a hash table, tried in the order of recent hits. The first that matches is the
+//! answer, since entries do not overlap.
+//! Why partitions: a frame never probes the masks of another port's or protocol's flows, and crafted traffic on one port
+//! (tuple space explosion) slows down that port alone.
+//! Invariants: a subtable is never empty; a partition is never without subtables.
+
+use std::cell::Cell;
+
+use crate::key::{FlowKey, FlowMask};
+use crate::matching::Match;
+
+use super::packed::PackedMask;
+use super::store::{Store, share};
+
+/// Flows found by key. See the module.
+pub struct FlowTable<V> {
+    seed: u64,
+    /// By word 0 and the upper 48 bits of word 1.
+    partitions: Store<Partition<V>>,
+    /// Flows that do not match these words in full.
+    loose: Partition<V>,
+    len: usize,
+    probes: Cell<u64>,
+}
+
+struct Partition<V> {
+    subtables: Vec<Subtable<V>>,
+}
+
+struct Subtable<V> {
+    probe: Probe,
+    store: Store<V>,
+    hits: Cell<u64>,
+    mask: PackedMask,
+}
+
+/// The mask in one cache line, if it has at most seven words.
+#[repr(align(64))]
+struct Probe {
+    len: u8,
+    index: [u8; 7],
+    bits: [u64; 7],
+}
+
+/// The bits of word 1 that choose the partition (packet_type, eth_type); ip_frag and nw_proto stay with the masks,
+/// since not every flow matches them.
+const PARTITION_BITS: u64 = !0xffff;
+
+impl<V> FlowTable<V> {
+    /// An empty table. `seed` should be a secret of this run, so that nobody can craft collisions.
+    pub fn new(seed: u64) -> FlowTable<V> {
+        FlowTable { seed, partitions: Store::new(2, seed), loose: Partition::new(), len: 0, probes: Cell::new(0) }
+    }
+
+    /// How many flows.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many masks, summed over partitions.
+    pub fn masks(&self) -> usize {
+        self.loose.subtables.len() + self.partitions.entries().iter().map(|p| p.subtables.len()).sum::<usize>()
+    }
+
+    /// How many masks all lookups together have probed.
+    pub fn probes(&self) -> u64 {
+        self.probes.get()
+    }
+
+    /// The flow that a key belongs to.
+    #[inline]
+    pub fn lookup(&self, key: &FlowKey) -> Option<&V> {
+        let words = partition_words(key);
+        let hash = share(self.seed, 0, words[0]).wrapping_add(share(self.seed, 1, words[1]));
+        if let Some(index) = self.partitions.find(hash, |stored| stored == words) {
+            let found = self.partitions.entry(index).lookup(key, &self.probes);
+            if found.is_some() || self.loose.subtables.is_empty() {
+                return found;
+            }
+        }
+        self.loose.lookup(key, &self.probes)
+    }
+
+    /// The flow with exactly this match.
+    pub fn get(&self, pattern: &Match) -> Option<&V> {
+        self.partition(pattern)?.get(pattern)
+    }
+
+    /// Add a flow; returns the one with the same match that it replaces. The caller knows that no other overlaps it.
+    pub fn insert(&mut self, pattern: &Match, value: V) -> Option<V> {
+        let seed = self.seed;
+        let partition = if is_partitioned(pattern.mask()) {
+            let words = partition_words(pattern.key());
+            let index = self.partitions.find_words(&words).unwrap_or_else(|| {
+                let index = self.partitions.push(&words, Partition::new());
+                self.partitions.link(index);
+                index
+            });
+            &mut self.partitions.entries_mut()[index]
+        } else {
+            &mut self.loose
+        };
+        let old = partition.insert(pattern, value, seed);
+        self.len += usize::from(old.is_none());
+        old
+    }
+
+    /// Remove the flow with exactly this match.
+    pub fn remove(&mut self, pattern: &Match) -> Option<V> {
+        if !is_partitioned(pattern.mask()) {
+            let removed = self.loose.remove(pattern)?;
+            self.len -= 1;
+            return Some(removed);
+        }
+        let index = self.partitions.find_words(&partition_words(pattern.key()))?;
+        let partition = &mut self.partitions.entries_mut()[index];
+        let removed = partition.remove(pattern)?;
+        self.len -= 1;
+        if partition.subtables.is_empty() {
+            self.partitions.unlink(index);
+            self.partitions.take(index, true);
+        }
+        Some(removed)
+    }
+
+    /// Remove all flows.
+    pub fn clear(&mut self) {
+        *self = FlowTable { probes: self.probes.clone(), ..FlowTable::new(self.seed) };
+    }
+
+    /// All flows, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &V> {
+        let partitions = self.partitions.entries().iter().chain([&self.loose]);
+        partitions.flat_map(|p| &p.subtables).flat_map(|s| s.store.entries())
+    }
+
+    /// Put the masks with the most hits since the last call first. Cheap; call it about once a second.
+    pub fn rank(&mut self) {
+        for partition in self.partitions.entries_mut().iter_mut().chain([&mut self.loose]) {
+            partition.subtables.sort_by(|a, b| b.hits.cmp(&a.hits));
+            for subtable in &partition.subtables {
+                // Half of the past still counts, so that the order does not flutter.
+                subtable.hits.set(subtable.hits.get() / 2);
+            }
+        }
+    }
+
+    fn partition(&self, pattern: &Match) -> Option<&Partition<V>> {
+        if is_partitioned(pattern.mask()) {
+            let index = self.partitions.find_words(&partition_words(pattern.key()))?;
+            Some(self.partitions.entry(index))
+        } else {
+            Some(&self.loose)
+        }
+    }
+}
+
+impl<V> Partition<V> {
+    fn new() -> Partition<V> {
+        Partition { subtables: Vec::new() }
+    }
+
+    #[inline]
+    fn lookup(&self, key: &FlowKey, probes: &Cell<u64>) -> Option<&V> {
+        for (nth, subtable) in self.subtables.iter().enumerate() {
+            if let Some(index) = subtable.find(key) {
+                subtable.hits.set(subtable.hits.get() + 1);
+                probes.set(probes.get() + nth as u64 + 1);
+                return Some(subtable.store.entry(index));
+            }
+        }
+        probes.set(probes.get() + self.subtables.len() as u64);
+        None
+    }
+
+    fn position(&self, mask: &PackedMask) -> Option<usize> {
+        self.subtables.iter().position(|s| s.mask == *mask)
+    }
+
+    fn get(&self, pattern: &Match) -> Option<&V> {
+        let mask = PackedMask::new(pattern.mask());
+        let subtable = &self.subtables[self.position(&mask)?];
+        subtable.store.find_words(&mask.pack(pattern.key())).map(|i| subtable.store.entry(i))
+    }
+
+    fn insert(&mut self, pattern: &Match, value: V, seed: u64) -> Option<V> {
+        let mask = PackedMask::new(pattern.mask());
+        let position = self.position(&mask).unwrap_or_else(|| {
+            self.subtables.push(Subtable::new(mask.clone(), seed));
+            self.subtables.len() - 1
+        });
+        let store = &mut self.subtables[position].store;
+        let words = mask.pack(pattern.key());
+        if let Some(index) = store.find_words(&words) {
+            return Some(std::mem::replace(&mut store.entries_mut()[index], value));
+        }
+        let index = store.push(&words, value);
+        store.link(index);
+        None
+    }
+
+    fn remove(&mut self, pattern: &Match) -> Option<V> {
+        let mask = PackedMask::new(pattern.mask());
+        let position = self.position(&mask)?;
+        let store = &mut self.subtables[position].store;
+        let index = store.find_words(&mask.pack(pattern.key()))?;
+        store.unlink(index);
+        let value = store.take(index, true);
+        if store.len() == 0 {
+            self.subtables.remove(position);
+        }
+        Some(value)
+    }
+}
+
+impl<V> Subtable<V> {
+    fn new(mask: PackedMask, seed: u64) -> Subtable<V> {
+        let mut probe = Probe { len: u8::MAX, index: [0; 7], bits: [0; 7] };
+        if mask.words().len() <= 7 {
+            probe.len = mask.words().len() as u8;
+            for (nth, &(index, bits)) in mask.words().iter().enumerate() {
+                (probe.index[nth], probe.bits[nth]) = (index, bits);
+            }
+        }
+        Subtable { probe, store: Store::new(mask.words().len(), seed), hits: Cell::new(0), mask }
+    }
+
+    #[inline]
+    fn find(&self, key: &FlowKey) -> Option<usize> {
+        let Probe { len, index, bits } = &self.probe;
+        let len = usize::from(*len);
+        if len > 7 {
+            return self.find_wide(key);
+        }
+        let words = key.words();
+        let seed = self.store.seed();
+        let mut hash = 0u64;
+        for nth in 0..len {
+            hash = hash.wrapping_add(share(seed, nth, words[usize::from(index[nth])] & bits[nth]));
+        }
+        self.store.find(hash, |stored| {
+            stored.iter().enumerate().all(|(nth, value)| words[usize::from(index[nth])] & bits[nth] == *value)
+        })
+    }
+
+    fn find_wide(&self, key: &FlowKey) -> Option<usize> {
+        let hash = self.store.hash(&self.mask.pack(key));
+        self.store.find(hash, |stored| self.mask.fits(stored, key))
+    }
+}
+
+#[inline]
+fn partition_words(key: &FlowKey) -> [u64; 2] {
+    [key.word(0), key.word(1) & PARTITION_BITS]
+}
+
+fn is_partitioned(mask: &FlowMask) -> bool {
+    mask.word(0) == u64::MAX && mask.word(1) & PARTITION_BITS == PARTITION_BITS
+}
+
+#[cfg(test)]
+mod tests;

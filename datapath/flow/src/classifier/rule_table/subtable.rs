@@ -1,0 +1,343 @@
+//! The rules of one mask.
+//!
+//! Rules with equal values differ in priority and form a chain, highest first; only its head is in the hash table.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{Found, PrefixField, TrieLookups, left_aligned};
+use crate::classifier::packed::PackedMask;
+use crate::classifier::stage::{self, STAGES};
+use crate::classifier::store::{Store, share};
+use crate::classifier::trie::Trie;
+use crate::field::FieldId;
+use crate::key::{FlowKey, FlowMask};
+
+/// A rule and the next one with equal values.
+pub(super) struct Rule<V> {
+    pub value: V,
+    pub priority: u32,
+    next: Option<Next>,
+}
+
+/// An index that takes four bytes with its `Option`.
+type Next = std::num::NonZeroU32;
+
+pub(super) struct Subtable<V> {
+    mask: Arc<PackedMask>,
+    rules: Store<Rule<V>>,
+    priorities: BTreeMap<u32, u32>,
+    /// The mask cut by stage, without empty stages; all but the last have an index.
+    stages: SmallVec<[Stage; 2]>,
+    /// Per prefix field: the length of the prefix that this mask matches, 0 if it matches none.
+    prefix_lens: [u8; super::MAX_PREFIX_FIELDS],
+    ports: Option<Box<Ports>>,
+}
+
+struct Stage {
+    number: usize,
+    words: SmallVec<[(u8, u64); 3]>,
+    /// How many chains have this hash of all words up to this stage. Empty for the last stage: the rules tell.
+    index: HashMap<u32, u32, NoHash>,
+}
+
+/// The ports, where a mask matches them: tp_src and tp_dst side by side.
+struct Ports {
+    bits: u32,
+    /// Up to the last bit that the mask matches.
+    len: u8,
+    trie: Trie,
+}
+
+impl<V> Rule<V> {
+    pub fn found(&self) -> Found<'_, V> {
+        Found { priority: self.priority, value: &self.value }
+    }
+}
+
+impl<V> Subtable<V> {
+    pub fn new(mask: Arc<PackedMask>, prefixes: &[PrefixField]) -> Subtable<V> {
+        let stages = (0..STAGES)
+            .filter_map(|number| {
+                let cut = |&(i, bits): &(u8, u64)| {
+                    let bits = bits & stage::bits(i.into(), number);
+                    (bits != 0).then_some((i, bits))
+                };
+                let words: SmallVec<[(u8, u64); 3]> = mask.words().iter().filter_map(cut).collect();
+                (!words.is_empty()).then(|| Stage { number, words, index: HashMap::default() })
+            })
+            .collect();
+        let port_bits = mask.words().iter().find(|(i, _)| *i == PORTS_WORD).map_or(0, |(_, bits)| (bits >> 32) as u32);
+        let ports = (port_bits != 0).then(|| {
+            Box::new(Ports { bits: port_bits, len: 32 - port_bits.trailing_zeros() as u8, trie: Trie::default() })
+        });
+        let mut subtable = Subtable {
+            rules: Store::new(mask.words().len(), 0),
+            priorities: BTreeMap::new(),
+            stages,
+            prefix_lens: [0; super::MAX_PREFIX_FIELDS],
+            ports,
+            mask,
+        };
+        subtable.measure_prefixes(prefixes);
+        subtable
+    }
+
+    pub fn mask(&self) -> &Arc<PackedMask> {
+        &self.mask
+    }
+
+    /// The highest priority, `None` when empty.
+    pub fn highest(&self) -> Option<u32> {
+        self.priorities.last_key_value().map(|(priority, _)| *priority)
+    }
+
+    /// The best rule for a key.
+    pub fn find(&self, key: &FlowKey) -> Option<&Rule<V>> {
+        let seed = self.rules.seed();
+        let mut hash = 0u64;
+        for (nth, &(i, bits)) in self.mask.words().iter().enumerate() {
+            hash = hash.wrapping_add(share(seed, nth, key.word(i.into()) & bits));
+        }
+        self.rules.find(hash, |words| self.mask.fits(words, key)).map(|index| self.rules.entry(index))
+    }
+
+    /// The best rule for a key; notes in `mask` what was looked at.
+    pub fn find_noting(&self, key: &FlowKey, tries: &mut TrieLookups<'_>, mask: &mut FlowMask) -> Option<&Rule<V>> {
+        let mut hash = 0;
+        for (nth, stage) in self.stages.iter().enumerate() {
+            if !self.prefixes_may_match(stage.number, tries, mask) {
+                self.note(&self.stages[..nth], mask);
+                return None;
+            }
+            hash = stage.hash(hash, key);
+            if nth + 1 < self.stages.len() && !stage.index.contains_key(&hash) {
+                self.note(&self.stages[..=nth], mask);
+                return None;
+            }
+        }
+        let found = self.find(key);
+        match &self.ports {
+            Some(ports) if found.is_none() => {
+                let value = (key.word(PORTS_WORD.into()) >> 32) as u32 & ports.bits;
+                let decisive = ports.trie.lookup(u128::from(value) << 96, ports.len).decisive;
+                let looked_at = ports.bits & !u32::MAX.checked_shr(decisive.into()).unwrap_or(0);
+                for &(i, bits) in self.mask.words() {
+                    let bits = if i == PORTS_WORD { bits & 0xffff_ffff } else { bits };
+                    mask.or_word(i.into(), bits);
+                }
+                mask.or_word(PORTS_WORD.into(), u64::from(looked_at) << 32);
+            }
+            _ => self.note(&self.stages, mask),
+        }
+        found
+    }
+
+    /// The chain's first rule for packed values.
+    pub fn head(&self, words: &[u64]) -> Option<&Rule<V>> {
+        self.rules.find_words(words).map(|index| self.rules.entry(index))
+    }
+
+    /// A rule and those with equal values and lower priority.
+    pub fn chain<'a>(&'a self, head: Option<&'a Rule<V>>) -> impl Iterator<Item = &'a Rule<V>> {
+        std::iter::successors(head, |rule| rule.next.map(|next| self.rules.entry(index_of(next))))
+    }
+
+    /// All rules with their packed values.
+    pub fn rules(&self) -> impl Iterator<Item = (&[u64], &Rule<V>)> {
+        self.rules.entries().iter().enumerate().map(|(index, rule)| (self.rules.words_of(index), rule))
+    }
+
+    pub fn insert(&mut self, key: &FlowKey, priority: u32, value: V, prefixes: &mut [PrefixField]) -> Option<V> {
+        let words = self.mask.pack(key);
+        let head = self.rules.find_words(&words);
+        let (before, after) = self.neighbours(head, priority);
+        if let Some(same) = after.filter(|&i| self.rules.entry(i).priority == priority) {
+            return Some(std::mem::replace(&mut self.rules.entries_mut()[same].value, value));
+        }
+        let index = self.rules.push(&words, Rule { value, priority, next: after.map(next_to) });
+        match (before, after) {
+            (Some(before), _) => self.rules.entries_mut()[before].next = Some(next_to(index)),
+            (None, Some(after)) => self.rules.relink(after, index),
+            (None, None) => {
+                self.rules.link(index);
+                self.count_chain(key, prefixes, true);
+            }
+        }
+        *self.priorities.entry(priority).or_default() += 1;
+        None
+    }
+
+    pub fn remove(&mut self, key: &FlowKey, priority: u32, prefixes: &mut [PrefixField]) -> Option<V> {
+        let head = self.rules.find_words(&self.mask.pack(key))?;
+        let (before, found) = self.neighbours(Some(head), priority);
+        let index = found.filter(|&i| self.rules.entry(i).priority == priority)?;
+        let next = self.rules.entry(index).next;
+        match (before, next) {
+            (Some(before), next) => self.rules.entries_mut()[before].next = next,
+            (None, Some(next)) => self.rules.relink(index, index_of(next)),
+            (None, None) => {
+                self.rules.unlink(index);
+                self.count_chain(key, prefixes, false);
+            }
+        }
+        // The last rule is about to move here: whatever names it must learn.
+        let last = self.rules.len() - 1;
+        let before_last = if index == last { None } else { self.before(last) };
+        if let Some(before) = before_last {
+            self.rules.entries_mut()[before].next = Some(next_to(index));
+        }
+        let rule = self.rules.take(index, before_last.is_none());
+        if let Some(count) = self.priorities.get_mut(&priority) {
+            *count -= 1;
+            if *count == 0 {
+                self.priorities.remove(&priority);
+            }
+        }
+        Some(rule.value)
+    }
+
+    /// Other fields have tries now: enter all chains into the new ones.
+    pub fn set_prefixes(&mut self, prefixes: &mut [PrefixField]) {
+        self.measure_prefixes(prefixes);
+        for (words, rule) in self.rules.entries().iter().enumerate().map(|(i, rule)| (self.rules.words_of(i), rule)) {
+            // Only heads count: a chain is one prefix.
+            let is_head = self.rules.find_words(words).is_some_and(|i| std::ptr::eq(self.rules.entry(i), rule));
+            if is_head {
+                let pattern = self.mask.unpack_match(words);
+                count_prefixes(&self.prefix_lens, pattern.key(), prefixes, true);
+            }
+        }
+    }
+
+    /// The rule before a priority's place in a chain, and the one at or behind it.
+    fn neighbours(&self, head: Option<usize>, priority: u32) -> (Option<usize>, Option<usize>) {
+        let (mut before, mut at) = (None, head);
+        while let Some(index) = at.filter(|&i| self.rules.entry(i).priority > priority) {
+            before = Some(index);
+            at = self.rules.entry(index).next.map(index_of);
+        }
+        (before, at)
+    }
+
+    /// The rule before this one in its chain.
+    fn before(&self, index: usize) -> Option<usize> {
+        let mut at = self.rules.find_words(self.rules.words_of(index)).filter(|&head| head != index)?;
+        while let Some(next) = self.rules.entry(at).next.map(index_of).filter(|&next| next != index) {
+            at = next;
+        }
+        Some(at)
+    }
+
+    fn count_chain(&mut self, key: &FlowKey, prefixes: &mut [PrefixField], add: bool) {
+        let mut hash = 0;
+        let indexed = self.stages.len().saturating_sub(1);
+        for stage in &mut self.stages[..indexed] {
+            hash = stage.hash(hash, key);
+            if add {
+                *stage.index.entry(hash).or_default() += 1;
+            } else if let Some(count) = stage.index.get_mut(&hash) {
+                *count -= 1;
+                if *count == 0 {
+                    stage.index.remove(&hash);
+                }
+            }
+        }
+        if let Some(ports) = &mut self.ports {
+            let value = (key.word(PORTS_WORD.into()) >> 32) as u32 & ports.bits;
+            let value = u128::from(value) << 96;
+            if add { ports.trie.insert(value, ports.len) } else { ports.trie.remove(value, ports.len) }
+        }
+        count_prefixes(&self.prefix_lens, key, prefixes, add);
+    }
+
+    fn measure_prefixes(&mut self, prefixes: &[PrefixField]) {
+        self.prefix_lens = [0; super::MAX_PREFIX_FIELDS];
+        let mask = self.mask.unpack();
+        for (len, prefix) in self.prefix_lens.iter_mut().zip(prefixes) {
+            let bits = left_aligned(prefix.field, prefix.field.get_mask(&mask));
+            let ones = bits.leading_ones();
+            if ones == bits.count_ones() {
+                *len = ones as u8;
+            }
+        }
+    }
+
+    fn prefixes_may_match(&self, stage: usize, tries: &mut TrieLookups<'_>, mask: &mut FlowMask) -> bool {
+        self.prefix_lens.iter().enumerate().all(|(nth, &len)| {
+            len == 0 || stage_of(tries.prefixes[nth].field) != stage || tries.may_match(nth, len, mask)
+        })
+    }
+
+    fn note(&self, stages: &[Stage], mask: &mut FlowMask) {
+        for &(i, bits) in stages.iter().flat_map(|stage| &stage.words) {
+            mask.or_word(i.into(), bits);
+        }
+    }
+}
+
+impl Stage {
+    fn hash(&self, before: u32, key: &FlowKey) -> u32 {
+        let mut sum = u64::from(before);
+        for (nth, &(i, bits)) in self.words.iter().enumerate() {
+            sum = sum.wrapping_add(share(u64::from(before), nth, key.word(i.into()) & bits));
+        }
+        (sum >> 32) as u32 ^ sum as u32
+    }
+}
+
+fn count_prefixes(lens: &[u8], key: &FlowKey, prefixes: &mut [PrefixField], add: bool) {
+    for (&len, PrefixField { field, trie }) in lens.iter().zip(prefixes).filter(|(len, _)| **len > 0) {
+        let value = left_aligned(*field, field.get(key));
+        if add { trie.insert(value, len) } else { trie.remove(value, len) }
+    }
+}
+
+fn stage_of(field: FieldId) -> usize {
+    let f = field.field();
+    (0..STAGES).find(|&s| stage::bits(f.word(), s) >> f.shift() & 1 != 0).unwrap_or(0)
+}
+
+fn next_to(index: usize) -> Next {
+    Next::new(index as u32 + 1).expect("fewer than 2^32 - 1 rules")
+}
+
+fn index_of(next: Next) -> usize {
+    next.get() as usize - 1
+}
+
+/// The key's word whose upper half holds the ports.
+const PORTS_WORD: u8 = 6;
+
+/// Stage hashes are well mixed already.
+#[derive(Clone, Copy, Default)]
+pub(super) struct NoHash;
+
+impl std::hash::BuildHasher for NoHash {
+    type Hasher = Spread;
+
+    fn build_hasher(&self) -> Spread {
+        Spread(0)
+    }
+}
+
+/// Spreads 32 bits over 64: the map takes its tags from the upper ones.
+pub(super) struct Spread(u64);
+
+impl std::hash::Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32((*byte).into());
+        }
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.0 = (self.0 ^ u64::from(value)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
