@@ -74,6 +74,11 @@ impl Connection {
         serde_json::to_writer(&mut self.out, value).expect("writing JSON to memory cannot fail");
     }
 
+    /// Lets `write` append whole messages, already put into words, to those that wait to be written.
+    pub fn queue_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.out);
+    }
+
     /// Bytes queued and not yet taken by the socket.
     pub fn backlog(&self) -> usize {
         self.out.len() - self.written

@@ -300,11 +300,11 @@ fn check_indexes(tables: &mut [Table], txn: &Txn) -> Result<()> {
     let mut failure = None;
     let mut done = 0;
     for (t, index, _, new) in &changed {
-        if let Some(new) = new {
-            if let Err(other) = tables[*t].index(*index, new) {
-                failure = Some(duplicate_key(&tables[*t], *index, new, &other, txn));
-                break;
-            }
+        if let Some(new) = new
+            && let Err(other) = tables[*t].index(*index, new)
+        {
+            failure = Some(duplicate_key(&tables[*t], *index, new, &other, txn));
+            break;
         }
         done += 1;
     }
@@ -342,14 +342,14 @@ fn note_weak_sources(schema: &DatabaseSchema, tables: &mut [Table], t: usize, ch
             tables[target.0].add_weak_source(target.1, at);
         }
     }
-    if tables[t].weak_columns.len() > 1 {
-        if let Some(new) = &change.new {
-            for c in 0..tables[t].weak_columns.len() {
-                let column = tables[t].weak_columns[c];
-                let kind = tables[t].schema.columns[column].kind.clone();
-                for target in weak_atoms(schema, &kind, &new[column]).collect::<Vec<_>>() {
-                    tables[target.0].add_weak_source(target.1, at);
-                }
+    if tables[t].weak_columns.len() > 1
+        && let Some(new) = &change.new
+    {
+        for c in 0..tables[t].weak_columns.len() {
+            let column = tables[t].weak_columns[c];
+            let kind = tables[t].schema.columns[column].kind.clone();
+            for target in weak_atoms(schema, &kind, &new[column]).collect::<Vec<_>>() {
+                tables[target.0].add_weak_source(target.1, at);
             }
         }
     }

@@ -14,3 +14,5 @@ pub mod monitor;
 pub mod storage;
 
 pub mod server;
+
+pub mod serve;

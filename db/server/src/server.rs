@@ -104,8 +104,8 @@ pub struct Server {
 pub struct Counters {
     /// Transactions that ended, well or not.
     pub transactions: u64,
-    /// Flushes that wrote something.
-    pub flushes: u64,
+    /// Transactions that changed something and stand.
+    pub changes: u64,
     /// Flushes that failed.
     pub failed_flushes: u64,
     /// Update notifications put into words (each may go to many).
@@ -262,7 +262,6 @@ impl Server {
     fn settle(&mut self, pending: Vec<Pending>) -> Vec<(String, Arc<ChangeSet>)> {
         let mut refused = Vec::new();
         for (name, hosted) in &mut self.databases {
-            self.counters.flushes += 1;
             if let Err(error) = hosted.db.flush() {
                 self.counters.failed_flushes += 1;
                 tracing::error!(target: "ovsdb_server", "{name}: {error}");
@@ -316,6 +315,7 @@ impl Server {
 
     fn notify(&mut self, db: &str, changes: &ChangeSet) {
         let Some(hosted) = self.databases.get(db) else { return };
+        self.counters.changes += 1;
         for (spec, subscribers) in hosted.monitors.iter() {
             let Some(body) = spec.changes(hosted.db.tables(), changes) else { continue };
             let body: Arc<str> = body.into();

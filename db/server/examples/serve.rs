@@ -1,0 +1,24 @@
+//! The smallest database server: `serve FILE... --remote=METHOD...`. For trying things out and for measuring; the
+//! product is the `ovsdb-server` personality of the daemon.
+
+use std::path::PathBuf;
+use weft_server::serve::{OvsdbServer, OvsdbServerConfig};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let mut config = OvsdbServerConfig::default();
+    for arg in std::env::args().skip(1) {
+        match arg.strip_prefix("--remote=") {
+            Some(remote) => config.remotes.push(remote.to_owned()),
+            None if arg.starts_with("--") => {}
+            None => config.databases.push(PathBuf::from(arg)),
+        }
+    }
+    match OvsdbServer::start(config) {
+        Ok(server) => server.stopped().await,
+        Err(error) => {
+            eprintln!("ovsdb-server: {error}");
+            std::process::exit(1);
+        }
+    }
+}

@@ -1,0 +1,437 @@
+//! The server on sockets: one task owns all databases, each connection has a task that moves whole messages.
+//!
+//! ```text
+//!   listener tasks ──Event::Connected──┐
+//!   connection tasks ─Event::Message──>├─> owner task: Server::on_message…, flush, poll
+//!   appctl, vswitchd ─Event::Call─────>┘        │
+//!   connection tasks <──texts───────────────────┘
+//! ```
+//!
+//! The channel to the owner is bounded, so clients that send too fast wait in their sockets. What goes out to a
+//! client is counted, and a client that lets more than a limit pile up is cut off, so that it costs itself only.
+//! All messages that are there are handed in before one flush: that is where group commit comes from.
+
+mod commands;
+mod connection;
+mod remotes;
+
+use crate::database::Database;
+use crate::server::{Output, Server, SessionId, Text, open_file};
+use connection::Peer;
+use remotes::Remotes;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use weft_base::{Clock, SystemClock};
+use weft_jsonrpc::message::Message;
+use weft_jsonrpc::stream::Stream;
+use weft_ovsdb::{Error, Result};
+
+pub use commands::register as register_commands;
+
+/// How a server begins.
+pub struct OvsdbServerConfig {
+    /// Database files to open.
+    pub databases: Vec<PathBuf>,
+    /// Where to serve: connection methods, or `db:DATABASE,TABLE,COLUMN`.
+    pub remotes: Vec<String>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How many bytes may wait for a client before it is cut off.
+    pub backlog_limit: usize,
+}
+
+impl Default for OvsdbServerConfig {
+    fn default() -> OvsdbServerConfig {
+        OvsdbServerConfig {
+            databases: Vec::new(),
+            remotes: Vec::new(),
+            clock: Arc::new(SystemClock::new()),
+            backlog_limit: BACKLOG_LIMIT,
+        }
+    }
+}
+
+/// A running server. Dropping it does not stop it; [`OvsdbServer::stop`] does.
+pub struct OvsdbServer {
+    handle: Handle,
+    owner: JoinHandle<()>,
+}
+
+/// A way to the server for those in the same process.
+#[derive(Clone)]
+pub struct Handle {
+    events: mpsc::Sender<Event>,
+}
+
+/// All that can wake the owner, besides its deadlines.
+enum Event {
+    /// A client is there.
+    Connected(Box<Incoming>),
+    /// A client sent something.
+    Message(SessionId, Message),
+    /// A client is gone.
+    Disconnected(SessionId),
+    /// Somebody in the process wants something.
+    Call(Call, oneshot::Sender<Result<String, String>>),
+}
+
+/// A connection that nobody serves yet.
+struct Incoming {
+    stream: Stream,
+    peer: Peer,
+    /// Dropped with the connection, for who waits for that.
+    _gone: Option<oneshot::Sender<()>>,
+}
+
+/// What the process can ask for; the answers are text for people, except where said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Open a database file.
+    AddDatabase(PathBuf),
+    /// Close a database.
+    RemoveDatabase(String),
+    /// Their names, a line each.
+    ListDatabases,
+    /// Compact the logs.
+    Compact(Option<String>),
+    /// Serve at a further place.
+    AddRemote(String),
+    /// Serve there no longer.
+    RemoveRemote(String),
+    /// Where it serves, a line each.
+    ListRemotes,
+    /// Hang up on all clients; they come back.
+    Reconnect,
+    /// `name:number` for `memory/show`.
+    Memory,
+    /// Counters.
+    Counters,
+    /// Execute operations (JSON text of an array); the answer is the JSON text of the results.
+    Transact {
+        /// The database.
+        database: String,
+        /// An array of operations.
+        operations: String,
+    },
+    /// End.
+    Stop,
+}
+
+impl OvsdbServer {
+    /// Opens the databases, begins to listen and serves. Needs a tokio runtime.
+    pub fn start(config: OvsdbServerConfig) -> Result<OvsdbServer> {
+        let mut server = Server::new(config.clock.clone());
+        let mut files = BTreeMap::new();
+        for path in &config.databases {
+            let db = open_file(path)?;
+            files.insert(db.schema().name.clone(), canonical(path));
+            server.add_database(db)?;
+        }
+        Ok(OvsdbServer::spawn(server, files, config))
+    }
+
+    /// Serves databases that are open already, for instance in memory.
+    pub fn start_with(databases: Vec<Database>, config: OvsdbServerConfig) -> Result<OvsdbServer> {
+        let mut server = Server::new(config.clock.clone());
+        databases.into_iter().try_for_each(|db| server.add_database(db))?;
+        Ok(OvsdbServer::spawn(server, BTreeMap::new(), config))
+    }
+
+    fn spawn(server: Server, files: BTreeMap<String, PathBuf>, config: OvsdbServerConfig) -> OvsdbServer {
+        let (events, inbox) = mpsc::channel(EVENTS);
+        let remotes = Remotes::new(events.clone(), config.remotes);
+        let mut owner = Owner {
+            server,
+            files,
+            clients: BTreeMap::new(),
+            remotes,
+            events: events.clone(),
+            clock: config.clock,
+            backlog_limit: config.backlog_limit,
+            changes_seen: u64::MAX,
+            stopping: None,
+        };
+        owner.follow_remotes();
+        OvsdbServer { handle: Handle { events }, owner: tokio::spawn(owner.run(inbox)) }
+    }
+
+    /// The way to the server.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Writes what is left to write, closes everything and waits until that is done.
+    pub async fn stop(self) {
+        // An error means that the owner has ended already.
+        let _ = self.handle.call(Call::Stop).await;
+        let _ = self.owner.await;
+    }
+
+    /// Waits until somebody stops the server.
+    pub async fn stopped(self) {
+        let _ = self.owner.await;
+    }
+}
+
+impl Handle {
+    /// Connects a client in the same process.
+    pub async fn connect(&self, name: &str) -> Result<Stream> {
+        let (ours, theirs) = Stream::pair();
+        let peer = Peer { name: name.to_owned(), remote: None, probe: None };
+        let incoming = Event::Connected(Box::new(Incoming { stream: theirs, peer, _gone: None }));
+        self.events.send(incoming).await.map_err(|_| stopped())?;
+        Ok(ours)
+    }
+
+    /// Asks for something.
+    pub async fn call(&self, call: Call) -> Result<String, String> {
+        let (reply, answer) = oneshot::channel();
+        if self.events.send(Event::Call(call, reply)).await.is_err() {
+            return Err(stopped().to_string());
+        }
+        answer.await.unwrap_or_else(|_| Err(stopped().to_string()))
+    }
+
+    /// Asks without waiting; for handlers that may not block.
+    pub fn call_later(&self, call: Call, done: impl FnOnce(Result<String, String>) + Send + 'static) {
+        let handle = self.clone();
+        tokio::spawn(async move { done(handle.call(call).await) });
+    }
+}
+
+/// The one task that owns the databases.
+struct Owner {
+    server: Server,
+    files: BTreeMap<String, PathBuf>,
+    clients: BTreeMap<SessionId, Client>,
+    remotes: Remotes,
+    events: mpsc::Sender<Event>,
+    clock: Arc<dyn Clock>,
+    backlog_limit: usize,
+    changes_seen: u64,
+    stopping: Option<oneshot::Sender<Result<String, String>>>,
+}
+
+struct Client {
+    peer: Peer,
+    texts: mpsc::UnboundedSender<Text>,
+    /// Bytes sent to the connection's task and not yet taken by the kernel.
+    waiting: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Owner {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Event>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while self.stopping.is_none() {
+            let deadline = self.server.next_deadline().map(|at| at - self.clock.now());
+            tokio::select! {
+                biased;
+                count = inbox.recv_many(&mut batch, BATCH) => if count == 0 { break },
+                () = sleep(deadline) => self.server.on_deadline(),
+            }
+            for event in batch.drain(..) {
+                self.on_event(event);
+            }
+            self.server.flush();
+            self.send_all();
+            let changes = self.server.counters().changes;
+            if changes != self.changes_seen {
+                self.changes_seen = changes;
+                self.follow_remotes();
+                self.send_all();
+            }
+        }
+        self.server.flush();
+        self.send_all();
+        self.remotes.stop();
+        for (_, client) in std::mem::take(&mut self.clients) {
+            // The channel ends, so the task writes what is queued and hangs up.
+            drop(client.texts);
+            let _ = tokio::time::timeout(GOODBYE, client.task).await;
+        }
+        let reply = self.stopping.take();
+        drop(self);
+        if let Some(reply) = reply {
+            let _ = reply.send(Ok(String::new()));
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Message(session, message) => self.server.on_message(session, message),
+            Event::Connected(incoming) => self.connected(*incoming),
+            Event::Disconnected(session) => self.disconnected(session),
+            Event::Call(Call::Stop, reply) => self.stopping = Some(reply),
+            Event::Call(call, reply) => {
+                let answer = self.on_call(call);
+                // Who asked may be gone.
+                let _ = reply.send(answer);
+            }
+        }
+    }
+
+    fn connected(&mut self, incoming: Incoming) {
+        let session = self.server.open_session();
+        let (texts, outbox) = mpsc::unbounded_channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let peer = incoming.peer.clone();
+        let serve = connection::serve(session, incoming, self.events.clone(), outbox, waiting.clone());
+        let task = tokio::spawn(serve);
+        self.clients.insert(session, Client { peer, texts, waiting, task });
+        self.report_remotes();
+    }
+
+    fn disconnected(&mut self, session: SessionId) {
+        self.server.close_session(session);
+        self.clients.remove(&session);
+        self.report_remotes();
+    }
+
+    fn send_all(&mut self) {
+        while let Some(output) = self.server.poll() {
+            match output {
+                Output::Close(session, reason) => self.cut_off(session, &reason),
+                Output::Send(session, text) => {
+                    let Some(client) = self.clients.get(&session) else { continue };
+                    let size = text.len();
+                    if client.waiting.fetch_add(size, Ordering::Relaxed) > self.backlog_limit {
+                        self.cut_off(session, "too much data waits to be read by the client");
+                    } else {
+                        // A task that has just ended will be reported as disconnected.
+                        let _ = client.texts.send(text);
+                    }
+                }
+            }
+        }
+    }
+
+    fn cut_off(&mut self, session: SessionId, reason: &str) {
+        self.server.close_session(session);
+        let Some(client) = self.clients.remove(&session) else { return };
+        tracing::info!(target: "ovsdb_server", "{}: disconnecting ({reason})", client.peer.name);
+        if client.waiting.load(Ordering::Relaxed) > self.backlog_limit {
+            client.task.abort();
+        }
+        self.report_remotes();
+    }
+
+    fn on_call(&mut self, call: Call) -> Result<String, String> {
+        let text = |result: Result<()>| result.map(|()| String::new()).map_err(|e| e.to_string());
+        match call {
+            Call::AddDatabase(path) => self.add_database(&path).map_err(|e| e.to_string()),
+            Call::RemoveDatabase(name) => {
+                let removed = self.server.remove_database(&name);
+                if removed.is_ok() {
+                    self.files.remove(&name);
+                    self.follow_remotes();
+                }
+                text(removed)
+            }
+            Call::ListDatabases => Ok(self.server.database_names().map(|name| format!("{name}\n")).collect()),
+            Call::Compact(name) => text(self.server.compact(name.as_deref())),
+            Call::AddRemote(remote) => {
+                if let Some((db, table, column)) = remotes::database_remote(&remote)? {
+                    self.server.remotes_in(db, table, column)?;
+                }
+                self.remotes.add(remote);
+                self.follow_remotes();
+                Ok(String::new())
+            }
+            Call::RemoveRemote(remote) => {
+                if !self.remotes.remove(&remote) {
+                    return Err("no such remote".into());
+                }
+                self.follow_remotes();
+                Ok(String::new())
+            }
+            Call::ListRemotes => Ok(self.remotes.configured().map(|remote| format!("{remote}\n")).collect()),
+            Call::Reconnect => {
+                let sessions: Vec<SessionId> = self.clients.keys().copied().collect();
+                sessions.into_iter().for_each(|session| self.cut_off(session, "by user request"));
+                Ok(String::new())
+            }
+            Call::Memory => {
+                let words = self.server.memory_report().into_iter().map(|(name, n)| format!("{name}:{n}"));
+                Ok(words.collect::<Vec<_>>().join(" "))
+            }
+            Call::Counters => Ok(format!("{:?}", self.server.counters())),
+            Call::Transact { database, operations } => {
+                let operations = serde_json::from_str(&operations).map_err(|e| e.to_string())?;
+                self.server.transact_internal(&database, operations).map_err(|e| e.to_string())
+            }
+            Call::Stop => Ok(String::new()),
+        }
+    }
+
+    fn add_database(&mut self, path: &Path) -> Result<String> {
+        let file = canonical(path);
+        if self.files.values().any(|open| *open == file) {
+            return Err(Error::new("ovsdb error", format!("{}: already open", path.display())));
+        }
+        let db = open_file(path)?;
+        let name = db.schema().name.clone();
+        self.server.add_database(db)?;
+        self.files.insert(name, file);
+        self.follow_remotes();
+        Ok(String::new())
+    }
+
+    /// Listens and connects as the configuration and the databases say now.
+    fn follow_remotes(&mut self) {
+        for stopped in self.remotes.follow(&self.server) {
+            let of = |client: &Client| client.peer.remote.as_deref() == Some(stopped.as_str());
+            let sessions: Vec<SessionId> = self.clients.iter().filter(|(_, c)| of(c)).map(|(s, _)| *s).collect();
+            sessions.into_iter().for_each(|session| self.cut_off(session, "remote removed"));
+        }
+        self.report_remotes();
+    }
+
+    /// Writes into the databases what became of the remotes that they ask for.
+    fn report_remotes(&mut self) {
+        for status in self.remotes.statuses(self.clients.values().filter_map(|c| c.peer.remote.as_deref())) {
+            self.server.write_remote_status(&status.database, &status.remote, status.connected, &status.status);
+        }
+    }
+}
+
+async fn sleep(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn canonical(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn stopped() -> Error {
+    Error::bare("the database server has stopped")
+}
+
+/// Runs a future to its end or until `stop` is dropped or sent to.
+async fn until_stopped(stop: oneshot::Receiver<()>, work: impl Future<Output = ()>) {
+    tokio::select! {
+        _ = stop => {}
+        () = work => {}
+    }
+}
+
+/// Events that may wait for the owner; beyond that, clients wait.
+const EVENTS: usize = 1024;
+/// Events taken before a flush.
+const BATCH: usize = 512;
+/// What may wait for one client by default.
+const BACKLOG_LIMIT: usize = 256 << 20;
+/// How long a client may take to read its last messages when the server stops.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;
