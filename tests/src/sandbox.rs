@@ -33,6 +33,14 @@ pub fn command(program: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// The folder for a sandbox's own files: a folder of the machine, with a private file system mounted over it, in which
+/// neither this program nor its build lies.
+pub fn scratch() -> &'static Path {
+    let this = std::env::current_exe().unwrap_or_default();
+    let folders = ["/tmp", "/mnt", "/srv"].map(Path::new);
+    folders.into_iter().find(|folder| folder.is_dir() && !this.starts_with(folder)).unwrap_or(folders[0])
+}
+
 /// Inside a sandbox: private folders for named namespaces and temporary files, and a loopback that is up.
 ///
 /// # Errors
@@ -40,7 +48,8 @@ pub fn command(program: &Path, args: &[&str]) -> Command {
 pub fn furnish() -> anyhow::Result<()> {
     std::fs::create_dir_all("/run/netns")?;
     Program::new("mount", &["-t", "tmpfs", "weft", "/run/netns"]).run()?;
-    Program::new("mount", &["-t", "tmpfs", "weft", "/tmp"]).run()?;
+    let scratch = scratch().to_str().unwrap_or("/tmp");
+    Program::new("mount", &["-t", "tmpfs", "weft", scratch]).run()?;
     Program::new("mount", &["-t", "sysfs", "weft", "/sys"]).run()?;
     Program::new("ip", &["link", "set", "lo", "up"]).run()?;
     Ok(())

@@ -5,7 +5,30 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 
+use crate::sandbox::scratch;
 use crate::{Output, Program};
+
+/// Our two executables and the names that each answers to: ours, then those that users' scripts know.
+pub const PROGRAMS: [(&str, &[&str]); 2] = [
+    ("vswitchd", &["vswitchd", "ovs-vswitchd", "ovsdb-server"]),
+    (
+        "weft",
+        &[
+            "vsctl",
+            "ofctl",
+            "appctl",
+            "dpctl",
+            "dbclient",
+            "dbtool",
+            "ovs-vsctl",
+            "ovs-ofctl",
+            "ovs-appctl",
+            "ovs-dpctl",
+            "ovsdb-client",
+            "ovsdb-tool",
+        ],
+    ),
+];
 
 /// A run directory with a daemon in it, and the folder that holds the programs.
 pub struct Stage {
@@ -41,14 +64,26 @@ impl Stage {
         Ok(Stage { bin: bin.to_owned(), run: run.to_owned() })
     }
 
-    /// The stage for a test program in `target/PROFILE/deps`: our programs lie one folder above.
+    /// The stage for a test program in `target/PROFILE/deps`: our programs lie one folder above, and get
+    /// links under all their names.
     ///
     /// # Errors
     /// As [`Stage::new`].
     pub fn for_test(name: &str) -> Result<Stage> {
         let this = std::env::current_exe()?;
-        let bin = this.parent().and_then(Path::parent).context("a test program lies in target/PROFILE/deps")?;
-        Stage::new(bin, &Path::new("/tmp").join(name))
+        let built = this.parent().and_then(Path::parent).context("a test program lies in target/PROFILE/deps")?;
+        let (bin, run) = (scratch().join(format!("{name}-bin")), scratch().join(name));
+        std::fs::create_dir_all(&bin)?;
+        for (program, names) in PROGRAMS {
+            let program = built.join(program);
+            if !program.exists() {
+                bail!("no {}: run `cargo xtask test`, or build it first", program.display());
+            }
+            for as_name in names {
+                std::os::unix::fs::symlink(&program, bin.join(as_name))?;
+            }
+        }
+        Stage::new(&bin, &run)
     }
 
     /// A program with this stage's directories in its environment; a bare name is ours, a path is taken as it is.

@@ -43,7 +43,7 @@ pub fn run_inside(bin: &Path) -> Result<bool> {
     anyhow::ensure!(sandbox::is_inside(), "`demo-inside` is what `cargo xtask demo` runs in its sandbox");
     sandbox::furnish()?;
     let took = stopwatch();
-    let stage = Stage::new(bin, Path::new("/tmp/weft"))?;
+    let stage = Stage::new(bin, &sandbox::scratch().join("weft"))?;
     step("starting vswitchd with its embedded database in a temporary directory");
     let _daemon = stage.start(&[])?;
     stage.vsctl("add-br br0")?;

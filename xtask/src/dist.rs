@@ -5,25 +5,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::report::{step, stopwatch};
+use weft_tests::stage::PROGRAMS;
 
-/// The names of the daemon's executable: ours, then those that users' scripts know.
-const DAEMON: &[&str] = &["vswitchd", "ovs-vswitchd", "ovsdb-server"];
-/// The names of the tools' executable.
-const TOOLS: &[&str] = &[
-    "vsctl",
-    "ofctl",
-    "appctl",
-    "dpctl",
-    "dbclient",
-    "dbtool",
-    "ovs-vsctl",
-    "ovs-ofctl",
-    "ovs-appctl",
-    "ovs-dpctl",
-    "ovsdb-client",
-    "ovsdb-tool",
-];
+use crate::report::{step, stopwatch};
 
 /// Build the release binaries and put them into `dir` under all their names.
 ///
@@ -32,7 +16,7 @@ const TOOLS: &[&str] = &[
 pub fn fill(dir: &Path) -> Result<()> {
     let built = build()?;
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    for (program, names) in [("vswitchd", DAEMON), ("weft", TOOLS)] {
+    for (program, names) in PROGRAMS {
         let from = built.join(program);
         let first = dir.join(names[0]);
         replace(&first, |to| std::fs::copy(&from, to).map(drop))?;
@@ -41,7 +25,8 @@ pub fn fill(dir: &Path) -> Result<()> {
             replace(&dir.join(name), |to| std::fs::hard_link(&first, to))?;
         }
     }
-    step(&format!("{} programs in {}", DAEMON.len() + TOOLS.len(), dir.display()));
+    let count: usize = PROGRAMS.iter().map(|(_, names)| names.len()).sum();
+    step(&format!("{count} programs in {}", dir.display()));
     Ok(())
 }
 
