@@ -6,6 +6,7 @@
 //! - [`matching`]: [`Match`], a key with its mask.
 //! - [`classifier`]: finding what matches a key, for OpenFlow tables and for megaflows.
 //! - [`action`]: what the datapath does to a frame.
+//! - [`text`]: how people write values, ports and matches.
 //!
 //! Invariant: a field's place, width and names are said once, in the registry.
 
@@ -16,6 +17,7 @@ pub mod field;
 pub mod key;
 pub mod matching;
 pub mod port;
+pub mod text;
 
 pub use action::DpAction;
 pub use classifier::{CompactMatch, FlowTable, RuleTable};

@@ -60,13 +60,6 @@ impl Match {
 
 impl std::fmt::Debug for Match {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut map = f.debug_map();
-        for id in FieldId::ALL {
-            let (value, mask) = self.get(id);
-            if mask != 0 {
-                map.entry(&format_args!("{}", id.field().name), &format_args!("{value:#x}/{mask:#x}"));
-            }
-        }
-        map.finish()
+        write!(f, "Match({})", crate::text::format_match(self, &crate::text::PortNames::new()))
     }
 }

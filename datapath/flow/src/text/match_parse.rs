@@ -1,0 +1,234 @@
+//! The match part of the flow syntax of ovs-ofctl(8): `tcp,in_port=1,nw_src=10.0.0.0/8,tp_dst=80`.
+
+use crate::text::{PortNames, number, parse_value};
+use crate::{FieldId, FlowMask, Match};
+
+/// Protocol words: name, eth_type, nw_proto.
+const PROTOCOLS: &[(&str, u16, Option<u8>)] = &[
+    ("ip", 0x0800, None),
+    ("ipv4", 0x0800, None),
+    ("ip4", 0x0800, None),
+    ("arp", 0x0806, None),
+    ("icmp", 0x0800, Some(1)),
+    ("tcp", 0x0800, Some(6)),
+    ("udp", 0x0800, Some(17)),
+    ("sctp", 0x0800, Some(132)),
+    ("ipv6", 0x86dd, None),
+    ("ip6", 0x86dd, None),
+    ("icmp6", 0x86dd, Some(58)),
+    ("tcp6", 0x86dd, Some(6)),
+    ("udp6", 0x86dd, Some(17)),
+    ("sctp6", 0x86dd, Some(132)),
+    ("rarp", 0x8035, None),
+    ("mpls", 0x8847, None),
+    ("mplsm", 0x8848, None),
+];
+
+/// Apply one `key` or `key=value` of a flow to a match. `Ok(false)`: the key is none of a match's.
+///
+/// # Errors
+/// The text that the tools print.
+pub fn parse_match_key(pattern: &mut Match, key: &str, value: Option<&str>, ports: &PortNames) -> Result<bool, String> {
+    if let Some((_, eth_type, nw_proto)) = PROTOCOLS.iter().find(|(name, ..)| *name == key) {
+        pattern.set(FieldId::EthType, u128::from(*eth_type));
+        if let Some(proto) = nw_proto {
+            pattern.set(FieldId::NwProto, u128::from(*proto));
+        }
+        return Ok(true);
+    }
+    match key {
+        "eth" => {
+            pattern.set(FieldId::PacketType, 0);
+            return Ok(true);
+        }
+        // an NXM or OXM name is as good as the field's own
+        _ => {
+            let Some(id) = field_by_any_name(key) else { return Ok(false) };
+            let value = value.ok_or_else(|| format!("field {key} missing value"))?;
+            set_field(pattern, id, value, ports)?;
+        }
+    }
+    Ok(true)
+}
+
+/// The field of that name, alias, or NXM/OXM name.
+pub fn field_by_any_name(name: &str) -> Option<FieldId> {
+    FieldId::by_name(name)
+        .or_else(|| FieldId::ALL.into_iter().find(|id| id.field().oxm.iter().any(|oxm| oxm.name == name)))
+}
+
+fn set_field(pattern: &mut Match, id: FieldId, text: &str, ports: &PortNames) -> Result<(), String> {
+    if id == FieldId::DlVlan && number::parse_u64(text) == Some(0xffff) {
+        pattern.set(FieldId::VlanTci, 0);
+        return Ok(());
+    }
+    // one port number, whatever the width that a version gives it
+    let id = if id == FieldId::InPort { FieldId::InPortOxm } else { id };
+    let (value, mask) = parse_value(id, text, ports)?;
+    let exact = mask == id.field().all_ones();
+    let tci = pattern.get(FieldId::VlanTci);
+    match id {
+        // presence is the CFI bit: naming a VLAN or a priority asks for a tag
+        FieldId::DlVlan => {
+            pattern.set_masked(FieldId::VlanTci, tci.0 & 0xe000 | 0x1000 | value, tci.1 & 0xe000 | 0x1fff)
+        }
+        FieldId::VlanVid if exact && value & 0x1000 == 0 => pattern.set(FieldId::VlanTci, 0),
+        FieldId::VlanPcp | FieldId::DlVlanPcp => {
+            pattern.set_masked(FieldId::VlanTci, tci.0 & 0x0fff | 0x1000 | value << 13, tci.1 & 0x0fff | 0xf000);
+        }
+        FieldId::NwTos => pattern.set(FieldId::IpDscp, value >> 2),
+        _ => pattern.set_masked(id, value, mask),
+    }
+    Ok(())
+}
+
+/// Drop what the match's protocols cannot have: a flow of IPv4 addresses without `ip` matches everything, as users of
+/// OpenFlow 1.0 know it. Returns whether anything was dropped.
+pub fn normalize(pattern: &mut Match) -> bool {
+    use FieldId::*;
+    let exact = |id: FieldId| pattern.is_exact(id).then(|| pattern.get(id).0);
+    let (eth_type, proto, icmp_type) = (exact(EthType), exact(NwProto), exact(IcmpType));
+    let mut allowed: Vec<FieldId> = Vec::new();
+    match eth_type {
+        Some(0x0800) => allowed.extend([IpSrc, IpDst, NwProto, IpFrag, NwTos, NwTtl]),
+        Some(0x86dd) => allowed.extend([Ipv6Src, Ipv6Dst, Ipv6Label, NwProto, IpFrag, NwTos, NwTtl]),
+        Some(0x0806 | 0x8035) => allowed.extend([IpSrc, IpDst, NwProto, ArpSha, ArpTha]),
+        Some(0x8847 | 0x8848) => allowed.extend([MplsLabel, MplsTc, MplsBos, MplsTtl]),
+        Some(0x894f) => {
+            allowed.extend([NshFlags, NshTtl, NshMdtype, NshNp, NshSpi, NshSi, NshC1, NshC2, NshC3, NshC4]);
+        }
+        _ => {}
+    }
+    match (eth_type, proto) {
+        (Some(0x0800 | 0x86dd), Some(6)) => allowed.extend([TcpSrc, TcpDst, TcpFlags]),
+        (Some(0x0800 | 0x86dd), Some(17 | 132)) | (Some(0x0800), Some(1)) => allowed.extend([TcpSrc, TcpDst]),
+        (Some(0x86dd), Some(58)) => {
+            allowed.extend([TcpSrc, TcpDst]);
+            match icmp_type {
+                Some(135) => allowed.extend([NdTarget, NdSll, NdReserved, NdOptionsType]),
+                Some(136) => allowed.extend([NdTarget, NdTll, NdReserved, NdOptionsType]),
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+    let mut keep = FlowMask::new();
+    for id in FieldId::ALL.into_iter().filter(|id| !is_layered(*id)).chain(allowed) {
+        id.unwildcard(&mut keep);
+    }
+    let mut mask = pattern.mask().clone();
+    let mut dropped = false;
+    for word in pattern.mask().used_words() {
+        let kept = mask.word(word) & keep.word(word);
+        dropped |= kept != mask.word(word);
+        mask.set_word(word, kept);
+    }
+    if dropped {
+        *pattern = Match::new(pattern.key().clone(), mask);
+    }
+    dropped
+}
+
+/// Whether a field exists only under some network protocol. (Fields that share a place are all of that kind.)
+fn is_layered(id: FieldId) -> bool {
+    use crate::field::Prerequisite as P;
+    !matches!(id.field().prerequisite, P::None | P::Ethernet | P::Vlan | P::Ct)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::format_match;
+
+    /// Keys separated by commas, as in a flow; values hold no commas here.
+    fn parse(text: &str) -> Result<Match, String> {
+        let mut pattern = Match::any();
+        for part in text.split(',').filter(|p| !p.is_empty()) {
+            let (key, value) = part.split_once('=').map_or((part, None), |(k, v)| (k, Some(v)));
+            if !parse_match_key(&mut pattern, key, value, &PortNames::new())? {
+                return Err(format!("unknown keyword {key}"));
+            }
+        }
+        normalize(&mut pattern);
+        Ok(pattern)
+    }
+
+    /// Pairs of what was written and what Open vSwitch's `ovs-ofctl parse-flow` makes of it.
+    #[test]
+    fn matches_print_as_users_know_them() {
+        for (written, printed) in [
+            ("", ""),
+            (
+                "in_port=1,dl_vlan=5,dl_vlan_pcp=3,ip,nw_frag=later,nw_tos=32,nw_ttl=5,nw_ecn=2",
+                "ip,in_port=1,dl_vlan=5,dl_vlan_pcp=3,nw_tos=32,nw_ecn=2,nw_ttl=5,nw_frag=later",
+            ),
+            (
+                "reg0=5,reg1=1/0xf,xreg1=7,metadata=5/0xff,tun_id=5,pkt_mark=9,ct_mark=1,ct_label=0x5/0xff,ct_zone=3,icmp,icmp_type=8,icmp_code=0",
+                "pkt_mark=0x9,ct_zone=3,ct_mark=0x1,ct_label=0x5/0xff,icmp,reg0=0x5,reg1=0x1/0xf,reg2=0,reg3=0x7,tun_id=0x5,metadata=0x5/0xff,icmp_type=8,icmp_code=0",
+            ),
+            (
+                "ipv6,ipv6_src=fe80::/16,ipv6_dst=::1,ipv6_label=5/0xff",
+                "ipv6,ipv6_src=fe80::/16,ipv6_dst=::1,ipv6_label=0x00005/0x000ff",
+            ),
+            (
+                "icmp6,icmp_type=135,nd_target=::1,nd_sll=00:00:00:00:00:01",
+                "icmp6,icmp_type=135,nd_target=::1,nd_sll=00:00:00:00:00:01",
+            ),
+            (
+                "arp,arp_op=1,arp_spa=1.1.1.1,arp_sha=00:00:00:00:00:01",
+                "arp,arp_spa=1.1.1.1,arp_op=1,arp_sha=00:00:00:00:00:01",
+            ),
+            ("mpls,mpls_label=5,mpls_tc=1,mpls_bos=1,mpls_ttl=3", "mpls,mpls_label=5,mpls_tc=1,mpls_ttl=3,mpls_bos=1"),
+            (
+                "dl_type=0x1234,dl_src=00:00:00:00:00:01/01:00:00:00:00:00",
+                "dl_src=00:00:00:00:00:00/01:00:00:00:00:00,dl_type=0x1234",
+            ),
+            ("vlan_vid=0x1005/0x1fff,vlan_pcp=1", "dl_vlan=5,dl_vlan_pcp=1"),
+            ("vlan_tci=0", "vlan_tci=0x0000"),
+            ("dl_vlan=0xffff", "vlan_tci=0x0000"),
+            ("vlan_vid=5", "vlan_tci=0x0000"),
+            ("vlan_vid=0x1005", "dl_vlan=5"),
+            ("vlan_pcp=1", "dl_vlan_pcp=1"),
+            ("vlan_tci=0x1000/0x1000", "vlan_tci=0x1000/0x1000"),
+            ("vlan_tci=0x1005", "dl_vlan=5,dl_vlan_pcp=0"),
+            ("vlan_tci=0x5/0xfff", "vlan_tci=0x0005/0x0fff"),
+            ("tun_flags=+oam,tun_src=1.1.1.1,tun_gbp_id=3", "tun_src=1.1.1.1,tun_gbp_id=3,tun_flags=+oam"),
+            ("conj_id=5,recirc_id=3", "recirc_id=0x3,conj_id=5"),
+            ("udp,tp_src=5/0xff,udp_dst=9", "udp,tp_src=0x5/0xff,tp_dst=9"),
+            ("nw_src=1.1.1.1", ""),
+            ("ip,tp_src=5", "ip"),
+            ("nw_proto=6", ""),
+            ("tcp,tcp_flags=0x3/0xf", "tcp,tcp_flags=+fin+syn-rst-psh"),
+            ("tcp,tcp_flags=0x12", "tcp,tcp_flags=syn|ack"),
+            ("ip,nw_proto=89", "ip,nw_proto=89"),
+            ("ct_state=0x21/0x23", "ct_state=+new-est+trk"),
+            ("ct_state=trk|new", "ct_state=new|trk"),
+            ("ip,nw_src=1.2.3.4/0.0.255.0", "ip,nw_src=0.0.3.0/0.0.255.0"),
+            ("ip,ip_dscp=3", "ip,nw_tos=12"),
+            ("in_port=65534", "in_port=LOCAL"),
+            ("eth,tcp", "eth,tcp"),
+            (
+                "dl_type=0x894f,nsh_spi=0x123,nsh_si=4,nsh_c1=0x5/0xf,nsh_flags=1,nsh_ttl=3,nsh_mdtype=1,nsh_np=3",
+                "dl_type=0x894f,nsh_flags=1,nsh_ttl=3,nsh_mdtype=1,nsh_np=3,nsh_spi=0x123,nsh_si=4,nsh_c1=0x5/0xf",
+            ),
+            (
+                "arp,arp_spa=1.1.1.0/24,nw_dst=1.1.1.1,arp_tha=2:2:2:2:2:2/ff:ff:ff:00:00:00",
+                "arp,arp_spa=1.1.1.0/24,arp_tpa=1.1.1.1,arp_tha=02:02:02:00:00:00/ff:ff:ff:00:00:00",
+            ),
+            (
+                "icmp6,icmpv6_type=136,icmpv6_code=0,nd_target=fe80::1/ffff::,nd_tll=1:1:1:1:1:1,nd_reserved=5,nd_options_type=2",
+                "icmp6,icmp_type=136,icmp_code=0,nd_target=fe80::/16,nd_tll=01:01:01:01:01:01,nd_reserved=5,nd_options_type=2",
+            ),
+        ] {
+            let pattern = parse(written).unwrap_or_else(|e| panic!("{written}: {e}"));
+            assert_eq!(format_match(&pattern, &PortNames::new()), printed, "{written}");
+        }
+    }
+
+    #[test]
+    fn wrong_keys_and_values_are_named() {
+        assert_eq!(parse("foo=1"), Err("unknown keyword foo".to_owned()));
+        assert_eq!(parse("nsh_spi"), Err("field nsh_spi missing value".to_owned()));
+        assert_eq!(parse("dl_vlan=5/5"), Err("5/5: invalid mask for field dl_vlan".to_owned()));
+    }
+}
