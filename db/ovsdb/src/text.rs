@@ -38,7 +38,7 @@ impl Atom {
     pub fn from_text(text: &str, base: &BaseType, names: Option<&mut dyn NamedUuids>) -> Result<Atom, String> {
         let atom = match base.kind {
             AtomType::Integer => {
-                Atom::Integer(decimal(text).ok_or_else(|| format!("\"{text}\" is not a valid integer"))?)
+                Atom::Integer(decimal(text).ok_or_else(|| format!("\"{text}\" is not a valid integer or range"))?)
             }
             AtomType::Real => match text.parse::<f64>() {
                 Ok(r) if r.is_finite() && text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) => {
@@ -81,11 +81,10 @@ impl Datum {
         }
     }
 
-    /// As [`Datum::to_text`] with the type's brackets: a set of references prints `[UUID]` even with one element.
+    /// As [`Datum::to_text`] with the type's brackets: `[5]` where a column may hold more than one.
     pub fn to_text_as(&self, kind: &ColumnType) -> String {
         match self {
-            Datum::One(atom) if kind.max > 1 && kind.key.kind == AtomType::Uuid => format!("[{}]", atom.to_text()),
-            Datum::One(atom) if kind.max > 1 => atom.to_text(),
+            Datum::One(atom) if kind.max > 1 => format!("[{}]", atom.to_text()),
             _ => self.to_text(),
         }
     }

@@ -82,8 +82,18 @@ impl<'a> Transaction<'a> {
     pub fn insert_as(&mut self, table: &str, uuid: Uuid) -> Option<Uuid> {
         let schema = self.replica.table(table)?.schema().clone();
         let values = default_row(&schema, uuid);
-        self.rows.insert(uuid, Pending { schema, values, state: State::Inserted, written: BTreeSet::new() });
+        self.rows.insert(
+            uuid,
+            Pending { schema, values, state: State::Inserted, keeps_uuid: false, written: BTreeSet::new() },
+        );
         self.order.push(uuid);
+        Some(uuid)
+    }
+
+    /// Makes a row that gets exactly this identity in the database.
+    pub fn insert_with_uuid(&mut self, table: &str, uuid: Uuid) -> Option<Uuid> {
+        self.insert_as(table, uuid)?;
+        self.rows.get_mut(&uuid)?.keeps_uuid = true;
         Some(uuid)
     }
 
@@ -96,7 +106,8 @@ impl<'a> Transaction<'a> {
         true
     }
 
-    /// Removes a row. A row inserted here just was never there.
+    /// Removes a row. A row inserted here just was never there. Of tables whose rows live only as long as
+    /// something refers to them nothing is sent: the server collects such rows.
     pub fn delete(&mut self, table: &str, uuid: Uuid) {
         let Some(pending) = self.pending(table, uuid) else { return };
         if pending.state == State::Inserted {
@@ -186,13 +197,17 @@ impl<'a> Transaction<'a> {
             let pending = &self.rows[uuid];
             let table = &pending.schema.name;
             match pending.state {
+                State::Deleted if !self.replica.schema().is_root(&pending.schema) => {}
                 State::Deleted => {
                     operations.push(json!({"op": "delete", "table": table, "where": where_uuid(*uuid)}));
                 }
                 State::Inserted => {
                     inserted.push((operations.len(), *uuid));
                     let row = self.row_json(pending, |at, column| !pending.values[at].is_default(&column.kind));
-                    operations.push(json!({"op": "insert", "table": table, "uuid-name": row_name(*uuid), "row": row}));
+                    operations.push(match pending.keeps_uuid {
+                        true => json!({"op": "insert", "table": table, "uuid": uuid.to_string(), "row": row}),
+                        false => json!({"op": "insert", "table": table, "uuid-name": row_name(*uuid), "row": row}),
+                    });
                 }
                 State::Modified => {
                     let old = self.replica.row(table, *uuid).map(|row| row.row);
@@ -210,7 +225,7 @@ impl<'a> Transaction<'a> {
         if operations.len() > waits
             && let Some((table, uuid, column)) = &self.increment
         {
-            let at = where_uuid_named(*uuid, |uuid| self.is_inserted(uuid));
+            let at = where_uuid_named(*uuid, |uuid| self.has_name(uuid));
             let mutation = json!([[column, "+=", 1]]);
             operations.push(json!({"op": "mutate", "table": table, "where": at, "mutations": mutation}));
             increment = Some(operations.len());
@@ -225,6 +240,11 @@ impl<'a> Transaction<'a> {
         Some(Request { operations, inserted, increment })
     }
 
+    /// Is the row known to the server only by a name, until it is committed?
+    fn has_name(&self, uuid: Uuid) -> bool {
+        self.rows.get(&uuid).is_some_and(|pending| pending.state == State::Inserted && !pending.keeps_uuid)
+    }
+
     fn values(&self, table: &str, uuid: Uuid) -> Option<(&TableSchema, &[Datum])> {
         match self.rows.get(&uuid) {
             Some(pending) if pending.state == State::Deleted => None,
@@ -237,7 +257,10 @@ impl<'a> Transaction<'a> {
         if !self.rows.contains_key(&uuid) {
             let schema = self.replica.table(table)?.schema().clone();
             let values = self.replica.row(table, uuid)?.row.values().to_vec();
-            self.rows.insert(uuid, Pending { schema, values, state: State::Modified, written: BTreeSet::new() });
+            self.rows.insert(
+                uuid,
+                Pending { schema, values, state: State::Modified, keeps_uuid: false, written: BTreeSet::new() },
+            );
             self.order.push(uuid);
         }
         self.rows.get_mut(&uuid)
@@ -274,7 +297,7 @@ impl<'a> Transaction<'a> {
 
     fn datum_json(&self, datum: &Datum) -> Value {
         let atom = |atom: &Atom| match atom {
-            Atom::Uuid(uuid) if self.is_inserted(*uuid) => json!(["named-uuid", row_name(*uuid)]),
+            Atom::Uuid(uuid) if self.has_name(*uuid) => json!(["named-uuid", row_name(*uuid)]),
             other => other.to_json(),
         };
         match datum {
@@ -323,6 +346,7 @@ struct Pending {
     schema: Arc<TableSchema>,
     values: Vec<Datum>,
     state: State,
+    keeps_uuid: bool,
     written: BTreeSet<usize>,
 }
 
