@@ -10,7 +10,7 @@
 mod help;
 mod parse;
 
-pub use help::{help, version};
+pub use help::{COMPATIBLE, help, version};
 pub use parse::{UsageError, parse};
 
 use std::path::PathBuf;

@@ -1,0 +1,28 @@
+//! What: everything that can wake the owner of the switch's state, on one page.
+
+use weft_jsonrpc::session::SessionEvent;
+use weft_jsonrpc::unixctl::Call;
+use weft_netdev::LinkEvent;
+
+use crate::serve::Net;
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Event {
+    /// The database connection came, went, or said something.
+    Database(SessionEvent),
+    /// An OpenFlow connection came, went, or said something.
+    Net(Net),
+    /// Somebody asks through the control socket.
+    Command(Call),
+    /// The machine's links changed.
+    Links(Vec<LinkEvent>),
+    /// The process was told to end.
+    Terminate,
+}
+
+impl From<Net> for Event {
+    fn from(net: Net) -> Event {
+        Event::Net(net)
+    }
+}

@@ -1,0 +1,208 @@
+//! What: the one loop that owns the switch's state.
+//!
+//! Why: configuration, OpenFlow, commands and devices all change the same things; one thread that takes one
+//! [`Event`] after another needs no locks and no order of locks.
+//!
+//! ```text
+//!          Events (bounded)                 ┌─ database: rows in, plan, apply, status out
+//!   ────────────────────────────> handle ───┼─ controllers: OpenFlow in and out
+//!          deadlines of the machines        ├─ commands: appctl
+//!   ────────────────────────────> turn ─────┴─ pipeline.run: revalidation, timeouts, effects of packets
+//! ```
+//!
+//! How: [`Owner::turn`] runs after every batch of events and whenever the earliest deadline has passed. The clock
+//! may stand still or be warped; then deadlines pass only through `time/warp`.
+//!
+//! Invariants: nothing in here waits for a peer. The only waits are for packet workers, which answer within a
+//! turn of theirs.
+
+mod controllers;
+mod database;
+mod statistics;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+use weft_base::{Clock, Time};
+use weft_jsonrpc::daemon::Daemon;
+use weft_jsonrpc::message::Message;
+use weft_jsonrpc::unixctl::Reply;
+use weft_ovsdb::replica::Client;
+
+use crate::config::{Reader, Touched};
+use crate::event::Event;
+use crate::serve::Sockets;
+use crate::status::Writer;
+use crate::switch::Switch;
+use controllers::Controllers;
+
+/// See the module's header.
+pub struct Owner {
+    /// The switch.
+    pub switch: Switch,
+    /// Rows as configuration.
+    pub reader: Reader,
+    /// OpenFlow connections.
+    pub controllers: Controllers,
+    client: Client,
+    to_database: mpsc::UnboundedSender<Message>,
+    pending: Touched,
+    writer: Writer,
+    statistics: statistics::Schedule,
+    sockets: Sockets,
+    inbox: mpsc::Receiver<Event>,
+    events: mpsc::Sender<Event>,
+    wake: Arc<Notify>,
+    daemon: Daemon,
+    /// Who waits for the process to end.
+    exiting: Option<Option<Reply>>,
+    /// Whether taps shall be removed rather than left to the kernel.
+    pub cleanup: bool,
+    configured: bool,
+}
+
+/// What an owner is made of.
+pub struct Parts {
+    /// The switch, without bridges.
+    pub switch: Switch,
+    /// Sends to the database's session.
+    pub to_database: mpsc::UnboundedSender<Message>,
+    /// The thread of sockets.
+    pub sockets: Sockets,
+    /// Where events come from, and a way to send more.
+    pub inbox: mpsc::Receiver<Event>,
+    /// The sending end.
+    pub events: mpsc::Sender<Event>,
+    /// Rung by packet workers.
+    pub wake: Arc<Notify>,
+    /// The process.
+    pub daemon: Daemon,
+}
+
+impl Owner {
+    /// An owner that knows nothing yet.
+    pub fn new(parts: Parts) -> Owner {
+        let mut client = Client::new(weft_ovsdb::open_vswitch::OPEN_VSWITCH, crate::database::select());
+        client.set_lock(Some(LOCK));
+        let now = parts.switch.now();
+        Owner {
+            switch: parts.switch,
+            reader: Reader::default(),
+            controllers: Controllers::default(),
+            client,
+            to_database: parts.to_database,
+            pending: Touched::default(),
+            writer: Writer::default(),
+            statistics: statistics::Schedule::new(now),
+            sockets: parts.sockets,
+            inbox: parts.inbox,
+            events: parts.events,
+            wake: parts.wake,
+            daemon: parts.daemon,
+            exiting: None,
+            cleanup: false,
+            configured: false,
+        }
+    }
+
+    /// Runs until the process shall end.
+    pub fn run(mut self) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a timer needs nothing that could be missing");
+        self.turn();
+        while self.exiting.is_none() {
+            let wait = self.wait();
+            let first = runtime.block_on(wait_for(&mut self.inbox, &self.wake, wait));
+            if let Some(event) = first {
+                self.handle(event);
+                for _ in 0..BATCH {
+                    let Ok(event) = self.inbox.try_recv() else { break };
+                    self.handle(event);
+                }
+            }
+            self.turn();
+        }
+        self.finish();
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Database(event) => self.on_database(event),
+            Event::Net(net) => self.on_net(net),
+            Event::Command(call) => crate::commands::run(self, call),
+            Event::Links(events) => self.on_links(&events),
+            Event::Terminate => self.exit(None),
+        }
+    }
+
+    /// What follows from what happened, and what is due.
+    pub fn turn(&mut self) {
+        self.database_turn();
+        self.controllers_turn();
+        self.statistics_turn();
+        self.database_flush();
+    }
+
+    /// The time.
+    pub fn now(&self) -> Time {
+        self.switch.now()
+    }
+
+    /// How long until something is due; `None`: until something happens.
+    fn wait(&self) -> Option<Duration> {
+        if self.switch.clock.is_stopped() {
+            return None;
+        }
+        let due = [self.controllers_deadline(), self.statistics_deadline(), self.pipeline_deadline()];
+        let now = self.now();
+        due.into_iter().flatten().min().map(|due| due.since(now))
+    }
+
+    /// Ends the loop after this turn; `reply` is answered once all is closed.
+    pub fn exit(&mut self, reply: Option<Reply>) {
+        self.exiting = Some(reply);
+    }
+
+    fn on_links(&mut self, events: &[weft_netdev::LinkEvent]) {
+        for event in events {
+            let (changed, touched) = self.switch.on_link(event);
+            self.pending.merge(touched);
+            self.report_interfaces(&changed);
+        }
+    }
+
+    fn finish(mut self) {
+        let reply = self.exiting.take().flatten();
+        self.close_controllers();
+        if let Some(reply) = reply {
+            reply.ok("");
+        }
+        // The engine joins its workers, devices close, sockets say their last words, the pidfile goes.
+        drop(self.switch);
+        drop(self.sockets);
+        drop(self.daemon);
+    }
+}
+
+async fn wait_for(inbox: &mut mpsc::Receiver<Event>, wake: &Notify, wait: Option<Duration>) -> Option<Event> {
+    let sleep = async {
+        match wait {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        event = inbox.recv() => event,
+        () = wake.notified() => None,
+        () = sleep => None,
+    }
+}
+
+/// The lock that keeps two switches from using one database.
+const LOCK: &str = "ovs_vswitchd";
+/// Events between two turns: enough to be cheap, few enough to stay prompt.
+const BATCH: usize = 64;

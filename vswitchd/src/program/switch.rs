@@ -1,0 +1,175 @@
+//! What: `ovs-vswitchd`, and `vswitchd`, which has its database inside.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, RwLock};
+
+use anyhow::{Context, Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, mpsc};
+use weft_base::SystemClock;
+use weft_engine::Engine;
+use weft_jsonrpc::address::{Address, OVSDB_PORT};
+use weft_jsonrpc::connection::Connection;
+use weft_jsonrpc::message::Message;
+use weft_jsonrpc::rundir;
+use weft_jsonrpc::session::Session;
+use weft_jsonrpc::unixctl::Server;
+use weft_netdev::Monitor;
+use weft_pipeline::Pipeline;
+use weft_server::serve::{Handle, OvsdbServer, OvsdbServerConfig};
+
+use super::start::Base;
+use crate::event::Event;
+use crate::options::{Dummy, Options, Program};
+use crate::owner::{Owner, Parts};
+use crate::serve::Sockets;
+use crate::switch::{Devices, Switch, port_counters};
+
+/// Runs until told to end.
+pub fn run(base: Base, program: Program, options: &Options) -> Result<ExitCode> {
+    let Base { daemon, mut commands } = base;
+    if options.mlockall && let Err(error) = rustix::mm::mlockall(rustix::mm::MlockAllFlags::all()) {
+        tracing::error!(target: "vswitchd", "mlockall failed: {error}");
+    }
+    // The whole switch's database writes to disk; on a thread of its own it delays nobody's packets or commands.
+    let storage = (program == Program::Whole).then(Sockets::start).transpose()?;
+    let sockets = Sockets::start()?;
+    let (events, inbox) = mpsc::channel(EVENTS);
+    let session = match &storage {
+        Some(storage) => storage.handle().block_on(embedded(options, &mut commands))?,
+        None => Session::to(database(options)?),
+    };
+    let (to_database, outgoing) = mpsc::unbounded_channel();
+    sockets.handle().spawn(drive(session, outgoing, events.clone()));
+
+    let wake = Arc::new(Notify::new());
+    let clock = Arc::new(SystemClock::new());
+    let devices: Devices = Arc::new(RwLock::new(BTreeMap::new()));
+    let (bell, counted) = (wake.clone(), devices.clone());
+    let hooks = weft_pipeline::Hooks {
+        wake: Box::new(move || bell.notify_one()),
+        port_counters: Box::new(move |name| port_counters(&counted, name)),
+    };
+    let pipeline = Pipeline::new(hooks);
+    let mut workers = weft_engine::Config::default();
+    if let Some(count) = options.workers {
+        workers.workers = count;
+    }
+    let engine = Engine::start(&workers, pipeline.clone(), clock.clone()).context("packet workers")?;
+    let engine = Arc::new(engine);
+    pipeline.attach(engine.clone());
+
+    crate::commands::register(&mut commands, &events, options.dummy != Dummy::Off);
+    {
+        let _inside = sockets.handle().enter();
+        if let Some(control) = Server::bind(program.name(), options.unixctl.as_deref()).context("control socket")? {
+            sockets.handle().spawn(control.run(Arc::new(commands)));
+        }
+        sockets.handle().spawn(follow_links(Monitor::open().context("netlink")?, events.clone()));
+        let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+        for kind in signals {
+            let (mut signal, events) = (signal(kind)?, events.clone());
+            sockets.handle().spawn(async move {
+                signal.recv().await;
+                let _ = events.send(Event::Terminate).await;
+            });
+        }
+    }
+    let switch = Switch::new(pipeline, engine, clock, devices, options.dummy);
+    Owner::new(Parts { switch, to_database, sockets, inbox, events, wake, daemon }).run();
+    drop(storage);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where the database server listens.
+fn database(options: &Options) -> Result<Address> {
+    match options.arguments.first() {
+        Some(text) => Ok(Address::parse(text, OVSDB_PORT)?),
+        None => Ok(Address::Unix(rundir::run_dir().join("db.sock"))),
+    }
+}
+
+/// Starts the database inside this process and connects to it.
+async fn embedded(options: &Options, commands: &mut weft_jsonrpc::unixctl::Commands) -> Result<Session> {
+    let file = options.arguments.first().map_or_else(|| rundir::db_dir().join("conf.db"), PathBuf::from);
+    if !file.exists() {
+        create(&file)?;
+    }
+    let mut remotes = options.remotes.clone();
+    remotes.push(format!("punix:{}", rundir::run_dir().join("db.sock").display()));
+    remotes.push("db:Open_vSwitch,Open_vSwitch,manager_options".to_owned());
+    let config = OvsdbServerConfig { databases: vec![file], remotes, ..OvsdbServerConfig::default() };
+    let server = OvsdbServer::start(config).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let handle: Handle = server.handle();
+    weft_server::serve::register_commands(commands, handle.clone());
+    let stream = handle.connect("switch").await.map_err(|error| anyhow::anyhow!("{error}"))?;
+    Ok(Session::over(Connection::new(stream)))
+}
+
+fn create(file: &std::path::Path) -> Result<()> {
+    if let Some(dir) = file.parent() {
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    }
+    let _ = file;
+    bail!("not yet")
+}
+
+/// Moves messages between the database's session and the owner.
+async fn drive(mut session: Session, mut outgoing: mpsc::UnboundedReceiver<Message>, events: mpsc::Sender<Event>) {
+    loop {
+        tokio::select! {
+            event = session.next() => {
+                if events.send(Event::Database(event)).await.is_err() {
+                    return;
+                }
+            }
+            message = outgoing.recv() => match message {
+                Some(message) => {
+                    // What was meant for a connection that is gone is gone with it.
+                    let _ = session.send(message);
+                }
+                None => return session.flush().await,
+            }
+        }
+    }
+}
+
+/// Tells the owner what happens to the machine's links.
+async fn follow_links(monitor: Monitor, events: mpsc::Sender<Event>) {
+    let mut monitor = match tokio::io::unix::AsyncFd::new(Readable(monitor)) {
+        Ok(monitor) => monitor,
+        Err(error) => return tracing::error!(target: "netlink_notifier", "cannot follow devices: {error}"),
+    };
+    loop {
+        let Ok(mut guard) = monitor.readable_mut().await else { return };
+        let news = guard.get_inner_mut().0.read();
+        guard.clear_ready();
+        match news {
+            Ok(news) if news.is_empty() => {}
+            Ok(news) => {
+                if events.send(Event::Links(news)).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(target: "netlink_notifier", "{error}");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+struct Readable(Monitor);
+
+impl std::os::fd::AsRawFd for Readable {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        use std::os::fd::AsFd;
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+/// Events that may wait for the owner; more make their senders wait.
+const EVENTS: usize = 1024;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);

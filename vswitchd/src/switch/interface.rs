@@ -1,0 +1,369 @@
+//! What: opening and closing what stands behind an interface.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+use weft_flow::OfPort;
+use weft_netdev::{Device, Spec};
+use weft_packet::{DpPort, Mac};
+use weft_pipeline::{PortKind, PortSettings, PortState};
+
+use super::kind::{Kind, has_dummies, kind_of};
+use super::{Switch, settings};
+use crate::config::InterfaceConfig;
+use crate::status::InterfaceFacts;
+
+/// An interface of a bridge.
+#[derive(Debug)]
+pub struct Interface {
+    /// The row.
+    pub row: Uuid,
+    /// Its name.
+    pub name: String,
+    /// The bridge's name.
+    pub bridge: String,
+    /// The port's name.
+    pub port: String,
+    /// See [`Kind`].
+    pub kind: Kind,
+    /// What became of it.
+    pub state: State,
+    /// How its device was when we last asked: a bridge with a thousand ports does not ask them all for one.
+    pub seen: Seen,
+}
+
+/// How a device was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Its Ethernet address.
+    pub mac: Mac,
+    /// Its MTU; 0 if it has none.
+    pub mtu: u32,
+    /// Administratively up.
+    pub up: bool,
+    /// With carrier.
+    pub carrier: bool,
+    /// In bits per second; 0 if unknown.
+    pub speed: u64,
+}
+
+/// What became of an interface.
+#[derive(Debug)]
+pub enum State {
+    /// A device that carries frames.
+    Open {
+        /// The device.
+        device: Arc<Device>,
+        /// Its number in the datapath.
+        dp: DpPort,
+        /// Its number on the bridge.
+        ofport: OfPort,
+    },
+    /// One end of a patch.
+    Patch {
+        /// Its number on the bridge.
+        ofport: OfPort,
+        /// Why it leads nowhere, if so.
+        error: Option<String>,
+    },
+    /// It could not be opened, or its device is gone.
+    Failed(String),
+}
+
+impl Interface {
+    /// Its number on the bridge.
+    pub fn ofport(&self) -> Option<OfPort> {
+        match &self.state {
+            State::Open { ofport, .. } | State::Patch { ofport, .. } => Some(*ofport),
+            State::Failed(_) => None,
+        }
+    }
+
+    /// Its device.
+    pub fn device(&self) -> Option<&Arc<Device>> {
+        match &self.state {
+            State::Open { device, .. } => Some(device),
+            _ => None,
+        }
+    }
+
+    /// All that is known of it.
+    pub fn facts(&self) -> InterfaceFacts {
+        let ofport = self.ofport().map(|port| if port == OfPort::LOCAL { LOCAL_16 } else { port.0 });
+        match &self.state {
+            State::Failed(error) => InterfaceFacts { error: Some(error.clone()), ..InterfaceFacts::default() },
+            State::Patch { error, .. } => InterfaceFacts {
+                ofport,
+                error: error.clone(),
+                mac: Some(patch_mac(&self.name)),
+                up: Some(true),
+                carrier: Some(true),
+                link_resets: Some(0),
+                ..InterfaceFacts::default()
+            },
+            State::Open { device, .. } => InterfaceFacts {
+                ofport,
+                error: None,
+                mac: device.mac().ok(),
+                mtu: device.mtu().ok(),
+                up: device.is_up().ok(),
+                carrier: device.carrier().ok(),
+                link_resets: device.carrier_resets().ok(),
+                ifindex: device.ifindex(),
+                status: device.status().into_iter().collect(),
+                link: device.link(),
+            },
+        }
+    }
+
+    /// Looks at the device again.
+    pub fn look(&mut self) {
+        self.seen = match &self.state {
+            State::Open { device, .. } => Seen {
+                mac: device.mac().unwrap_or_default(),
+                mtu: device.mtu().unwrap_or(0),
+                up: device.is_up().unwrap_or(false),
+                carrier: device.carrier().unwrap_or(false),
+                speed: device.link().speed_bps.unwrap_or(0),
+            },
+            State::Patch { .. } => Seen { mac: patch_mac(&self.name), mtu: 0, up: true, carrier: true, speed: 0 },
+            State::Failed(_) => Seen::default(),
+        };
+    }
+
+    /// What the pipeline should know of its state.
+    pub fn port_state(&self) -> PortState {
+        let Seen { mac, mtu, up, carrier, speed } = self.seen;
+        PortState { mac: mac.0, admin_up: up, link_up: carrier, speed, mtu }
+    }
+}
+
+impl Switch {
+    /// Opens it and lets it carry frames; the number that it got.
+    pub(super) fn add_interface(&mut self, bridge: &str, port: &str, config: &Arc<InterfaceConfig>) -> Option<u32> {
+        let datapath_type =
+            self.running.bridges.get(bridge).map_or("", |bridge| &bridge.config.datapath_type).to_owned();
+        let kind = kind_of(&config.kind, &datapath_type, self.dummy);
+        let request = settings::ofport_request(bridge, config);
+        let state = match self.open(bridge, port, config, &kind, request, has_dummies(&datapath_type, self.dummy)) {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::warn!(target: "bridge", "{error}");
+                State::Failed(error)
+            }
+        };
+        let (name, bridge, port) = (config.name.clone(), bridge.to_owned(), port.to_owned());
+        let seen = Seen::default();
+        let mut interface = Interface { row: config.id, name: name.clone(), bridge, port, kind, state, seen };
+        interface.look();
+        if let Some(ofport) = interface.ofport() {
+            tracing::info!(target: "bridge", "bridge {}: added interface {name} on port {}", interface.bridge, decimal(ofport));
+        }
+        let ofport = interface.ofport();
+        self.push_state(&interface);
+        self.interfaces.insert(name, interface);
+        ofport.map(|port| port.0)
+    }
+
+    fn open(
+        &mut self,
+        bridge: &str,
+        port: &str,
+        config: &Arc<InterfaceConfig>,
+        kind: &Kind,
+        ofport_request: Option<OfPort>,
+        guessable: bool,
+    ) -> Result<State, String> {
+        let now = self.now();
+        if config.is_patch() {
+            let peer = config.peer().unwrap_or_default();
+            let error = patch_error(&config.name, peer);
+            let settings = PortSettings {
+                name: config.name.clone(),
+                device_type: "patch".to_owned(),
+                kind: PortKind::Patch { peer: peer.to_owned() },
+                ofport_request,
+                state: PortState::default(),
+            };
+            let ofport = self.pipeline.add_port(bridge, port, settings, now).map_err(|error| error.to_string())?;
+            return Ok(State::Patch { ofport, error });
+        }
+        let spec = Spec::new(&config.name, &kind.opened, &config.options).map_err(|error| error.to_string())?;
+        let opened = weft_netdev::open(&spec, self.engine.workers()).map_err(|error| error.to_string())?;
+        let device = Arc::new(opened.device);
+        prepare(&device, config, bridge);
+        let dp = self.numbers.take(&config.name, guessable).ok_or("all datapath port numbers are in use")?;
+        let mtu = device.mtu().unwrap_or(1500);
+        if let Err(error) = self.engine.port_add(dp, mtu, opened.queues) {
+            self.numbers.give_back(dp);
+            return Err(error.to_string());
+        }
+        let settings = PortSettings {
+            name: config.name.clone(),
+            device_type: kind.shown.clone(),
+            kind: PortKind::Device(dp),
+            ofport_request,
+            state: PortState::default(),
+        };
+        match self.pipeline.add_port(bridge, port, settings, now) {
+            Ok(ofport) => {
+                let devices = &mut *self.devices.write().unwrap_or_else(|e| e.into_inner());
+                devices.insert(config.name.clone(), (device.clone(), dp));
+                Ok(State::Open { device, dp, ofport })
+            }
+            Err(error) => {
+                self.engine.port_remove(dp);
+                self.numbers.give_back(dp);
+                Err(error.to_string())
+            }
+        }
+    }
+
+    /// Other settings for what is open.
+    pub(super) fn change_interface(&mut self, config: &Arc<InterfaceConfig>) {
+        let Some(interface) = self.interfaces.get(&config.name) else { return };
+        match &interface.state {
+            State::Failed(_) | State::Patch { .. } => {}
+            State::Open { device, .. } => {
+                let device = device.clone();
+                if let (Some(dummy), Ok(spec)) =
+                    (device.dummy(), Spec::new(&config.name, &interface.kind.opened, &config.options))
+                    && let weft_netdev::Kind::Dummy(options) = &spec.kind
+                    && let Err(error) = dummy.set_options(&config.name, options)
+                {
+                    tracing::warn!(target: "netdev_dummy", "{error}");
+                }
+                prepare(&device, config, &interface.bridge);
+            }
+        }
+        self.look_again(&config.name);
+    }
+
+    /// Looks at an interface again; tells pipeline and workers what differs. Returns whether anything does.
+    pub fn look_again(&mut self, name: &str) -> bool {
+        let Some(interface) = self.interfaces.get_mut(name) else { return false };
+        let before = interface.seen;
+        interface.look();
+        let seen = interface.seen;
+        if seen == before {
+            return false;
+        }
+        if let State::Open { dp, .. } = interface.state
+            && seen.mtu != before.mtu
+        {
+            self.engine.port_set_mtu(dp, seen.mtu);
+        }
+        self.push_state(&self.interfaces[name]);
+        true
+    }
+
+    /// Closes it.
+    pub(super) fn remove_interface(&mut self, bridge: &str, name: &str) {
+        let Some(interface) = self.interfaces.remove(name) else { return };
+        if let Some(ofport) = interface.ofport() {
+            tracing::info!(target: "bridge", "bridge {bridge}: deleted interface {name} on port {}", decimal(ofport));
+        }
+        self.close(&interface);
+    }
+
+    /// Takes it out of pipeline and engine.
+    pub(super) fn close(&mut self, interface: &Interface) {
+        if interface.ofport().is_some()
+            && let Err(error) = self.pipeline.remove_port(&interface.bridge, &interface.name, self.now())
+        {
+            tracing::error!(target: "bridge", "{error}");
+        }
+        if let State::Open { dp, .. } = &interface.state {
+            self.engine.port_remove(*dp);
+            self.numbers.give_back(*dp);
+            self.devices.write().unwrap_or_else(|e| e.into_inner()).remove(&interface.name);
+        }
+    }
+
+    /// The interface that has this datapath number.
+    pub fn by_dp(&self, port: DpPort) -> Option<&Interface> {
+        self.interfaces.values().find(|interface| matches!(interface.state, State::Open { dp, .. } if dp == port))
+    }
+
+    /// Names by datapath number.
+    pub fn dp_names(&self) -> BTreeMap<DpPort, String> {
+        let open = self.interfaces.values().filter_map(|interface| match interface.state {
+            State::Open { dp, .. } => Some((dp, interface.name.clone())),
+            _ => None,
+        });
+        open.collect()
+    }
+}
+
+/// What the row says about address and MTU, and up unless the device is another's business.
+fn prepare(device: &Device, config: &InterfaceConfig, bridge: &str) {
+    let refused = |what: &str, error: std::io::Error| {
+        tracing::warn!(target: "bridge", "interface {}: cannot set {what} ({})", config.name, weft_jsonrpc::session::bare(&error));
+    };
+    if let Some(mtu) = config.mtu_request
+        && device.mtu().ok() != Some(mtu)
+        && let Err(error) = device.set_mtu(mtu)
+    {
+        refused(&format!("MTU to {mtu}"), error);
+    }
+    // The local port's address is the bridge's, which follows other rules.
+    if let Some(mac) = config.mac.filter(|_| config.name != bridge)
+        && device.mac().ok() != Some(mac)
+        && let Err(error) = device.set_mac(mac)
+    {
+        refused(&format!("Ethernet address to {mac}"), error);
+    }
+    // Internal ports are the host's to bring up.
+    if !config.is_internal()
+        && device.is_up().is_ok_and(|up| !up)
+        && let Err(error) = device.set_up(true)
+    {
+        refused("it up", error);
+    }
+}
+
+fn patch_error(name: &str, peer: &str) -> Option<String> {
+    let error = match peer {
+        "" => format!("{name}: patch type requires valid 'peer' argument"),
+        peer if peer == name => format!("{name}: patch peer must not be self"),
+        _ => return None,
+    };
+    tracing::error!(target: "netdev_vport", "{error}");
+    Some(error)
+}
+
+/// A patch has no device that could have an address, so one is made from its name.
+fn patch_mac(name: &str) -> Mac {
+    // FNV-1a: any hash does that is the same tomorrow.
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let [a, b, c, d, e, ..] = hash.to_be_bytes();
+    Mac([0x02, a, b, c, d, e])
+}
+
+/// The local port is 65534 wherever people see numbers.
+fn decimal(port: OfPort) -> u32 {
+    if port == OfPort::LOCAL { LOCAL_16 } else { port.0 }
+}
+
+const LOCAL_16: u32 = 65534;
+
+/// The counters of the device behind an interface, in the pipeline's words.
+pub fn port_counters(devices: &super::Devices, name: &str) -> weft_pipeline::PortCounters {
+    let device = devices.read().unwrap_or_else(|e| e.into_inner()).get(name).map(|(device, _)| device.clone());
+    let stats = device.and_then(|device| device.stats().ok()).unwrap_or_default();
+    weft_pipeline::PortCounters {
+        rx_packets: stats.rx_packets,
+        tx_packets: stats.tx_packets,
+        rx_bytes: stats.rx_bytes,
+        tx_bytes: stats.tx_bytes,
+        rx_dropped: stats.rx_dropped,
+        tx_dropped: stats.tx_dropped,
+        rx_errors: stats.rx_errors,
+        tx_errors: stats.tx_errors,
+        rx_frame_err: stats.rx_frame_err,
+        rx_over_err: stats.rx_over_err,
+        rx_crc_err: stats.rx_crc_err,
+        collisions: stats.collisions,
+    }
+}

@@ -1,0 +1,157 @@
+//! What: the running switch: [`Switch::apply`] is the only place where a planned [`Step`] acts.
+//!
+//! Why: devices, packet workers, the pipeline and what `plan` compares with ([`Running`]) must change together.
+//!
+//! ```text
+//!   Step ──apply──> device opened ─ queues ─> Engine (workers)
+//!                        │                      port number
+//!                        └── Interfaces        Pipeline (bridge, bundle, OpenFlow number)
+//! ```
+//!
+//! How: after the steps, [`Switch::settle_bridges`] works out what follows for the bridges that were touched: the
+//! bridge's Ethernet address, its datapath id, the MTU of its internal ports.
+//!
+//! Invariants: an interface that cannot be opened costs its own `error` and one warning. The pipeline never names
+//! a datapath port that the engine lacks for longer than one call.
+
+mod bridge;
+mod events;
+mod interface;
+mod kind;
+mod numbers;
+mod settings;
+
+pub use interface::{Interface, Seen, State, port_counters};
+pub use kind::{Kind, kind_of};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, RwLock};
+
+use weft_base::{Clock, SystemClock, Time};
+use weft_engine::Engine;
+use weft_netdev::Device;
+use weft_packet::{DpPort, Mac};
+use weft_pipeline::Pipeline;
+
+use crate::options::Dummy;
+use crate::plan::{Running, Step};
+use numbers::Numbers;
+
+/// See the module's header.
+pub struct Switch {
+    /// The OpenFlow side.
+    pub pipeline: Arc<Pipeline>,
+    /// The packet workers.
+    pub engine: Arc<Engine>,
+    /// What time it is.
+    pub clock: Arc<SystemClock>,
+    /// What is planned against.
+    pub running: Running,
+    /// Interfaces by name, open or not.
+    pub interfaces: BTreeMap<String, Interface>,
+    /// Bridges by name.
+    pub bridges: BTreeMap<String, Bridge>,
+    /// Devices for whoever counts: shared with the pipeline's hook.
+    pub devices: Devices,
+    numbers: Numbers,
+    dummy: Dummy,
+}
+
+/// What the switch knows of a bridge beside its configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Bridge {
+    /// The bridge's Ethernet address.
+    pub mac: Mac,
+    /// The address that its local device had before anybody chose another.
+    own_mac: Option<Mac>,
+    /// Its OpenFlow datapath id.
+    pub datapath_id: u64,
+    /// Is a primary controller connected?
+    pub controller_connected: bool,
+}
+
+/// Open devices by interface name.
+pub type Devices = Arc<RwLock<BTreeMap<String, (Arc<Device>, DpPort)>>>;
+
+impl Switch {
+    /// A switch without bridges.
+    pub fn new(
+        pipeline: Arc<Pipeline>,
+        engine: Arc<Engine>,
+        clock: Arc<SystemClock>,
+        devices: Devices,
+        dummy: Dummy,
+    ) -> Switch {
+        Switch {
+            pipeline,
+            engine,
+            clock,
+            running: Running::default(),
+            interfaces: BTreeMap::new(),
+            bridges: BTreeMap::new(),
+            devices,
+            numbers: Numbers::default(),
+            dummy,
+        }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// Carries out a plan. Returns the interfaces that are new or changed.
+    pub fn apply(&mut self, steps: &[Step]) -> BTreeSet<String> {
+        let mut bridges = BTreeSet::new();
+        let mut interfaces = BTreeSet::new();
+        for step in steps {
+            tracing::debug!(target: "bridge", "{step}");
+            let ofport = self.step(step);
+            self.running.record(step, ofport);
+            bridges.extend(bridge_of(step).map(str::to_owned));
+            if let Step::AddInterface { interface, .. } | Step::ChangeInterface { interface, .. } = step {
+                interfaces.insert(interface.name.clone());
+            }
+        }
+        for bridge in bridges {
+            interfaces.extend(self.settle_bridge(&bridge));
+        }
+        interfaces
+    }
+
+    fn step(&mut self, step: &Step) -> Option<u32> {
+        match step {
+            Step::Configure(_) => {}
+            Step::AddBridge(config) => self.add_bridge(config),
+            Step::ChangeBridge(config) => self.change_bridge(config),
+            Step::RemoveBridge { bridge } => self.remove_bridge(bridge),
+            Step::AddPort { bridge, port } | Step::ChangePort { bridge, port } => {
+                if let Err(error) = self.pipeline.set_bundle(bridge, settings::bundle(port)) {
+                    tracing::error!(target: "bridge", "port {}: {error}", port.name);
+                }
+            }
+            Step::RemovePort { bridge, port } => {
+                if let Err(error) = self.pipeline.remove_bundle(bridge, port, self.now()) {
+                    tracing::error!(target: "bridge", "port {port}: {error}");
+                }
+            }
+            Step::AddInterface { bridge, port, interface } => return self.add_interface(bridge, port, interface),
+            Step::ChangeInterface { interface, .. } => self.change_interface(interface),
+            Step::RemoveInterface { bridge, interface, .. } => self.remove_interface(bridge, interface),
+        }
+        None
+    }
+}
+
+fn bridge_of(step: &Step) -> Option<&str> {
+    match step {
+        Step::Configure(_) | Step::RemoveBridge { .. } => None,
+        Step::AddBridge(config) | Step::ChangeBridge(config) => Some(&config.name),
+        Step::AddPort { bridge, .. }
+        | Step::ChangePort { bridge, .. }
+        | Step::RemovePort { bridge, .. }
+        | Step::AddInterface { bridge, .. }
+        | Step::ChangeInterface { bridge, .. }
+        | Step::RemoveInterface { bridge, .. } => Some(bridge),
+    }
+}
