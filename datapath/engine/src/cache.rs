@@ -84,7 +84,8 @@ impl Cache {
         let at = self.base + ((hash >> 32) as usize & self.mask) * LINE;
         let Some(bucket) = self.words[at..].first_chunk_mut::<LINE>() else { return };
         let tag = hash as u16;
-        let dead = (0..WAYS).find(|&way| tag_of(bucket, way) == tag && store.is_free(slot_of(bucket, way)));
+        let useless = |there| there == slot || store.is_free(there);
+        let dead = (0..WAYS).find(|&way| tag_of(bucket, way) == tag && useless(slot_of(bucket, way)));
         let empty = || (0..WAYS).find(|&way| slot_of(bucket, way) == NOWHERE);
         let way = dead.or_else(empty).unwrap_or_else(|| {
             self.victim += 1;

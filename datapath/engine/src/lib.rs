@@ -23,6 +23,8 @@ pub mod port;
 pub mod program;
 pub mod registry;
 pub mod seam;
+#[cfg(test)]
+mod sim;
 pub mod store;
 pub mod table;
 pub mod thread;

@@ -45,7 +45,7 @@ pub enum Command {
     Settle,
 }
 
-/// Turns that settling may take. A device that is fed faster than we read would keep it going for ever.
+/// Turns that settling may take (some ten milliseconds): a looping capture would keep it going for ever.
 const SETTLE_TURNS: usize = 10_000;
 
 impl Worker {
@@ -89,10 +89,9 @@ impl Worker {
     }
 
     fn settle(&mut self, now: Time) {
-        let endless = self.out.ports.iter_mut().any(|(_, port)| port.rx.always_ready());
         for _ in 0..SETTLE_TURNS {
             self.warm_all();
-            if self.turn(now) == 0 || endless {
+            if self.turn(now) == 0 {
                 break;
             }
         }
