@@ -172,7 +172,7 @@ impl Engine {
     fn ask_each(&self, commands: impl Iterator<Item = (usize, Command)>) -> bool {
         let waiting: Vec<Receiver<bool>> = commands.map(|(id, command)| self.lanes[id].send(command)).collect();
         // A worker that is gone answers nothing; that happens at the end only.
-        waiting.into_iter().fold(true, |all, answer| answer.recv().unwrap_or(false) && all)
+        waiting.into_iter().filter(|answer| !answer.recv().unwrap_or(false)).count() == 0
     }
 
     fn ports(&self) -> MutexGuard<'_, BTreeMap<DpPort, PortLedger>> {

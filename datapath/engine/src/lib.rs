@@ -5,7 +5,7 @@
 //! - [`megaflow`]: [`Megaflow`], a cached verdict with its counters.
 //! - [`engine`]: [`Engine`], workers on threads; implements `Datapath`.
 //! - [`worker`]: one slice of the switch: the way of a burst from rx to tx. Below it, in the order of that way:
-//!   [`port`], [`cache`], [`table`] over [`store`], [`program`] and [`execute`] with [`edit`], [`egress`].
+//!   [`port`], [`cache`] and `weft_flow`'s table of megaflows over [`store`], [`program`] and [`execute`] with [`edit`], [`egress`].
 //! - [`thread`]: when a worker turns and when it sleeps.
 //! - [`counters`], [`registry`]: what workers count and have, to be read by others.
 //!
@@ -26,7 +26,6 @@ pub mod seam;
 #[cfg(test)]
 mod sim;
 pub mod store;
-pub mod table;
 pub mod thread;
 pub mod worker;
 

@@ -105,12 +105,14 @@ pub struct Store {
     free: Vec<SlotId>,
 }
 
-impl Store {
+impl Default for Store {
     /// No megaflows.
-    pub fn new() -> Store {
+    fn default() -> Store {
         Store { slots: vec![Slot::free()], free: Vec::new() }
     }
+}
 
+impl Store {
     /// The slot with that number; numbers that were never given out answer like a free slot.
     #[inline(always)]
     pub fn slot(&self, id: SlotId) -> &Slot {

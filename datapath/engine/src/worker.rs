@@ -21,8 +21,10 @@ mod tests;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use weft_base::Time;
+use weft_flow::classifier::FlowTable;
 use weft_flow::extract::Limits;
 use weft_flow::{FlowKey, Match};
 use weft_netdev::BURST;
@@ -38,7 +40,6 @@ use crate::port::{Port, Ports};
 use crate::program::Program;
 use crate::registry::Registry;
 use crate::store::{SlotId, Store};
-use crate::table::Table;
 use crate::{Megaflow, Slowpath, Upcall, Verdict};
 use arc_swap::ArcSwap;
 use burst::Burst;
@@ -63,7 +64,9 @@ pub struct Worker {
     counters: Arc<WorkerCounters>,
     burst: Burst,
     cache: Cache,
-    table: Table,
+    table: FlowTable<SlotId>,
+    /// When the table's masks were ranked.
+    ranked: Time,
     store: Store,
     out: Executor,
     /// Ports to ask for frames, in the order of their turns.
@@ -80,6 +83,8 @@ pub struct Worker {
 
 /// Slot numbers from here on are those of `once`.
 const ONCE: SlotId = 1 << 31;
+/// Time between two rankings of the masks.
+const RANKING: Duration = Duration::from_secs(1);
 /// Buffers made in advance.
 const BUFFERS: usize = 2 * BURST;
 /// The longest wait for frames that a busy port is spun for, in turns without any.
@@ -98,8 +103,9 @@ impl Worker {
             id,
             burst: Burst::new(),
             cache: Cache::new(crate::cache::BUCKETS),
-            table: Table::new(shared.seed),
-            store: Store::new(),
+            table: FlowTable::new(shared.seed),
+            ranked: Time::ZERO,
+            store: Store::default(),
             out: Executor { ports: Ports::new(nobody), pool: Pool::new(BUFFERS), again: Vec::with_capacity(BURST) },
             polled: Vec::new(),
             failed: Vec::new(),
@@ -164,7 +170,7 @@ impl Worker {
         let known = self.burst.ask_cache(&self.cache, &self.store);
         self.counters.cache_hit.add(known as u64);
         if self.burst.has_missed() {
-            self.ask_table();
+            self.ask_table(now);
             self.ask_slowpath(now);
         }
         self.execute(now, times);
@@ -204,22 +210,24 @@ impl Worker {
         came
     }
 
-    fn ask_table(&mut self) {
-        let (mut found, mut probes) = (0, 0);
-        let (cache, table, store) = (&mut self.cache, &mut self.table, &self.store);
+    fn ask_table(&mut self, now: Time) {
+        if now.since(self.ranked) >= RANKING {
+            self.table.rank();
+            self.ranked = now;
+        }
+        let mut found = 0;
+        let (cache, table, store) = (&mut self.cache, &self.table, &self.store);
         self.burst.retry(|key, hash| {
-            if let Some(slot) = cache.find(hash, key, store) {
-                return Some(slot);
-            }
-            let answer = table.find(key, store);
-            probes += u64::from(answer.probes);
-            let slot = answer.slot?;
+            let slot = match cache.find(hash, key, store) {
+                Some(slot) => return Some(slot),
+                None => *table.lookup(key)?,
+            };
             cache.insert(hash, slot, store);
             found += 1;
             Some(slot)
         });
         self.counters.table_hit.add(found);
-        self.counters.probes.add(probes);
+        self.counters.probes.set(self.table.probes());
     }
 
     /// Each new flow asks once: the flows that this burst brought are tried before the next question.

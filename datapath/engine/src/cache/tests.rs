@@ -37,7 +37,7 @@ fn knows(cache: &Cache, store: &Store, hash: u64, key: &FlowKey) -> Option<SlotI
 
 #[test]
 fn an_empty_cache_proposes_nothing_that_matches() {
-    let (cache, store) = (Cache::new(16), Store::new());
+    let (cache, store) = (Cache::new(16), Store::default());
     for hash in [0, 1, u64::MAX, 0x1234_5678_9abc_def0] {
         assert_eq!(knows(&cache, &store, hash, &key(1)), None);
     }
@@ -45,7 +45,7 @@ fn an_empty_cache_proposes_nothing_that_matches() {
 
 #[test]
 fn eight_flows_with_the_same_hash_are_all_found() {
-    let (mut cache, mut store) = (Cache::new(16), Store::new());
+    let (mut cache, mut store) = (Cache::new(16), Store::default());
     let slots: Vec<_> = (1..=8).map(|port| store.insert(flow(port), Program::default())).collect();
     for hash in [0u64, 0x1_0000_ffff, 0x5_0001_2345] {
         for (port, slot) in (1..=8).zip(&slots) {
@@ -60,7 +60,7 @@ fn eight_flows_with_the_same_hash_are_all_found() {
 
 #[test]
 fn a_ninth_replaces_one_of_eight() {
-    let (mut cache, mut store) = (Cache::new(1), Store::new());
+    let (mut cache, mut store) = (Cache::new(1), Store::default());
     for port in 1..=9 {
         let slot = store.insert(flow(port), Program::default());
         cache.insert(u64::from(port) * 3, slot, &store);
@@ -72,7 +72,7 @@ fn a_ninth_replaces_one_of_eight() {
 
 #[test]
 fn an_entry_of_a_removed_flow_answers_nothing_and_is_used_again() {
-    let (mut cache, mut store) = (Cache::new(1), Store::new());
+    let (mut cache, mut store) = (Cache::new(1), Store::default());
     let slots: Vec<_> = (1..=8).map(|port| store.insert(flow(port), Program::default())).collect();
     (1..=8).zip(&slots).for_each(|(port, slot)| cache.insert(port, *slot, &store));
     store.remove(slots[3]);

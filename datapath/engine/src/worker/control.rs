@@ -98,11 +98,11 @@ impl Worker {
     }
 
     fn delete(&mut self, flow: &Arc<Megaflow>) {
-        let Some(slot) = self.table.slot_of(&flow.pattern, &self.store) else { return };
+        let Some(&slot) = self.table.get(&flow.pattern) else { return };
         if !self.store.slot(slot).flow.as_ref().is_some_and(|there| Arc::ptr_eq(there, flow)) {
             return;
         }
-        self.table.remove(&flow.pattern, slot);
+        self.table.remove(&flow.pattern);
         self.store.remove(slot);
         self.registry.remove(slot);
         self.shared.flows.fetch_sub(1, Ordering::Relaxed);
@@ -118,7 +118,7 @@ impl Worker {
     }
 
     fn modify(&mut self, flow: &Arc<Megaflow>) {
-        if let Some(slot) = self.table.slot_of(&flow.pattern, &self.store) {
+        if let Some(&slot) = self.table.get(&flow.pattern) {
             self.store.reprogram(slot, Program::compile(&flow.actions.load()));
         }
     }
