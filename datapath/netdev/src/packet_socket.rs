@@ -72,13 +72,16 @@ impl PacketRx {
         PacketRx { socket, ring, idle: 0, unfit }
     }
 
-    /// A burst found nothing. Now and then ask the socket for its error (ENETDOWN when the device goes): it is not told
-    /// in the ring, and pending it would keep a sleeping worker awake.
+    /// A burst found nothing. Now and then ask the socket for its error: it is not told in the ring, and pending it would
+    /// keep a sleeping worker awake. That the device went down, or away, is no news for a worker (ENETDOWN): the control
+    /// thread hears of it through netlink.
     #[cold]
     fn check(&mut self) -> io::Result<usize> {
         self.idle = 0;
-        rustix::net::sockopt::socket_error(&self.socket)??;
-        Ok(0)
+        match rustix::net::sockopt::socket_error(&self.socket)? {
+            Ok(()) | Err(rustix::io::Errno::NETDOWN) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -14,7 +14,9 @@ pub trait RxQueue: Send {
     /// offload state (checksum, GSO). `Ok(0)` means nothing waits now.
     ///
     /// # Errors
-    /// When the device is gone or broken; the worker counts it, logs once and asks again later.
+    /// When the device is gone or broken; the worker counts it, logs once and asks again later. Its descriptor may stay
+    /// readable for ever (a deleted tap), so the worker must not sleep on it until a burst succeeds again. A device that
+    /// is merely down is no error.
     fn rx_burst(&mut self, pool: &mut Pool, out: &mut Vec<Frame>, max: usize) -> io::Result<usize>;
 
     /// What becomes readable when frames wait; `None` for a source that always has frames (a looping pcap) or
