@@ -28,6 +28,9 @@ pub struct Bridge {
     pub macs: MacTable,
     /// Its flow tables.
     pub flows: FlowTables,
+    /// Whether a controller is connected that gets packets that no flow of table 0 matches, as OpenFlow 1.0 to 1.2 have
+    /// it (1.3 and later drop).
+    pub packet_in_on_miss: bool,
     /// Moves with every change of a port, a bundle or a setting.
     pub generation: u64,
     ports: BTreeMap<OfPort, Port>,
@@ -95,6 +98,7 @@ impl Bridge {
             macs: MacTable::new(settings.mac_table_size, settings.mac_aging),
             flows: FlowTables::new(&settings, now),
             settings,
+            packet_in_on_miss: false,
             generation: 0,
             ports: BTreeMap::new(),
             bundles: BTreeMap::new(),

@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use weft_base::Time;
+use weft_flow::classifier::RuleTable;
 use weft_flow::{FlowKey, FlowMask, Match, OfPort};
 use weft_openflow::action::Action;
 use weft_openflow::table::{TableMiss, Vacancy};
 use weft_openflow::{Instructions, TableId};
 
-use crate::classifier::RuleTable;
 use crate::config::{BridgeSettings, FailMode};
 use crate::rule::Rule;
 
@@ -48,6 +48,8 @@ pub struct FlowTable {
     pub miss: TableMiss,
     /// Its name (Flow_Table `name`), empty for `tableN`.
     pub name: String,
+    /// At most so many rules (Flow_Table `flow_limit`).
+    pub max_flows: Option<u32>,
     /// Whether eviction is on (1.4+ table mod).
     pub eviction: bool,
     /// Vacancy thresholds (1.4+ table mod).
@@ -236,7 +238,7 @@ impl FlowTables {
     }
 
     fn flush(&mut self) -> Vec<Arc<Rule>> {
-        let all: Vec<Arc<Rule>> = self.tables.iter().flat_map(|t| t.rules.iter().cloned()).collect();
+        let all: Vec<Arc<Rule>> = self.tables.iter().flat_map(|t| t.rules().cloned()).collect();
         for rule in &all {
             self.remove(rule);
         }
@@ -253,6 +255,7 @@ impl FlowTable {
             id,
             miss: TableMiss::Default,
             name: String::new(),
+            max_flows: None,
             eviction: false,
             vacancy: Vacancy::default(),
             counters: Arc::default(),
@@ -265,7 +268,7 @@ impl FlowTable {
     /// The rule for a frame; the bits that led to the answer are added to `mask`.
     #[inline]
     pub fn lookup(&self, key: &FlowKey, mask: &mut FlowMask) -> Option<&Arc<Rule>> {
-        self.rules.lookup(key, mask)
+        self.rules.lookup(key, Some(mask))
     }
 
     /// The rule with exactly this match and priority.
@@ -273,14 +276,19 @@ impl FlowTable {
         self.rules.get(matching, priority)
     }
 
-    /// Whether some rule of this priority could match a frame that `matching` matches too.
+    /// Whether some other rule of this priority could match a frame that `matching` matches too.
     pub fn overlaps(&self, matching: &Match, priority: u32) -> bool {
-        self.rules.overlaps(matching, priority)
+        self.rules.overlapping(matching, priority).is_some()
+    }
+
+    /// The rules that match nothing but what `matching` matches.
+    pub fn covered_by(&self, matching: &Match) -> impl Iterator<Item = &Arc<Rule>> {
+        self.rules.covered_by(matching).into_iter().map(|found| found.value)
     }
 
     /// All rules, in no order.
     pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
-        self.rules.iter()
+        self.rules.iter().map(|found| found.value)
     }
 
     /// Number of rules.

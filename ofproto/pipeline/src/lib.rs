@@ -9,19 +9,27 @@
 //! controller) it returns. Nothing here does I/O or reads a clock: everything is told `now`.
 
 pub mod bridge;
-mod classifier;
+mod check;
 pub mod config;
+pub mod connection;
+pub mod flow_mod;
 pub mod flow_table;
+pub mod frozen;
 pub mod mac_table;
 pub mod pipeline;
+pub mod revalidate;
 pub mod rule;
 pub mod tables;
+mod text;
+pub mod translate;
+mod upcall;
 pub mod vlan;
 
 pub use config::{
     BridgeSettings, BundleSettings, ConfigError, ConnectionId, ConnectionKind, ConnectionSettings, ConnectionStatus,
     Description, FailMode, PortCounters, PortKind, PortSettings, PortState, Versions,
 };
-pub use pipeline::Pipeline;
+pub use pipeline::{Hooks, Pipeline};
+pub use revalidate::Limits;
 pub use tables::Tables;
 pub use vlan::{PriorityTags, VlanMode, VlanSet};

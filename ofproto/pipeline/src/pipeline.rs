@@ -15,40 +15,79 @@
 //! Locks, in the order in which they may be taken: `control` (connections, revalidation; never by workers), `tables`,
 //! `events`. The datapath is called with neither `tables` nor `events` held.
 
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use weft_base::Time;
 use weft_engine::Datapath;
 use weft_flow::OfPort;
+use weft_openflow::flow::FlowRemovedReason;
+use weft_openflow::port::PortReason;
 
 use crate::config::{BridgeSettings, BundleSettings, ConfigError, PortCounters, PortSettings, PortState};
+use crate::connection::Connections;
+use crate::revalidate::{Limits, Revalidator};
 use crate::tables::Tables;
+use crate::upcall::PacketEvent;
 
 /// The pipeline.
 pub struct Pipeline {
     tables: RwLock<Tables>,
+    control: Mutex<Control>,
+    events: Mutex<VecDeque<PacketEvent>>,
     datapath: OnceLock<Arc<dyn Datapath>>,
     hooks: Hooks,
+    flow_limit: AtomicUsize,
+    /// Something changed that verdicts may rest on.
+    dirty: AtomicBool,
+    /// The control thread waits for the first megaflow.
+    waits_for_flows: AtomicBool,
+    megaflows_off: AtomicBool,
+}
+
+/// What only the control thread touches.
+#[derive(Default)]
+pub(crate) struct Control {
+    pub connections: Connections,
+    pub revalidator: Revalidator,
 }
 
 /// What the pipeline needs of the daemon.
 pub struct Hooks {
-    /// Wake the control thread: there is something for [`Pipeline::run`] or `Pipeline::output`. Called from any thread.
+    /// Wake the control thread: there is something for [`Pipeline::run`] or [`Pipeline::output`]. Called from any
+    /// thread, must not call back.
     pub wake: Box<dyn Fn() + Send + Sync>,
-    /// Counters of a device's port by interface name, for OFPST_PORT. Called from the control thread, with no lock held.
+    /// Counters of a device's port by interface name, for OFPST_PORT. Called from the control thread, must not call back.
     pub port_counters: Box<dyn Fn(&str) -> PortCounters + Send + Sync>,
+    /// A controller took a port down or up (port mod), by interface name. As above.
+    pub set_admin: Box<dyn Fn(&str, bool) + Send + Sync>,
 }
 
 impl Default for Hooks {
     fn default() -> Hooks {
-        Hooks { wake: Box::new(|| ()), port_counters: Box::new(|_| PortCounters::default()) }
+        Hooks {
+            wake: Box::new(|| ()),
+            port_counters: Box::new(|_| PortCounters::default()),
+            set_admin: Box::new(|_, _| ()),
+        }
     }
 }
 
 impl Pipeline {
     /// An empty pipeline.
     pub fn new(hooks: Hooks) -> Arc<Pipeline> {
-        Arc::new(Pipeline { tables: RwLock::default(), datapath: OnceLock::new(), hooks })
+        Arc::new(Pipeline {
+            tables: RwLock::default(),
+            control: Mutex::default(),
+            events: Mutex::default(),
+            datapath: OnceLock::new(),
+            hooks,
+            flow_limit: AtomicUsize::new(Limits::default().flow_limit),
+            dirty: AtomicBool::new(false),
+            waits_for_flows: AtomicBool::new(false),
+            megaflows_off: AtomicBool::new(false),
+        })
     }
 
     /// Say which datapath caches the verdicts. Once, before the first frame.
@@ -71,12 +110,18 @@ impl Pipeline {
     /// # Errors
     /// If there is none of that name.
     pub fn set_bridge(&self, name: &str, settings: BridgeSettings, now: Time) -> Result<(), ConfigError> {
+        let mut control = self.control();
         let mut tables = self.write();
         let bridge = tables.bridge_named_mut(name).ok_or_else(|| ConfigError::NoSuchBridge(name.into()))?;
-        if bridge.settings != settings {
-            bridge.set(settings, now);
-            drop(tables);
-            self.changed();
+        if bridge.settings == settings {
+            return Ok(());
+        }
+        let gone = bridge.set(settings, now);
+        let id = bridge.id;
+        drop(tables);
+        self.changed();
+        for rule in gone {
+            self.rule_removed(&mut control, id, &rule, FlowRemovedReason::Delete, now);
         }
         Ok(())
     }
@@ -86,8 +131,11 @@ impl Pipeline {
     /// # Errors
     /// If there is none of that name.
     pub fn remove_bridge(&self, name: &str) -> Result<(), ConfigError> {
-        self.write().remove_bridge(name)?;
+        let mut control = self.control();
+        let gone = self.write().remove_bridge(name)?;
+        self.close_all(&mut control, gone.id);
         self.changed();
+        self.wake();
         Ok(())
     }
 
@@ -106,8 +154,15 @@ impl Pipeline {
     /// # Errors
     /// If there is no such bridge or bundle.
     pub fn remove_bundle(&self, bridge: &str, name: &str, _now: Time) -> Result<(), ConfigError> {
-        self.write().remove_bundle(bridge, name)?;
+        let mut control = self.control();
+        let mut tables = self.write();
+        let gone = tables.remove_bundle(bridge, name)?;
+        let id = tables.bridge_named(bridge).map(|b| b.id);
+        drop(tables);
         self.changed();
+        for (id, port) in gone.iter().filter_map(|port| Some((id?, port))) {
+            self.port_changed(&mut control, id, PortReason::Delete, port);
+        }
         Ok(())
     }
 
@@ -122,8 +177,17 @@ impl Pipeline {
         settings: PortSettings,
         now: Time,
     ) -> Result<OfPort, ConfigError> {
-        let number = self.write().add_port(bridge, bundle, settings, now)?;
+        let mut control = self.control();
+        let mut tables = self.write();
+        let number = tables.add_port(bridge, bundle, settings, now)?;
+        drop(tables);
         self.changed();
+        let tables = self.read();
+        if let Some(bridge) = tables.bridge_named(bridge)
+            && let Some(port) = bridge.port(number)
+        {
+            self.port_changed(&mut control, bridge.id, PortReason::Add, port);
+        }
         Ok(number)
     }
 
@@ -132,8 +196,15 @@ impl Pipeline {
     /// # Errors
     /// If it is not there.
     pub fn remove_port(&self, bridge: &str, name: &str, _now: Time) -> Result<(), ConfigError> {
-        self.write().remove_port(bridge, name)?;
+        let mut control = self.control();
+        let mut tables = self.write();
+        let port = tables.remove_port(bridge, name)?;
+        let id = tables.bridge_named(bridge).map(|b| b.id);
+        drop(tables);
         self.changed();
+        if let Some(id) = id {
+            self.port_changed(&mut control, id, PortReason::Delete, &port);
+        }
         Ok(())
     }
 
@@ -162,8 +233,65 @@ impl Pipeline {
     }
 
     /// Cached verdicts may be wrong from now on: let the control thread look soon.
-    fn changed(&self) {
+    pub(crate) fn changed(&self) {
+        if !self.dirty.swap(true, Ordering::AcqRel) {
+            self.wake();
+        }
+    }
+
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn clear_dirty(&self) {
+        self.dirty.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn wake(&self) {
         (self.hooks.wake)();
+    }
+
+    /// A worker is about to install a megaflow: someone must be there to expire it.
+    pub(crate) fn flow_installed(&self) {
+        if self.waits_for_flows.load(Ordering::Acquire) && self.waits_for_flows.swap(false, Ordering::AcqRel) {
+            self.wake();
+        }
+    }
+
+    pub(crate) fn sleep_until_flows(&self) {
+        self.waits_for_flows.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.flow_limit.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.flow_limit.store(limit, Ordering::Relaxed);
+    }
+
+    pub(crate) fn megaflows_disabled(&self) -> bool {
+        self.megaflows_off.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn disable_megaflows(&self, off: bool) {
+        self.megaflows_off.store(off, Ordering::Relaxed);
+    }
+
+    pub(crate) fn events(&self) -> &Mutex<VecDeque<PacketEvent>> {
+        &self.events
+    }
+
+    pub(crate) fn datapath(&self) -> Option<&Arc<dyn Datapath>> {
+        self.datapath.get()
+    }
+
+    pub(crate) fn hooks(&self) -> &Hooks {
+        &self.hooks
+    }
+
+    pub(crate) fn control(&self) -> MutexGuard<'_, Control> {
+        lock(&self.control)
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Tables> {

@@ -164,6 +164,11 @@ impl PackedMatch {
         PackedMatch { used, words: UsedWords(used).map(|i| (of.key().word(i), mask.word(i))).collect() }
     }
 
+    /// Whether it matches everything.
+    pub fn is_any(&self) -> bool {
+        self.used == 0
+    }
+
     /// Unpack.
     pub fn unpack(&self) -> Match {
         let (mut key, mut mask) = (FlowKey::new(), FlowMask::new());

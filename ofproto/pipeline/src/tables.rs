@@ -17,6 +17,7 @@ use weft_packet::DpPort;
 
 use crate::bridge::{Bridge, Bundle, Port};
 use crate::config::{BridgeSettings, BundleSettings, ConfigError, PortKind, PortSettings};
+use crate::frozen::FrozenStates;
 
 /// A bridge, for as long as the daemon runs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -37,6 +38,10 @@ pub struct Tables {
     by_dp: Map<DpPort, (BridgeId, OfPort)>,
     by_name: Map<String, (BridgeId, OfPort)>,
     last_id: u32,
+    /// Moves whenever a port comes or goes.
+    pub ports_generation: u64,
+    /// Metadata of frames on their way to controllers.
+    pub frozen: FrozenStates,
 }
 
 impl Tables {
@@ -112,6 +117,7 @@ impl Tables {
     pub fn remove_bridge(&mut self, name: &str) -> Result<Bridge, ConfigError> {
         let gone = || ConfigError::NoSuchBridge(name.into());
         let id = self.by_bridge_name.remove(name).ok_or_else(gone)?;
+        self.ports_generation += 1;
         self.by_dp.retain(|_, (bridge, _)| *bridge != id);
         self.by_name.retain(|_, (bridge, _)| *bridge != id);
         let bridge = self.bridges.remove(&id).ok_or_else(gone)?;
@@ -174,6 +180,7 @@ impl Tables {
         let number = to.assign_number(&settings).ok_or(ConfigError::NoFreePort)?;
         to.insert_port(Port::new(number, bundle, settings, now));
         self.by_name.insert(name, (id, number));
+        self.ports_generation += 1;
         match dp {
             Some(dp) => {
                 self.by_dp.insert(dp, (id, number));
@@ -192,6 +199,7 @@ impl Tables {
             _ => return Err(gone()),
         };
         self.by_name.remove(name);
+        self.ports_generation += 1;
         let port = self.bridge_or(bridge)?.take_port(number).ok_or_else(gone)?;
         match port.settings.kind {
             PortKind::Device(dp) => {

@@ -1,0 +1,182 @@
+//! Whether actions make sense before they are stored: unsupported ones, ports and tables that cannot be, fields that the
+//! match does not promise.
+//!
+//! Invariant: what this accepts, translation can do. A flow that could only be half obeyed is refused with the error that
+//! the specifications give.
+
+use weft_flow::field::Prerequisite;
+use weft_flow::{FieldId, Match, OfPort};
+use weft_openflow::action::{Action, SetField, SetForm, SubField};
+use weft_openflow::{ErrorCode, Instructions, TableId};
+
+use crate::flow_table::HIDDEN_TABLE;
+
+/// What a frame is known to be at some point of an action list.
+#[derive(Clone)]
+struct Known {
+    eth_type: Option<u16>,
+    nw_proto: Option<u8>,
+    /// Whether there certainly is a tag.
+    tagged: bool,
+}
+
+impl Known {
+    fn of(matching: &Match) -> Known {
+        let exact = |field: FieldId| matching.is_exact(field).then(|| matching.get(field).0);
+        let (tci, bits) = matching.get(FieldId::VlanTci);
+        Known {
+            eth_type: exact(FieldId::EthType).map(|v| v as u16),
+            nw_proto: exact(FieldId::NwProto).map(|v| v as u8),
+            tagged: tci & bits & 0x1000 != 0,
+        }
+    }
+
+    fn promises(&self, what: Prerequisite) -> bool {
+        let ip = matches!(self.eth_type, Some(0x0800 | 0x86dd));
+        let l4 = |proto: u8| ip && self.nw_proto == Some(proto);
+        match what {
+            Prerequisite::None | Prerequisite::Ethernet | Prerequisite::Ct => true,
+            Prerequisite::Arp => matches!(self.eth_type, Some(0x0806 | 0x8035)),
+            Prerequisite::Vlan => self.tagged,
+            Prerequisite::Ipv4 => self.eth_type == Some(0x0800),
+            Prerequisite::Ipv6 => self.eth_type == Some(0x86dd),
+            Prerequisite::Ip => ip,
+            Prerequisite::Nsh => self.eth_type == Some(0x894f),
+            Prerequisite::Mpls => matches!(self.eth_type, Some(0x8847 | 0x8848)),
+            Prerequisite::Tcp => l4(6),
+            Prerequisite::Udp => l4(17),
+            Prerequisite::Sctp => l4(132),
+            Prerequisite::Icmpv4 => self.eth_type == Some(0x0800) && l4(1),
+            Prerequisite::Icmpv6 | Prerequisite::Nd | Prerequisite::NdSolicit | Prerequisite::NdAdvert => {
+                self.eth_type == Some(0x86dd) && l4(58)
+            }
+        }
+    }
+}
+
+/// Check a flow's instructions. `strict`: fields that the match does not promise are an error (OpenFlow 1.1 and later).
+pub(crate) fn instructions(of: &Instructions, matching: &Match, table: TableId, strict: bool) -> Result<(), ErrorCode> {
+    if of.meter.is_some() {
+        return Err(ErrorCode::OFPBIC_UNSUP_INST);
+    }
+    if let Some(to) = of.goto_table
+        && (to <= table || to >= HIDDEN_TABLE)
+    {
+        return Err(ErrorCode::OFPBIC_BAD_TABLE_ID);
+    }
+    let known = Known::of(matching);
+    list(&of.apply, &mut known.clone(), strict)?;
+    list(of.write_actions.as_deref().unwrap_or_default(), &mut known.clone(), strict)
+}
+
+/// Check a packet-out's actions.
+pub(crate) fn packet_out(actions: &[Action]) -> Result<(), ErrorCode> {
+    list(actions, &mut Known { eth_type: None, nw_proto: None, tagged: false }, false)
+}
+
+fn list(actions: &[Action], known: &mut Known, strict: bool) -> Result<(), ErrorCode> {
+    actions.iter().try_for_each(|action| one(action, known, strict))
+}
+
+fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode> {
+    let promised = |known: &Known, what| match strict && !known.promises(what) {
+        true => Err(ErrorCode::OFPBAC_MATCH_INCONSISTENT),
+        false => Ok(()),
+    };
+    let readable = |known: &Known, sub: &SubField| promised(known, sub.field.field().prerequisite);
+    let writable = |known: &Known, sub: &SubField| match sub.field.field().writable {
+        true => promised(known, sub.field.field().prerequisite),
+        false => Err(ErrorCode::OFPBAC_BAD_SET_ARGUMENT),
+    };
+    match action {
+        Action::Output { port, .. } | Action::OutputTrunc { port, .. } => output(*port),
+        Action::Enqueue { port, .. } => match *port {
+            OfPort::IN_PORT | OfPort::LOCAL => Ok(()),
+            port if port.is_ordinary() => Ok(()),
+            _ => Err(ErrorCode::OFPBAC_BAD_OUT_PORT),
+        },
+        Action::OutputReg { src, .. } => readable(known, src),
+        Action::SetQueue(_) | Action::PopQueue | Action::Note(_) | Action::Exit => Ok(()),
+        Action::Resubmit(to) if to.ct => Err(ErrorCode::OFPBAC_BAD_TYPE),
+        Action::Resubmit(to) if to.table == HIDDEN_TABLE => Err(ErrorCode::OFPBRC_BAD_TABLE_ID),
+        Action::Resubmit(_) => Ok(()),
+        Action::Controller(to) if to.pause || to.meter.is_some() => Err(ErrorCode::OFPBAC_BAD_TYPE),
+        Action::Controller(_) => Ok(()),
+        Action::SetField(set) => set_field(set, known, strict),
+        Action::SetVlanVid { push, .. } | Action::SetVlanPcp { push, .. } => {
+            if !push {
+                promised(known, Prerequisite::Vlan)?;
+            }
+            known.tagged = true;
+            Ok(())
+        }
+        Action::StripVlan(_) => {
+            promised(known, Prerequisite::Vlan)?;
+            known.tagged = false;
+            Ok(())
+        }
+        Action::PushVlan { ethertype: 0x8100 | 0x88a8 } => {
+            known.tagged = true;
+            Ok(())
+        }
+        Action::PushVlan { .. } => Err(ErrorCode::OFPBAC_BAD_ARGUMENT),
+        Action::DecTtl(_) => promised(known, Prerequisite::Ip),
+        Action::Move { src, dst } => {
+            readable(known, src)?;
+            writable(known, dst)
+        }
+        Action::Push(src) => readable(known, src),
+        Action::Pop(dst) => writable(known, dst),
+        Action::Clone(inner) => list(inner, &mut known.clone(), strict),
+        Action::Group(_) => Err(ErrorCode::OFPBAC_BAD_OUT_GROUP),
+        Action::Meter(_) => Err(ErrorCode::OFPBAC_BAD_METER),
+        Action::Bundle(_)
+        | Action::Multipath(_)
+        | Action::PushMpls { .. }
+        | Action::PopMpls { .. }
+        | Action::DecMplsTtl
+        | Action::DecNshTtl
+        | Action::DeleteField(_)
+        | Action::Encap(_)
+        | Action::Decap { .. }
+        | Action::Learn(_)
+        | Action::Conjunction { .. }
+        | Action::FinTimeout { .. }
+        | Action::Ct(_)
+        | Action::CtClear
+        | Action::Nat(_)
+        | Action::Sample(_)
+        | Action::CheckPktLarger { .. }
+        | Action::DebugRecirc
+        | Action::DebugSlow => Err(ErrorCode::OFPBAC_BAD_TYPE),
+    }
+}
+
+fn output(port: OfPort) -> Result<(), ErrorCode> {
+    match port {
+        OfPort::IN_PORT | OfPort::TABLE | OfPort::NORMAL | OfPort::FLOOD | OfPort::ALL | OfPort::CONTROLLER => Ok(()),
+        OfPort::LOCAL | OfPort::NONE => Ok(()),
+        port if port.0 < OfPort::MAX.0 => Ok(()),
+        _ => Err(ErrorCode::OFPBAC_BAD_OUT_PORT),
+    }
+}
+
+fn set_field(set: &SetField, known: &mut Known, strict: bool) -> Result<(), ErrorCode> {
+    let row = set.field.field();
+    if !row.writable {
+        return Err(ErrorCode::OFPBAC_BAD_SET_ARGUMENT);
+    }
+    let is_ports = set.form == SetForm::Mod && matches!(set.field, FieldId::TcpSrc | FieldId::TcpDst);
+    let promised = if is_ports {
+        matches!(known.eth_type, Some(0x0800 | 0x86dd)) && matches!(known.nw_proto, Some(6 | 17 | 132))
+    } else {
+        known.promises(row.prerequisite)
+    };
+    if strict && !promised {
+        return Err(ErrorCode::OFPBAC_MATCH_INCONSISTENT);
+    }
+    if set.field == FieldId::VlanTci {
+        known.tagged = set.value & 0x1000 != 0;
+    }
+    Ok(())
+}

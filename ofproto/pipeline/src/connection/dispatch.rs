@@ -1,0 +1,324 @@
+//! What each message asks for.
+
+use weft_base::Time;
+use weft_flow::{FlowKey, OfPort};
+use weft_openflow::controller::{Role, RoleMessage, RoleStatus};
+use weft_openflow::port::{PortMod, PortReason};
+use weft_openflow::switch::SwitchConfig;
+use weft_openflow::table::TableMod;
+use weft_openflow::{ErrorCode, FlowMod, Message, PacketOut, TableId, Version, Xid};
+use weft_packet::{DpPort, Frame};
+
+use super::features;
+use crate::config::{ConnectionId, PortKind};
+use crate::pipeline::{Control, Pipeline};
+use crate::tables::BridgeId;
+use crate::translate::{Input, translate};
+use crate::{check, flow_mod};
+
+/// Replies to a request, or the error that it gets.
+pub(super) type Replies = Result<Vec<Message>, ErrorCode>;
+
+impl Pipeline {
+    pub(super) fn handle(
+        &self,
+        control: &mut Control,
+        id: ConnectionId,
+        xid: Xid,
+        message: Message,
+        bytes: &[u8],
+        now: Time,
+    ) -> Replies {
+        let Some(connection) = control.connections.get_mut(id) else { return Ok(Vec::new()) };
+        let (bridge, version) = (connection.bridge, connection.version());
+        if connection.role == Role::Secondary && is_write(&message) {
+            return Err(ErrorCode::OFPBRC_IS_SECONDARY);
+        }
+        match message {
+            Message::Hello { .. } | Message::EchoReply(_) | Message::Error(_) => Ok(Vec::new()),
+            Message::EchoRequest(data) => Ok(vec![Message::EchoReply(data)]),
+            Message::FeaturesRequest => self.features(bridge, version),
+            Message::GetConfigRequest => Ok(vec![Message::GetConfigReply(SwitchConfig {
+                frag: connection.frag,
+                invalid_ttl_to_controller: Some(connection.invalid_ttl),
+                miss_send_len: connection.miss_send_len,
+            })]),
+            Message::SetConfig(config) => {
+                connection.miss_send_len = config.miss_send_len;
+                connection.frag = config.frag;
+                if let Some(invalid_ttl) = config.invalid_ttl_to_controller {
+                    connection.invalid_ttl = invalid_ttl;
+                }
+                self.peers_changed(control, bridge);
+                Ok(Vec::new())
+            }
+            Message::BarrierRequest => Ok(vec![Message::BarrierReply]),
+            Message::FlowMod(todo) => {
+                self.flow_mod(control, id, xid, bridge, todo, version, now)?;
+                Ok(Vec::new())
+            }
+            Message::PacketOut(out) => {
+                self.packet_out(bridge, &out, now)?;
+                Ok(Vec::new())
+            }
+            Message::PortMod(change) => {
+                self.port_mod(control, bridge, &change, now)?;
+                Ok(Vec::new())
+            }
+            Message::TableMod(change) => {
+                self.table_mod(bridge, &change)?;
+                Ok(Vec::new())
+            }
+            Message::QueueGetConfigRequest { port, queue } => self.queue_config(bridge, port, queue),
+            Message::RoleRequest(request) => self.role_request(control, id, request),
+            Message::GetAsyncRequest => Ok(vec![Message::GetAsyncReply(connection.shown_async())]),
+            Message::SetAsync(wanted) => {
+                connection.set_async(&wanted);
+                self.peers_changed(control, bridge);
+                Ok(Vec::new())
+            }
+            Message::StatsRequest(request) => self.stats(control, id, xid, bridge, request, version, now),
+            Message::SetFlowFormat(_) | Message::FlowModTableId(_) | Message::FlowAge => Ok(Vec::new()),
+            Message::SetPacketInFormat(format) => {
+                connection.packet_in_format = format;
+                Ok(Vec::new())
+            }
+            Message::SetControllerId(controller_id) => {
+                connection.controller_id = controller_id;
+                Ok(Vec::new())
+            }
+            Message::FlowMonitorCancel(monitor) => match connection.monitors.cancel(monitor) {
+                true => Ok(Vec::new()),
+                false => Err(ErrorCode::OFPMOFC_UNKNOWN_MONITOR),
+            },
+            Message::BundleControl(request) => self.bundle_control(control, id, xid, &request, now),
+            Message::BundleAdd(add) => self.bundle_add(control, id, add, bytes, now),
+            // groups and meters are a later room's; until then each request is refused, not swallowed
+            Message::GroupMod(_) => Err(ErrorCode::OFPGMFC_BAD_TYPE),
+            Message::MeterMod(_) => Err(ErrorCode::OFPMMFC_OUT_OF_METERS),
+            Message::TlvTableRequest => Ok(vec![Message::TlvTableReply(features::tlv_table())]),
+            Message::TlvTableMod(_) => Err(ErrorCode::OFPBRC_BAD_TYPE),
+            Message::Resume(_) | Message::CtFlushZone(_) => Err(ErrorCode::OFPBRC_BAD_TYPE),
+            Message::FeaturesReply(_)
+            | Message::GetConfigReply(_)
+            | Message::PacketIn(_)
+            | Message::FlowRemoved(_)
+            | Message::PortStatus(_)
+            | Message::BarrierReply
+            | Message::QueueGetConfigReply { .. }
+            | Message::RoleReply(_)
+            | Message::RoleStatus(_)
+            | Message::GetAsyncReply(_)
+            | Message::TableStatus(_)
+            | Message::RequestForward { .. }
+            | Message::StatsReply { .. }
+            | Message::TlvTableReply(_)
+            | Message::FlowMonitorPaused
+            | Message::FlowMonitorResumed => Err(ErrorCode::OFPBRC_BAD_TYPE),
+        }
+    }
+
+    /// A flow mod, alone. What it deletes is reported with exact counters.
+    #[allow(clippy::too_many_arguments, reason = "who asks, what, in which words, when")]
+    fn flow_mod(
+        &self,
+        control: &mut Control,
+        id: ConnectionId,
+        xid: Xid,
+        bridge: BridgeId,
+        todo: FlowMod,
+        version: Version,
+        now: Time,
+    ) -> Result<(), ErrorCode> {
+        if todo.buffer_id.is_some() {
+            return Err(ErrorCode::OFPBRC_BUFFER_UNKNOWN);
+        }
+        let changes = {
+            let mut tables = self.write();
+            let bridge = tables.bridge_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
+            flow_mod::apply(bridge, todo, version > Version::V10, now)?
+        };
+        self.changes_made(control, Some((id, xid)), bridge, &changes, now);
+        Ok(())
+    }
+
+    /// Send a controller's packet through its actions.
+    pub(crate) fn packet_out(&self, bridge: BridgeId, out: &PacketOut, now: Time) -> Result<(), ErrorCode> {
+        if out.buffer_id.is_some() {
+            return Err(ErrorCode::OFPBRC_BUFFER_UNKNOWN);
+        }
+        check::packet_out(&out.actions)?;
+        let in_port = out.in_port();
+        let known =
+            |port: OfPort| port.is_ordinary() || matches!(port, OfPort::LOCAL | OfPort::NONE | OfPort::CONTROLLER);
+        if !known(in_port) {
+            return Err(ErrorCode::OFPBRC_BAD_PORT);
+        }
+        let mut frame = Frame::copy_of(&out.packet);
+        let mut key = FlowKey::new();
+        weft_flow::extract::extract(&mut frame, &mut key, Default::default())
+            .map_err(|_| ErrorCode::OFPBRC_BAD_PACKET)?;
+        let mut matched = out.metadata.key().clone();
+        for word in weft_flow::key::OPENFLOW_WORDS..weft_flow::key::WORDS {
+            if matched.used() >> word & 1 == 1 {
+                key.set_word(word, matched.word(word));
+            }
+        }
+        matched.clear();
+        crate::upcall::set_in_port(&mut key, in_port);
+        self.send_through(bridge, frame, key, Some(&out.actions), now)
+    }
+
+    /// Translate one frame (in OpenFlow's terms) and have the datapath do it.
+    pub(crate) fn send_through(
+        &self,
+        bridge: BridgeId,
+        frame: Frame,
+        mut key: FlowKey,
+        actions: Option<&[weft_openflow::Action]>,
+        now: Time,
+    ) -> Result<(), ErrorCode> {
+        let (actions, frozen) = {
+            let tables = self.read();
+            let bridge = tables.bridge(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
+            let translation = translate(&Input { tables: &tables, bridge, key: &key, actions }, None);
+            self.learn(&tables, &translation.learn, now);
+            crate::upcall::credit(&tables, &translation.credits, 1, frame.len() as u64, now);
+            let dp = bridge.port(OfPort(key.word(0) as u32)).and_then(|p| p.dp());
+            crate::upcall::set_in_port(&mut key, OfPort(dp.unwrap_or(DpPort::NONE).0));
+            (translation.actions, translation.frozen)
+        };
+        if let Some(datapath) = self.datapath() {
+            datapath.execute(weft_engine::Execute { frame, key, actions });
+        }
+        drop(frozen); // only now: a packet-in of this frame has found its metadata
+        Ok(())
+    }
+
+    fn port_mod(&self, control: &mut Control, bridge: BridgeId, change: &PortMod, now: Time) -> Result<(), ErrorCode> {
+        let (desc, admin) = {
+            let mut tables = self.write();
+            let bridge = tables.bridge_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
+            let port = bridge.port_mut(change.port).ok_or(ErrorCode::OFPPMFC_BAD_PORT)?;
+            let mac = port.settings.state.mac;
+            if change.hw_addr.0 != mac && change.hw_addr.0 != [0; 6] {
+                return Err(ErrorCode::OFPPMFC_BAD_HW_ADDR);
+            }
+            use weft_openflow::port::PortConfig;
+            let can = PortConfig::PORT_DOWN
+                | PortConfig::NO_RECV
+                | PortConfig::NO_FLOOD
+                | PortConfig::NO_FWD
+                | PortConfig::NO_PACKET_IN
+                | PortConfig::NO_STP
+                | PortConfig::NO_RECV_STP;
+            let mask = change.mask & can;
+            let before = port.config;
+            port.config = (before - mask) | (change.config & mask);
+            if port.config == before {
+                return Ok(());
+            }
+            let toggled = (before ^ port.config).contains(PortConfig::PORT_DOWN);
+            let admin = toggled.then(|| (port.settings.name.clone(), !port.config.contains(PortConfig::PORT_DOWN)));
+            let is_device = matches!(port.settings.kind, PortKind::Device(_));
+            let desc = features::port_desc(port);
+            bridge.changed();
+            (desc, admin.filter(|_| is_device))
+        };
+        if let Some((name, up)) = admin {
+            (self.hooks().set_admin)(&name, up);
+        }
+        self.changed();
+        self.port_status(control, bridge, PortReason::Modify, desc, now);
+        Ok(())
+    }
+
+    fn table_mod(&self, bridge: BridgeId, change: &TableMod) -> Result<(), ErrorCode> {
+        let mut tables = self.write();
+        let bridge = tables.bridge_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
+        let which: Vec<TableId> = match change.table {
+            TableId::ALL => (0..crate::flow_table::HIDDEN_TABLE.0).map(TableId).collect(),
+            one => vec![one],
+        };
+        for id in which {
+            let table = bridge.flows.table_mut(id).ok_or(ErrorCode::OFPTMFC_BAD_TABLE)?;
+            if id == crate::flow_table::HIDDEN_TABLE {
+                return Err(ErrorCode::OFPTMFC_EPERM);
+            }
+            if let Some(miss) = change.miss {
+                table.miss = miss;
+                table.touch();
+            }
+            if let Some(eviction) = change.eviction {
+                table.eviction = eviction;
+            }
+            if let Some(vacancy) = change.vacancy {
+                table.vacancy = vacancy;
+            }
+        }
+        drop(tables);
+        self.changed();
+        Ok(())
+    }
+
+    fn role_request(&self, control: &mut Control, id: ConnectionId, request: RoleMessage) -> Replies {
+        let connections = &mut control.connections;
+        let Some(me) = connections.get_mut(id) else { return Ok(Vec::new()) };
+        let bridge = me.bridge;
+        let mut role = me.role;
+        if request.role != Role::NoChange {
+            if let (Some(new), Role::Primary | Role::Secondary) = (request.generation_id, request.role) {
+                match connections.generations.get(&bridge) {
+                    Some(newest) if (new.wrapping_sub(*newest) as i64) < 0 => return Err(ErrorCode::OFPRRFC_STALE),
+                    _ => connections.generations.insert(bridge, new),
+                };
+            }
+            role = request.role;
+            if role == Role::Primary {
+                let generation_id = connections.generations.get(&bridge).copied();
+                let others: Vec<ConnectionId> = connections
+                    .of_bridge(bridge)
+                    .filter(|(other, c)| *other != id && c.role == Role::Primary)
+                    .map(|(other, c)| {
+                        c.role = Role::Secondary;
+                        other
+                    })
+                    .collect();
+                for other in others {
+                    if let Some(c) = connections.get_mut(other)
+                        && c.version() >= Version::V14
+                    {
+                        let xid = c.own_xid();
+                        let status = RoleStatus { role: Role::Secondary, reason: 0, generation_id };
+                        connections.send(other, xid, &Message::RoleStatus(status));
+                    }
+                }
+            }
+            if let Some(me) = connections.get_mut(id) {
+                me.role = role;
+            }
+        }
+        let generation_id = Some(connections.generations.get(&bridge).copied().unwrap_or(u64::MAX));
+        self.peers_changed(control, bridge);
+        Ok(vec![Message::RoleReply(RoleMessage { role, generation_id })])
+    }
+}
+
+/// Whether a secondary controller may not send it.
+fn is_write(message: &Message) -> bool {
+    match message {
+        Message::FlowMod(_)
+        | Message::GroupMod(_)
+        | Message::PortMod(_)
+        | Message::TableMod(_)
+        | Message::MeterMod(_)
+        | Message::PacketOut(_)
+        | Message::TlvTableMod(_)
+        | Message::Resume(_)
+        | Message::CtFlushZone(_)
+        | Message::BundleControl(_)
+        | Message::BundleAdd(_) => true,
+        Message::StatsRequest(weft_openflow::StatsRequest::TableFeatures(new)) => !new.is_empty(),
+        _ => false,
+    }
+}

@@ -1,0 +1,152 @@
+//! What the switch, its tables and its ports say of themselves.
+
+use weft_flow::FieldId;
+use weft_openflow::group::{GroupCapabilities, GroupFeatures};
+use weft_openflow::ids::Mac;
+use weft_openflow::meter::MeterFeatures;
+use weft_openflow::port::{PortDesc, PortFeatures};
+use weft_openflow::switch::{Capabilities, SwitchFeatures, TlvTable};
+use weft_openflow::table::{ActionSet, InstructionSet, TableActions, TableFeatures, TableInstructions};
+use weft_openflow::{ErrorCode, Message, TableId, Version};
+
+use super::dispatch::Replies;
+use crate::bridge::Port;
+use crate::flow_table::{FlowTable, HIDDEN_TABLE, MAX_ENTRIES};
+use crate::pipeline::Pipeline;
+use crate::tables::BridgeId;
+
+impl Pipeline {
+    pub(super) fn features(&self, bridge: BridgeId, version: Version) -> Replies {
+        let tables = self.read();
+        let bridge = tables.bridge(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
+        let mut capabilities =
+            Capabilities::FLOW_STATS | Capabilities::TABLE_STATS | Capabilities::PORT_STATS | Capabilities::QUEUE_STATS;
+        if version <= Version::V11 {
+            capabilities |= Capabilities::ARP_MATCH_IP;
+        } else {
+            capabilities |= Capabilities::GROUP_STATS;
+        }
+        if version >= Version::V14 {
+            capabilities |= Capabilities::BUNDLES | Capabilities::FLOW_MONITORING;
+        }
+        Ok(vec![Message::FeaturesReply(SwitchFeatures {
+            datapath_id: bridge.settings.datapath_id,
+            n_buffers: 0,
+            n_tables: HIDDEN_TABLE.0,
+            auxiliary_id: 0,
+            capabilities,
+            actions: actions10(),
+            ports: if version <= Version::V12 { bridge.ports().map(port_desc).collect() } else { Vec::new() },
+            ports_truncated: false,
+        })])
+    }
+}
+
+/// A port as controllers see it.
+pub(crate) fn port_desc(port: &Port) -> PortDesc {
+    let state = &port.settings.state;
+    let kbps = u32::try_from(state.speed / 1000).unwrap_or(u32::MAX);
+    let current = match state.speed {
+        10_000_000 => PortFeatures::FD_10MB | PortFeatures::COPPER,
+        100_000_000 => PortFeatures::FD_100MB | PortFeatures::COPPER,
+        1_000_000_000 => PortFeatures::FD_1GB | PortFeatures::COPPER,
+        10_000_000_000 => PortFeatures::FD_10GB | PortFeatures::COPPER,
+        40_000_000_000 => PortFeatures::FD_40GB,
+        100_000_000_000 => PortFeatures::FD_100GB,
+        1_000_000_000_000 => PortFeatures::FD_1TB,
+        _ => PortFeatures::empty(),
+    };
+    PortDesc {
+        port: port.number,
+        hw_addr: Mac(state.mac),
+        name: port.settings.name.clone(),
+        config: port.shown_config(),
+        state: port.shown_state(),
+        current,
+        advertised: PortFeatures::empty(),
+        supported: PortFeatures::empty(),
+        peer: PortFeatures::empty(),
+        curr_speed: kbps,
+        max_speed: 0,
+    }
+}
+
+/// The actions of OpenFlow 1.0.
+fn actions10() -> ActionSet {
+    ActionSet::OUTPUT
+        | ActionSet::ENQUEUE
+        | ActionSet::SET_VLAN_VID
+        | ActionSet::SET_VLAN_PCP
+        | ActionSet::STRIP_VLAN
+        | ActionSet::SET_DL_SRC
+        | ActionSet::SET_DL_DST
+        | ActionSet::SET_NW_SRC
+        | ActionSet::SET_NW_DST
+        | ActionSet::SET_NW_TOS
+        | ActionSet::SET_TP_SRC
+        | ActionSet::SET_TP_DST
+}
+
+/// The actions of later versions that flows here can have.
+fn actions() -> ActionSet {
+    ActionSet::OUTPUT
+        | ActionSet::SET_FIELD
+        | ActionSet::POP_VLAN
+        | ActionSet::PUSH_VLAN
+        | ActionSet::SET_NW_TTL
+        | ActionSet::DEC_NW_TTL
+        | ActionSet::SET_QUEUE
+}
+
+/// What a table can do, the same for every table but for where it can go on to.
+pub(super) fn table_features(table: &FlowTable) -> TableFeatures {
+    let all: Vec<FieldId> = FieldId::ALL.into_iter().filter(|f| !f.field().oxm.is_empty()).collect();
+    let maskable = |f: &FieldId| f.field().masking != weft_flow::field::Masking::None;
+    let set_fields: Vec<FieldId> = all.iter().copied().filter(|f| f.field().writable).collect();
+    let can = TableActions { actions: actions(), set_fields };
+    let last = HIDDEN_TABLE.0 - 1;
+    let mut instructions = InstructionSet::WRITE_METADATA
+        | InstructionSet::WRITE_ACTIONS
+        | InstructionSet::APPLY_ACTIONS
+        | InstructionSet::CLEAR_ACTIONS;
+    if table.id.0 < last {
+        instructions |= InstructionSet::GOTO_TABLE;
+    }
+    let next = (table.id.0 + 1..=last).map(TableId).collect();
+    let each = TableInstructions { next, instructions, write: can.clone(), apply: can };
+    TableFeatures {
+        table: table.id,
+        name: table.name.clone(),
+        metadata_match: u64::MAX,
+        metadata_write: u64::MAX,
+        max_entries: table.max_flows.unwrap_or(MAX_ENTRIES),
+        miss: table.miss,
+        supports_eviction: true,
+        supports_vacancy: true,
+        nonmiss: each.clone(),
+        miss_instructions: each,
+        mask_fields: all.iter().copied().filter(maskable).collect(),
+        wildcard_fields: all.clone(),
+        match_fields: all,
+    }
+}
+
+/// No groups yet: none of any type.
+pub(super) fn group_features() -> GroupFeatures {
+    GroupFeatures {
+        types: 0,
+        capabilities: GroupCapabilities::empty(),
+        max_groups: [0; 4],
+        actions: [ActionSet::empty(); 4],
+    }
+}
+
+/// No meters yet.
+pub(super) fn meter_features() -> MeterFeatures {
+    MeterFeatures { max_meters: 0, band_types: 0, capabilities: 0, max_bands: 0, max_color: 0 }
+}
+
+/// No tunnel options yet.
+pub(super) fn tlv_table() -> TlvTable {
+    TlvTable { max_option_space: 256, max_fields: 64, maps: Vec::new() }
+}

@@ -1,0 +1,381 @@
+//! OpenFlow connections as machines without I/O: bytes in, bytes out, told the time.
+//!
+//! What: [`Connection`] is one peer: negotiated version, role, what it wants to hear of, its unfinished input and its queued
+//! output. [`Connections`] is all of them. The daemon carries the bytes.
+//!
+//! ```text
+//!   input(bytes) -> whole messages -> dispatch.rs -> replies      -> output()
+//!                                        |  flow_mod, port_mod ...
+//!                                        v
+//!                                     notify.rs  -> flow removed, port status, flow updates, to whoever wants them
+//!   worker -> events -> packet_in.rs  -> packet-ins               -> output()
+//! ```
+//!
+//! Invariants: the first message each way is HELLO; every request gets its reply or an error with its transaction id, in
+//! order (barriers need nothing else); a peer that does not read costs at most [`MAX_BACKLOG`] in messages of our own accord.
+
+mod bundle;
+mod codec;
+mod dispatch;
+mod features;
+mod monitor;
+mod notify;
+mod packet_in;
+mod stats;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use weft_base::{Time, TokenBucket};
+use weft_openflow::controller::{AsyncConfig, Role};
+use weft_openflow::packet::PacketInFormat;
+use weft_openflow::switch::FragHandling;
+use weft_openflow::{ErrorCode, ErrorMessage, Message, Version, Xid};
+
+use crate::config::{ConfigError, ConnectionId, ConnectionKind, ConnectionSettings, ConnectionStatus, Versions};
+use crate::pipeline::{Control, Pipeline};
+use crate::tables::BridgeId;
+
+/// How many bytes may wait for a peer before messages of our own accord are dropped.
+pub const MAX_BACKLOG: usize = 4 << 20;
+/// How long a peer may take for its HELLO.
+const HELLO_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// All connections.
+#[derive(Default)]
+pub(crate) struct Connections {
+    all: BTreeMap<ConnectionId, Connection>,
+    last_id: u64,
+    /// The newest generation id of a role request, per bridge.
+    generations: BTreeMap<BridgeId, u64>,
+}
+
+/// One peer.
+pub(crate) struct Connection {
+    pub bridge: BridgeId,
+    pub settings: ConnectionSettings,
+    versions: Versions,
+    pub version: Option<Version>,
+    pub role: Role,
+    /// What it wants to hear of; `None` where it never said.
+    pub wanted: AsyncConfig,
+    pub packet_in_format: PacketInFormat,
+    pub controller_id: u16,
+    pub miss_send_len: u16,
+    pub invalid_ttl: bool,
+    pub frag: FragHandling,
+    /// Flow monitors by id.
+    pub monitors: monitor::Monitors,
+    pub bundles: bundle::Bundles,
+    limiter: Option<TokenBucket>,
+    input: Vec<u8>,
+    output: VecDeque<Vec<u8>>,
+    backlog: usize,
+    closing: bool,
+    /// When it was last heard, and whether a probe is out.
+    heard: Time,
+    probing: bool,
+    /// Transaction ids of our own messages.
+    next_xid: u32,
+}
+
+impl Connection {
+    fn new(bridge: BridgeId, settings: ConnectionSettings, versions: Versions, now: Time) -> Connection {
+        let service = settings.kind != ConnectionKind::Controller;
+        Connection {
+            bridge,
+            limiter: settings.packet_in_limit.map(|(rate, burst)| TokenBucket::new(rate.into(), burst.into(), now)),
+            settings,
+            versions,
+            version: None,
+            role: Role::Equal,
+            wanted: AsyncConfig::default(),
+            packet_in_format: PacketInFormat::Standard,
+            controller_id: 0,
+            miss_send_len: if service { 0 } else { 128 },
+            invalid_ttl: false,
+            frag: FragHandling::Normal,
+            monitors: Default::default(),
+            bundles: Default::default(),
+            input: Vec::new(),
+            output: VecDeque::new(),
+            backlog: 0,
+            closing: false,
+            heard: now,
+            probing: false,
+            next_xid: 0,
+        }
+    }
+
+    /// The version to speak; before HELLOs were exchanged the highest that we offer.
+    pub fn version(&self) -> Version {
+        self.version.unwrap_or_else(|| self.highest())
+    }
+
+    fn highest(&self) -> Version {
+        let ours = |v: &&Version| self.versions.0 & v.bit() != 0;
+        Version::ALL.iter().rev().find(ours).copied().unwrap_or(Version::V10)
+    }
+
+    /// A transaction id for a message of our own accord.
+    pub fn own_xid(&mut self) -> Xid {
+        self.next_xid = self.next_xid.wrapping_add(1);
+        Xid(self.next_xid)
+    }
+
+    fn push(&mut self, bytes: Vec<u8>) {
+        self.backlog += bytes.len();
+        self.output.push_back(bytes);
+    }
+
+    /// Whether messages of our own accord may be queued.
+    pub fn has_room(&self) -> bool {
+        self.backlog < MAX_BACKLOG && !self.closing
+    }
+}
+
+impl Connections {
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (ConnectionId, &mut Connection)> {
+        self.all.iter_mut().map(|(id, c)| (*id, c))
+    }
+
+    pub fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.all.get_mut(&id)
+    }
+
+    pub fn of_bridge(&mut self, bridge: BridgeId) -> impl Iterator<Item = (ConnectionId, &mut Connection)> {
+        self.iter_mut().filter(move |(_, c)| c.bridge == bridge)
+    }
+
+    /// Queue a message, and copies of it for those who snoop.
+    pub fn send(&mut self, to: ConnectionId, xid: Xid, message: &Message) {
+        let Some(connection) = self.all.get(&to) else { return };
+        let (bridge, is_controller) = (connection.bridge, connection.settings.kind == ConnectionKind::Controller);
+        for bytes in codec::encode(connection.version(), xid, message) {
+            if is_controller {
+                self.snoop(bridge, &bytes);
+            }
+            if let Some(connection) = self.all.get_mut(&to) {
+                connection.push(bytes);
+            }
+        }
+    }
+
+    fn snoop(&mut self, bridge: BridgeId, bytes: &[u8]) {
+        let is_snoop = |c: &Connection| c.settings.kind == ConnectionKind::Snoop && c.bridge == bridge;
+        for connection in self.all.values_mut().filter(|c| is_snoop(c) && c.has_room()) {
+            connection.push(bytes.to_vec());
+        }
+    }
+
+    /// Whether some peer of the bridge wants a packet-in when table 0 has no flow (OpenFlow 1.0 to 1.2).
+    fn packet_in_on_miss(&mut self, bridge: BridgeId) -> bool {
+        self.of_bridge(bridge).any(|(_, c)| c.wants_implicit_miss())
+    }
+}
+
+impl Pipeline {
+    /// A peer has connected (or we to it): queues our HELLO.
+    ///
+    /// # Errors
+    /// If there is no such bridge.
+    pub fn connect(&self, bridge: &str, settings: ConnectionSettings, now: Time) -> Result<ConnectionId, ConfigError> {
+        let mut control = self.control();
+        let (bridge, versions) = {
+            let tables = self.read();
+            let found = tables.bridge_named(bridge).ok_or_else(|| ConfigError::NoSuchBridge(bridge.into()))?;
+            (found.id, found.settings.versions)
+        };
+        let connections = &mut control.connections;
+        connections.last_id += 1;
+        let id = ConnectionId(connections.last_id);
+        let mut connection = Connection::new(bridge, settings, versions, now);
+        if connection.settings.kind != ConnectionKind::Snoop {
+            let xid = connection.own_xid();
+            connections.all.insert(id, connection);
+            connections.send(id, xid, &Message::Hello { versions: versions.0 });
+        } else {
+            connections.all.insert(id, connection);
+        }
+        Ok(id)
+    }
+
+    /// The peer has gone.
+    pub fn disconnect(&self, id: ConnectionId) {
+        let mut control = self.control();
+        if let Some(gone) = control.connections.all.remove(&id) {
+            self.peers_changed(&mut control, gone.bridge);
+        }
+    }
+
+    /// Bytes of the stream have come, however they were cut.
+    pub fn input(&self, id: ConnectionId, bytes: &[u8], now: Time) {
+        let mut control = self.control();
+        let Some(connection) = control.connections.get_mut(id) else { return };
+        connection.heard = now;
+        connection.probing = false;
+        if connection.settings.kind == ConnectionKind::Snoop {
+            return;
+        }
+        let mut input = std::mem::take(&mut connection.input);
+        input.extend_from_slice(bytes);
+        let mut done = 0;
+        while let Some(len) = codec::message_len(&input[done..]) {
+            match len {
+                Ok(len) if input.len() - done >= len => {
+                    let message = &input[done..done + len];
+                    self.one_message(&mut control, id, message, now);
+                    done += len;
+                }
+                Ok(_) => break,
+                Err(()) => {
+                    // a length below the header's: nothing after it can be made sense of
+                    self.close(&mut control, id);
+                    break;
+                }
+            }
+            if control.connections.get_mut(id).is_none_or(|c| c.closing) {
+                return;
+            }
+        }
+        input.drain(..done);
+        if let Some(connection) = control.connections.get_mut(id) {
+            connection.input = input;
+        }
+    }
+
+    /// Take what is queued for the peer.
+    pub fn output(&self, id: ConnectionId) -> Vec<u8> {
+        let mut control = self.control();
+        let Some(connection) = control.connections.get_mut(id) else { return Vec::new() };
+        connection.backlog = 0;
+        let all = std::mem::take(&mut connection.output);
+        let mut bytes = Vec::with_capacity(all.iter().map(Vec::len).sum());
+        all.into_iter().for_each(|one| bytes.extend_from_slice(&one));
+        bytes
+    }
+
+    /// Connections that have something queued, or are to be closed.
+    pub fn pending(&self) -> Vec<ConnectionId> {
+        let mut control = self.control();
+        control.connections.iter_mut().filter(|(_, c)| !c.output.is_empty() || c.closing).map(|(id, _)| id).collect()
+    }
+
+    /// How a connection stands; `None` if its bridge is gone.
+    pub fn connection_status(&self, id: ConnectionId) -> Option<ConnectionStatus> {
+        let mut control = self.control();
+        let c = control.connections.get_mut(id)?;
+        Some(ConnectionStatus { version: c.version, role: c.role, closing: c.closing })
+    }
+
+    /// Probes, HELLO timeouts; returns when the next is due.
+    pub(crate) fn run_connections(&self, control: &mut Control, now: Time) -> Time {
+        let mut next = Time::MAX;
+        let mut probe = Vec::new();
+        for (id, c) in control.connections.iter_mut().filter(|(_, c)| c.settings.kind != ConnectionKind::Snoop) {
+            let (Some(interval), false) = (c.settings.probe_interval, c.closing) else { continue };
+            let due = c.heard + if c.version.is_none() { HELLO_TIMEOUT } else { interval };
+            let due = if c.probing { due + interval } else { due };
+            if due > now {
+                next = next.min(due);
+            } else if c.probing || c.version.is_none() {
+                c.closing = true;
+            } else {
+                c.probing = true;
+                next = next.min(c.heard + interval + interval);
+                probe.push(id);
+            }
+        }
+        for id in probe {
+            if let Some(connection) = control.connections.get_mut(id) {
+                let xid = connection.own_xid();
+                control.connections.send(id, xid, &Message::EchoRequest(Vec::new()));
+            }
+        }
+        next
+    }
+
+    /// The connections of a bridge that is gone.
+    pub(crate) fn close_all(&self, control: &mut Control, bridge: BridgeId) {
+        control.connections.of_bridge(bridge).for_each(|(_, c)| c.closing = true);
+    }
+
+    /// Who wants to hear of misses may have changed.
+    pub(crate) fn peers_changed(&self, control: &mut Control, bridge: BridgeId) {
+        let wanted = control.connections.packet_in_on_miss(bridge);
+        let mut tables = self.write();
+        if let Some(bridge) = tables.bridge_mut(bridge)
+            && bridge.packet_in_on_miss != wanted
+        {
+            bridge.packet_in_on_miss = wanted;
+            bridge.changed();
+            drop(tables);
+            self.changed();
+        }
+    }
+
+    fn close(&self, control: &mut Control, id: ConnectionId) {
+        if let Some(connection) = control.connections.get_mut(id) {
+            connection.closing = true;
+        }
+    }
+
+    fn one_message(&self, control: &mut Control, id: ConnectionId, bytes: &[u8], now: Time) {
+        let Some(connection) = control.connections.get_mut(id) else { return };
+        if connection.settings.kind == ConnectionKind::Controller {
+            let bridge = connection.bridge;
+            control.connections.snoop(bridge, bytes);
+        }
+        let Some(connection) = control.connections.get_mut(id) else { return };
+        let xid = codec::xid(bytes);
+        let Some(version) = connection.version else { return self.hello(control, id, bytes) };
+        let error = |code: ErrorCode| {
+            let data = bytes[..bytes.len().min(64)].to_vec();
+            Message::Error(ErrorMessage { code, data })
+        };
+        match codec::decode(version, bytes) {
+            Ok(message) => {
+                let replies = self.handle(control, id, xid, message, bytes, now);
+                match replies {
+                    Ok(replies) => replies.iter().for_each(|reply| control.connections.send(id, xid, reply)),
+                    Err(code) => control.connections.send(id, xid, &error(code)),
+                }
+            }
+            Err(code) => control.connections.send(id, xid, &error(code)),
+        }
+    }
+
+    /// Version negotiation (OpenFlow 1.3.1 §6.3.1): by bitmaps if both sent one, else the lower of the two versions.
+    fn hello(&self, control: &mut Control, id: ConnectionId, bytes: &[u8]) {
+        let Some(connection) = control.connections.get_mut(id) else { return };
+        let ours = connection.versions.0;
+        let theirs = match codec::hello(bytes) {
+            Some(versions) => versions,
+            None => return self.close(control, id), // something else than a HELLO came first
+        };
+        let common = ours & theirs;
+        match Version::ALL.iter().rev().find(|v| common & v.bit() != 0) {
+            Some(version) => {
+                connection.version = Some(*version);
+                let bridge = connection.bridge;
+                self.peers_changed(control, bridge);
+            }
+            None => {
+                connection.closing = true;
+                let names = |bits: u32| {
+                    let all = Version::ALL.iter().filter(|v| bits & v.bit() != 0);
+                    all.map(|v| format!("0x{:02x}", *v as u8)).collect::<Vec<_>>().join(", ")
+                };
+                let text = format!(
+                    "We support version {}, you support version {}, no common versions.",
+                    names(ours),
+                    names(theirs)
+                );
+                let code = ErrorCode::OFPHFC_INCOMPATIBLE;
+                let error = Message::Error(ErrorMessage { code, data: text.into_bytes() });
+                control.connections.send(id, codec::xid(bytes), &error);
+            }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Revalidation: keep the datapath's megaflows true, and bring their statistics home.
+//!
+//! What: [`Pipeline::run`] is called by the control thread when it is woken and at the deadline that the last call
+//! returned. It delivers packets to controllers, expires flows, addresses and megaflows, and after a change looks for the
+//! megaflows whose verdict rests on what has changed. Only those are translated again: a new verdict that needs no bit
+//! more than the megaflow's mask replaces its actions, anything else makes the megaflow go.
+//! Why sweeps are spaced: one sweep looks at every megaflow's few numbers, some tens of nanoseconds each; a storm of new
+//! addresses must not make it a full-time job.
+//!
+//! Invariant: statistics are credited exactly once. Who credits holds `control`; `pushed` says how far it got.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use weft_base::Time;
+use weft_engine::Megaflow;
+use weft_flow::DpAction;
+use weft_openflow::flow::FlowRemovedReason;
+use weft_packet::DpPort;
+
+use crate::pipeline::{Control, Pipeline};
+use crate::tables::Tables;
+use crate::translate::{Input, Translation, translate};
+use crate::upcall::{Attachment, credit, set_in_port};
+
+/// How often statistics are pushed and idle megaflows looked for.
+const FULL_INTERVAL: Duration = Duration::from_millis(500);
+/// The least time between two sweeps.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(1);
+/// What a sweep costs per megaflow, for spacing: a sweep may take a fifth of the control thread's time.
+const SWEEP_SPACING: Duration = Duration::from_nanos(300);
+/// Idle time that is left to megaflows when there are too many.
+const CROWDED_IDLE: Duration = Duration::from_millis(100);
+/// The flow limit never goes below this.
+const LEAST_FLOW_LIMIT: usize = 1000;
+
+/// Settings of the whole switch (Open_vSwitch other_config).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// flow-limit: megaflows at most.
+    pub flow_limit: usize,
+    /// max-idle: a megaflow unused for so long goes.
+    pub max_idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { flow_limit: 200_000, max_idle: Duration::from_secs(10) }
+    }
+}
+
+/// What `upcall/show` tells, and when to look again.
+#[derive(Default)]
+pub(crate) struct Revalidator {
+    pub limits: Limits,
+    pub max_flows: usize,
+    pub average_flows: usize,
+    pub current_flows: usize,
+    pub last_duration: Duration,
+    last_full: Time,
+    last_sweep: Time,
+}
+
+enum Fate {
+    Keep,
+    Delete,
+    Modify(Vec<DpAction>, Attachment),
+}
+
+impl Pipeline {
+    /// Do what is due. Returns when to call again at the latest; `hooks.wake` may ask for an earlier call.
+    pub fn run(&self, now: Time) -> Time {
+        let mut control = self.control();
+        self.deliver_packets(&mut control, now);
+        let macs_due = self.expire_macs(now);
+        let rules_due = self.expire_rules(&mut control, now);
+        let sweep_due = self.sweep_if_due(&mut control, now);
+        let connections_due = self.run_connections(&mut control, now);
+        macs_due.min(rules_due).min(sweep_due).min(connections_due)
+    }
+
+    /// How long the last [`Pipeline::run`] took: the number of megaflows adapts to what the control thread can handle.
+    pub fn ran(&self, took: Duration) {
+        let mut control = self.control();
+        let revalidator = &mut control.revalidator;
+        revalidator.last_duration = took;
+        let ceiling = revalidator.limits.flow_limit;
+        let limit = self.limit();
+        let new = if took > Duration::from_secs(2) {
+            limit / took.as_secs() as usize
+        } else if took > Duration::from_millis(1300) {
+            limit / 4 * 3
+        } else if took < Duration::from_secs(1) {
+            limit.saturating_add(1000)
+        } else {
+            limit
+        };
+        self.set_limit(new.clamp(LEAST_FLOW_LIMIT.min(ceiling), ceiling));
+    }
+
+    /// Settings of the whole switch.
+    pub fn set_limits(&self, limits: Limits) {
+        self.control().revalidator.limits = limits;
+        self.set_limit(limits.flow_limit);
+    }
+
+    /// Credit what the datapath has counted up to now.
+    pub fn push_statistics(&self) {
+        let _control = self.control();
+        self.push_all();
+    }
+
+    /// Look at every megaflow now, whether something has changed or not (`revalidator/wait`).
+    pub fn revalidate(&self, now: Time) {
+        let mut control = self.control();
+        self.deliver_packets(&mut control, now);
+        self.sweep(&mut control, now, true);
+    }
+
+    /// Remove all megaflows, keeping their statistics (`revalidator/purge`).
+    pub fn purge(&self) {
+        let _control = self.control();
+        let Some(datapath) = self.datapath() else { return };
+        let flows: Vec<Arc<Megaflow>> = datapath.flows().into_iter().filter(|f| attachment(f).is_some()).collect();
+        datapath.flows_delete(&flows);
+        let tables = self.read();
+        flows.iter().for_each(|flow| push(&tables, flow));
+    }
+
+    pub(crate) fn push_all(&self) {
+        let Some(datapath) = self.datapath() else { return };
+        let flows = datapath.flows();
+        let tables = self.read();
+        flows.iter().for_each(|flow| push(&tables, flow));
+    }
+
+    fn expire_macs(&self, now: Time) -> Time {
+        let tables = self.read();
+        tables.bridges().map(|b| b.macs.expire(now)).min().unwrap_or(Time::MAX)
+    }
+
+    fn expire_rules(&self, control: &mut Control, now: Time) -> Time {
+        let next = |tables: &Tables| tables.bridges().map(|b| b.flows.next_due()).min().unwrap_or(Time::MAX);
+        if next(&self.read()) > now {
+            return next(&self.read());
+        }
+        self.push_all(); // whether a flow is idle shows only in what the datapath has counted
+        let mut removed = Vec::new();
+        let mut tables = self.write();
+        for bridge in tables.bridges_mut() {
+            for rule in bridge.flows.take_due(now) {
+                let hard = rule.hard_timeout.duration().is_some_and(|d| rule.modified + d <= now);
+                let reason = if hard { FlowRemovedReason::HardTimeout } else { FlowRemovedReason::IdleTimeout };
+                if bridge.flows.remove(&rule) {
+                    removed.push((bridge.id, rule, reason));
+                }
+            }
+        }
+        let due = next(&tables);
+        drop(tables);
+        if !removed.is_empty() {
+            self.changed();
+        }
+        for (bridge, rule, reason) in removed {
+            self.rule_removed(control, bridge, &rule, reason, now);
+        }
+        due
+    }
+
+    fn sweep_if_due(&self, control: &mut Control, now: Time) -> Time {
+        let revalidator = &control.revalidator;
+        let spacing = SWEEP_INTERVAL + SWEEP_SPACING * revalidator.current_flows as u32;
+        let sweep_at = revalidator.last_sweep + spacing;
+        let full_at = revalidator.last_full + FULL_INTERVAL;
+        let is_dirty = self.is_dirty();
+        let full = now >= full_at || now < revalidator.last_full;
+        if full || (is_dirty && now >= sweep_at) {
+            self.sweep(control, now, full);
+            let revalidator = &control.revalidator;
+            if revalidator.current_flows == 0 {
+                // nothing to expire: sleep until an upcall installs something
+                self.sleep_until_flows();
+                return Time::MAX;
+            }
+            return revalidator.last_full + FULL_INTERVAL;
+        }
+        if is_dirty { sweep_at.min(full_at) } else { full_at }
+    }
+
+    fn sweep(&self, control: &mut Control, now: Time, full: bool) {
+        self.clear_dirty();
+        let Some(datapath) = self.datapath() else { return };
+        let flows = datapath.flows();
+        let limit = self.limit();
+        let revalidator = &mut control.revalidator;
+        revalidator.last_sweep = now;
+        revalidator.current_flows = flows.len();
+        revalidator.max_flows = revalidator.max_flows.max(flows.len());
+        if full {
+            revalidator.last_full = now;
+            revalidator.average_flows = (revalidator.average_flows + flows.len()) / 2;
+        }
+        let max_idle = match flows.len() {
+            n if n > 2 * limit => Duration::ZERO,
+            n if n > limit => CROWDED_IDLE.min(revalidator.limits.max_idle),
+            _ => revalidator.limits.max_idle,
+        };
+        let mut delete = Vec::new();
+        let mut modify = Vec::new();
+        {
+            let tables = self.read();
+            for flow in &flows {
+                match self.fate(&tables, flow, full.then_some(max_idle), now) {
+                    Fate::Keep => {}
+                    Fate::Delete => delete.push(flow.clone()),
+                    Fate::Modify(actions, attachment) => modify.push((flow, actions, attachment)),
+                }
+            }
+        }
+        for (flow, actions, attachment) in modify {
+            datapath.flow_modify(flow, actions, Box::new(attachment));
+        }
+        if !delete.is_empty() {
+            datapath.flows_delete(&delete);
+            let tables = self.read();
+            delete.iter().for_each(|flow| push(&tables, flow));
+            control.revalidator.current_flows -= delete.len();
+        }
+    }
+
+    /// What becomes of a megaflow. With `max_idle`, its statistics are pushed and its age counts.
+    fn fate(&self, tables: &Tables, flow: &Megaflow, max_idle: Option<Duration>, now: Time) -> Fate {
+        let guard = flow.attachment.load();
+        let Some(attachment) = guard.downcast_ref::<Attachment>() else { return Fate::Keep };
+        if let Some(max_idle) = max_idle {
+            push_attached(tables, flow, attachment);
+            let used = Time::from_nanos(flow.stats.used.get()).max(flow.created);
+            if now.since(used) >= max_idle {
+                return Fate::Delete;
+            }
+        }
+        if !attachment.deps.stale(tables, flow.pattern.key(), flow.pattern.mask()) {
+            return Fate::Keep;
+        }
+        push_attached(tables, flow, attachment);
+        let Some(mut new) = translate_again(tables, flow) else { return Fate::Delete };
+        if !flow.pattern.mask().covers(&new.mask) {
+            return Fate::Delete;
+        }
+        let pushed = (attachment.pushed.0.load(Ordering::Relaxed), attachment.pushed.1.load(Ordering::Relaxed));
+        let actions = std::mem::take(&mut new.actions);
+        let renewed = Attachment::new(&mut new, pushed);
+        if **flow.actions.load() != actions {
+            return Fate::Modify(actions, renewed);
+        }
+        flow.attachment.store(Arc::new(Box::new(renewed)));
+        Fate::Keep
+    }
+}
+
+/// The verdict as it would be now, for any frame of the megaflow; `None` if its port is no bridge's any more.
+fn translate_again(tables: &Tables, flow: &Megaflow) -> Option<Translation> {
+    let mut key = flow.pattern.key().clone();
+    let (bridge, port) = tables.port_of_dp(DpPort(key.word(0) as u32))?;
+    set_in_port(&mut key, port.number);
+    Some(translate(&Input { tables, bridge, key: &key, actions: None }, None))
+}
+
+fn attachment(flow: &Megaflow) -> Option<()> {
+    flow.attachment.load().downcast_ref::<Attachment>().map(|_| ())
+}
+
+fn push(tables: &Tables, flow: &Megaflow) {
+    let guard = flow.attachment.load();
+    if let Some(attachment) = guard.downcast_ref::<Attachment>() {
+        push_attached(tables, flow, attachment);
+    }
+}
+
+/// Credit what was counted since the last time.
+fn push_attached(tables: &Tables, flow: &Megaflow, attachment: &Attachment) {
+    let (packets, bytes) = (flow.stats.packets.get(), flow.stats.bytes.get());
+    let new_packets = packets.wrapping_sub(attachment.pushed.0.load(Ordering::Relaxed));
+    if new_packets == 0 {
+        return;
+    }
+    let new_bytes = bytes.wrapping_sub(attachment.pushed.1.load(Ordering::Relaxed));
+    attachment.pushed.0.store(packets, Ordering::Relaxed);
+    attachment.pushed.1.store(bytes, Ordering::Relaxed);
+    let used = Time::from_nanos(flow.stats.used.get());
+    credit(tables, &attachment.credits, new_packets, new_bytes, used);
+}

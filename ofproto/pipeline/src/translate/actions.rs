@@ -1,0 +1,239 @@
+//! One action after the other.
+
+use weft_flow::field::Prerequisite;
+use weft_flow::{FieldId, OfPort};
+use weft_openflow::PacketInReason;
+use weft_openflow::TableId;
+use weft_openflow::action::{Action, Controller, Resubmit, SetField, SetForm};
+use weft_packet::DropReason;
+
+use super::fields::ETH_IPV4;
+use super::fields::{TAG_PRESENT, Tag, inner_tag, outer_tag, set_tags};
+use super::trace::NodeKind;
+use super::{Context, Failure, MAX_STACK};
+use crate::text;
+
+impl<'t> Context<'t, '_> {
+    pub(super) fn run_actions(&mut self, actions: &'t [Action]) {
+        for action in actions {
+            if self.exit {
+                return;
+            }
+            if self.run_action(action) == Flow::Stop {
+                return;
+            }
+        }
+    }
+
+    /// One action. `Stop` ends the list that it stands in (a TTL ran out).
+    pub(super) fn run_action(&mut self, action: &'t Action) -> Flow {
+        self.note(NodeKind::Action, || text::action(action));
+        match action {
+            Action::Output { port, max_len } => self.output(*port, *max_len),
+            Action::OutputReg { src, max_len } => {
+                let port = self.read(*src);
+                self.note(NodeKind::Detail, || format!("output port is {port}"));
+                match u16::try_from(port) {
+                    Ok(port) => self.output(OfPort::from_u16(port), *max_len),
+                    Err(_) => self.note(NodeKind::Warn, || format!("output port {port} is out of range, not output")),
+                }
+            }
+            Action::OutputTrunc { port, max_len } => {
+                self.trunc = Some(*max_len);
+                self.output(*port, u16::try_from(*max_len).unwrap_or(u16::MAX));
+                self.trunc = None;
+            }
+            Action::Controller(to) => self.packet_in(to, to.reason),
+            Action::Enqueue { port, queue } => self.enqueue(*port, queue.0),
+            Action::SetQueue(queue) => FieldId::SkbPriority.set(&mut self.key, queue.0.into()),
+            Action::PopQueue => {
+                let original = self.original_priority;
+                FieldId::SkbPriority.set(&mut self.key, original);
+                self.note(NodeKind::Detail, || format!("queue = {original}"));
+            }
+            Action::Resubmit(to) => self.resubmit(to),
+            Action::SetField(set) => self.set_field(set),
+            Action::SetVlanVid { vid, push } => self.set_tci(u64::from(*vid), 0x0fff, *push),
+            Action::SetVlanPcp { pcp, push } => self.set_tci(u64::from(*pcp) << 13, 0xe000, *push),
+            Action::StripVlan(_) => self.pop_vlan(),
+            Action::PushVlan { ethertype } => {
+                self.unwildcard_tags();
+                let outer = outer_tag(&self.key);
+                set_tags(&mut self.key, Tag { tpid: *ethertype, tci: TAG_PRESENT }, outer);
+                self.pristine = false;
+            }
+            Action::DecTtl(dec) => return self.dec_ttl(&dec.controllers),
+            Action::Move { src, dst } => {
+                let value = self.read(*src);
+                self.write(*dst, value);
+                self.note_value(*dst);
+            }
+            Action::Push(src) => {
+                let value = self.read(*src);
+                if self.stack.len() >= MAX_STACK {
+                    self.fail(Failure::StackTooLarge);
+                } else {
+                    self.stack.push(value);
+                }
+            }
+            Action::Pop(dst) => match self.stack.pop() {
+                Some(value) => self.write(*dst, value),
+                None => self.note(NodeKind::Warn, || "Failed to pop from an empty stack.".into()),
+            },
+            Action::Clone(inner) => self.on_a_copy(|ctx| ctx.run_actions(inner)),
+            Action::Exit => self.exit = true,
+            Action::Note(_) => {}
+            // refused when a flow is added (`flow_mod::unsupported`); a packet-out is checked by the same function
+            Action::Group(_)
+            | Action::Bundle(_)
+            | Action::Multipath(_)
+            | Action::PushMpls { .. }
+            | Action::PopMpls { .. }
+            | Action::DecMplsTtl
+            | Action::DecNshTtl
+            | Action::DeleteField(_)
+            | Action::Encap(_)
+            | Action::Decap { .. }
+            | Action::Learn(_)
+            | Action::Conjunction { .. }
+            | Action::FinTimeout { .. }
+            | Action::Ct(_)
+            | Action::CtClear
+            | Action::Nat(_)
+            | Action::Sample(_)
+            | Action::CheckPktLarger { .. }
+            | Action::Meter(_)
+            | Action::DebugRecirc
+            | Action::DebugSlow => self.note(NodeKind::Warn, || "action not supported, skipped".into()),
+        }
+        Flow::Continue
+    }
+
+    /// Send to an OpenFlow port, reserved ones included.
+    fn output(&mut self, port: OfPort, max_len: u16) {
+        let in_port = self.in_port();
+        match port {
+            OfPort::IN_PORT => self.output_to_port(in_port),
+            OfPort::TABLE => {
+                let to = Resubmit { in_port: OfPort::IN_PORT, table: TableId(0), ct: false };
+                self.resubmit(&to);
+            }
+            OfPort::NORMAL => self.normal(),
+            OfPort::FLOOD => self.flood(false),
+            OfPort::ALL => self.flood(true),
+            OfPort::CONTROLLER => {
+                let reason = match self.rule {
+                    Some(rule) if rule.priority == 0 && rule.pattern.is_any() => PacketInReason::EXPLICIT_MISS,
+                    _ if self.rule.is_none() => PacketInReason::PACKET_OUT,
+                    _ => PacketInReason::ACTION,
+                };
+                self.packet_in(&Controller { max_len, ..Controller::default() }, reason.0);
+            }
+            OfPort::NONE => {}
+            port if port == in_port => {
+                self.no_output(DropReason::SamePort);
+                self.note(NodeKind::Warn, || "skipping output to input port".into());
+            }
+            port => self.output_to_port(port),
+        }
+    }
+
+    fn enqueue(&mut self, port: OfPort, queue: u32) {
+        let port = if port == OfPort::IN_PORT { self.in_port() } else { port };
+        if port == self.in_port() && port != OfPort::IN_PORT {
+            self.note(NodeKind::Warn, || "skipping output to input port".into());
+            self.no_output(DropReason::SamePort);
+            return;
+        }
+        let before = FieldId::SkbPriority.get(&self.key);
+        FieldId::SkbPriority.set(&mut self.key, queue.into());
+        self.output_to_port(port);
+        FieldId::SkbPriority.set(&mut self.key, before);
+    }
+
+    fn set_field(&mut self, set: &SetField) {
+        let field = match (set.form, set.field) {
+            // mod_tp_src and mod_tp_dst mean whichever of TCP, UDP and SCTP there is; all lie in the same place
+            (SetForm::Mod, FieldId::TcpSrc | FieldId::TcpDst) => {
+                if self.has_ports() {
+                    set.field.add_mask(&mut self.mask, set.mask);
+                    set.field.set(&mut self.key, set.value);
+                    self.pristine = false;
+                }
+                return;
+            }
+            (SetForm::Mod, FieldId::IpSrc | FieldId::IpDst) if !self.has(Prerequisite::Ipv4) => return,
+            (_, field) => field,
+        };
+        self.write_field(field, set.value, set.mask);
+    }
+
+    /// Write the VLAN id or priority of the outer tag, pushing one if there is none and that is wanted.
+    fn set_tci(&mut self, value: u64, bits: u64, push: bool) {
+        self.unwildcard_tags();
+        let mut outer = outer_tag(&self.key);
+        if outer.tci & TAG_PRESENT == 0 {
+            if !push {
+                return;
+            }
+            outer = Tag { tpid: 0x8100, tci: TAG_PRESENT };
+        }
+        outer.tci = outer.tci & !(bits as u16) | (value & bits) as u16;
+        let inner = inner_tag(&self.key);
+        set_tags(&mut self.key, outer, inner);
+        self.pristine = false;
+    }
+
+    fn pop_vlan(&mut self) {
+        self.unwildcard_tags();
+        if outer_tag(&self.key).tci & TAG_PRESENT != 0 {
+            let inner = inner_tag(&self.key);
+            set_tags(&mut self.key, inner, Tag::default());
+            self.pristine = false;
+        }
+    }
+
+    fn dec_ttl(&mut self, controllers: &[u16]) -> Flow {
+        if !self.has(Prerequisite::Ip) {
+            return Flow::Continue;
+        }
+        self.unwildcard(FieldId::NwTtl);
+        let ttl = FieldId::NwTtl.get(&self.key);
+        if ttl > 1 {
+            FieldId::NwTtl.set(&mut self.key, ttl - 1);
+            self.pristine = false;
+            return Flow::Continue;
+        }
+        let default = [0];
+        for &controller_id in if controllers.is_empty() { &default[..] } else { controllers } {
+            let to = Controller { controller_id, ..Controller::default() };
+            self.packet_in(&to, PacketInReason::INVALID_TTL.0);
+        }
+        let version = if super::fields::eth_type(&self.key) == ETH_IPV4 { "IPv4" } else { "IPv6" };
+        self.note(NodeKind::Warn, || format!("{version} decrement TTL exception"));
+        self.no_output(DropReason::TtlExpired);
+        Flow::Stop
+    }
+
+    /// Run something whose changes to the frame, the stack and the action set do not show outside. What the datapath has
+    /// been told already stays in `base`, and is undone by the next commit.
+    pub(super) fn on_a_copy(&mut self, run: impl FnOnce(&mut Self)) {
+        let key = self.key.clone();
+        let pristine = self.pristine;
+        let stack = self.stack.clone();
+        let set = self.action_set.clone();
+        run(self);
+        self.key = key;
+        self.pristine = pristine;
+        self.stack = stack;
+        self.action_set = set;
+        self.exit = self.failure.is_some();
+    }
+}
+
+/// Whether the list of actions goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    Continue,
+    Stop,
+}

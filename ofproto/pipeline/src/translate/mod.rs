@@ -1,0 +1,328 @@
+//! Translation: what the tables say happens to a frame, as datapath actions.
+//!
+//! What: [`translate`] walks the OpenFlow tables of a bridge (and of bridges behind patch ports) for one key and returns a
+//! [`Translation`]: actions, the bits of the key they rest on, what is to be learned, whom statistics belong to, and what
+//! state the verdict depends on. It changes nothing. Upcalls, revalidation, packet-outs and `ofproto/trace` all call it.
+//!
+//! How: [`Context`] is the working state of one translation. `key` is the frame as the actions have left it so far, `base`
+//! is the frame as the datapath will see it at this point of the emitted actions; `commit` emits the difference right
+//! before an output. Whoever reads a bit of `key` says so in `mask`.
+//!
+//! ```text
+//!   table.rs    lookups, rules, resubmit, goto_table, the action set
+//!   actions.rs  one action after the other
+//!   fields.rs   reading and writing fields, prerequisites
+//!   normal.rs   the learning switch: VLANs, MACs, flooding
+//!   output.rs   ports, patch cables, controllers
+//!   commit.rs   header changes as datapath actions
+//!   trace.rs    what `ofproto/trace` hears of all this
+//! ```
+//!
+//! Invariants: two keys that agree under the returned mask get the same actions. Nothing is cloned but reference counts.
+
+mod actions;
+mod commit;
+mod fields;
+mod normal;
+mod output;
+mod table;
+#[cfg(test)]
+mod tests;
+pub mod trace;
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use weft_flow::key::OPENFLOW_WORDS;
+use weft_flow::{DpAction, FieldId, FlowKey, FlowMask, OfPort};
+use weft_openflow::TableId;
+use weft_openflow::action::Action;
+use weft_openflow::port::PortConfig;
+use weft_packet::DropReason;
+
+use crate::bridge::{Bridge, PatchCounters};
+use crate::config::Mac;
+use crate::flow_table::TableCounters;
+use crate::frozen::Frozen;
+use crate::mac_table::MacDep;
+use crate::rule::Rule;
+use crate::tables::{BridgeId, BundleId, Tables};
+
+pub use trace::Trace;
+
+/// What is translated.
+pub struct Input<'a> {
+    /// The state that decides.
+    pub tables: &'a Tables,
+    /// Where the frame comes in.
+    pub bridge: &'a Bridge,
+    /// The frame, in OpenFlow's terms: `in_port` is an [`OfPort`].
+    pub key: &'a FlowKey,
+    /// A packet-out's actions; `None`: start at table 0.
+    pub actions: Option<&'a [Action]>,
+}
+
+/// The verdict.
+pub struct Translation {
+    /// What the datapath does; a drop is `[Drop(reason)]`.
+    pub actions: Vec<DpAction>,
+    /// The bits of the key that led here. Metadata and registers are not among them: they start at zero.
+    pub mask: FlowMask,
+    /// MAC addresses to learn.
+    pub learn: SmallVec<[LearnMac; 2]>,
+    /// Whom the frames' statistics belong to.
+    pub credits: SmallVec<[Credit; 6]>,
+    /// What the verdict rests on.
+    pub deps: Deps,
+    /// Metadata that packet-ins will ask for, kept alive as long as the verdict.
+    pub frozen: SmallVec<[Arc<Frozen>; 1]>,
+    /// Whether translation gave up.
+    pub failure: Option<Failure>,
+}
+
+/// "This address is here."
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "plain words")]
+pub struct LearnMac {
+    pub bridge: BridgeId,
+    pub vlan: u16,
+    pub mac: Mac,
+    pub bundle: BundleId,
+    /// Said by a gratuitous ARP.
+    pub gratuitous: bool,
+}
+
+/// Whom statistics belong to.
+pub enum Credit {
+    /// A flow.
+    Rule(Arc<Rule>),
+    /// A table was asked and had an answer, or none.
+    Table(Arc<TableCounters>, bool),
+    /// A patch port sent.
+    PatchTx(Arc<PatchCounters>),
+    /// A patch port received.
+    PatchRx(Arc<PatchCounters>),
+    /// A learned address is still in use.
+    Mac(LearnMac),
+}
+
+/// What a verdict rests on, to find out cheaply whether it still stands.
+#[derive(Default)]
+pub struct Deps {
+    /// For frames of no bridge's port: which ports there were.
+    ports: Option<u64>,
+    bridges: SmallVec<[(BridgeId, u64); 2]>,
+    tables: SmallVec<[TableDep; 4]>,
+    macs: SmallVec<[(BridgeId, MacDep); 2]>,
+}
+
+pub(crate) struct TableDep {
+    bridge: BridgeId,
+    table: TableId,
+    version: u64,
+    /// The port under which it was asked.
+    in_port: OfPort,
+    /// Whether the frame still was as it came in, so that changes can be compared with the megaflow's match.
+    pristine: bool,
+}
+
+impl Deps {
+    /// A verdict about a port that is no bridge's: it stands until the ports change.
+    pub(crate) fn no_bridge(tables: &Tables) -> Deps {
+        Deps { ports: Some(tables.ports_generation), ..Deps::default() }
+    }
+
+    /// Whether the verdict for frames that match `key` under `mask` may have changed.
+    pub fn stale(&self, tables: &Tables, key: &FlowKey, mask: &FlowMask) -> bool {
+        let bridge = |id| tables.bridge(id);
+        self.bridges.iter().any(|(id, generation)| bridge(*id).is_none_or(|b| b.generation != *generation))
+            || self.ports.is_some_and(|generation| tables.ports_generation != generation)
+            || self.macs.iter().any(|(id, dep)| bridge(*id).is_none_or(|b| b.macs.changed(*dep)))
+            || self.tables.iter().any(|dep| match bridge(dep.bridge).and_then(|b| b.flows.table(dep.table)) {
+                None => true,
+                Some(table) if table.version() == dep.version => false,
+                Some(table) => !dep.pristine || table.affected(dep.version, key, mask, dep.in_port),
+            })
+    }
+}
+
+/// Why translation gave up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// Resubmits and patch ports nested too deeply.
+    TooDeep,
+    /// Too many resubmits in all.
+    TooManyResubmits,
+    /// The stack grew too large.
+    StackTooLarge,
+    /// Too many datapath actions.
+    TooManyActions,
+}
+
+impl Failure {
+    /// As `ofproto/trace` says it.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Failure::TooDeep => "Recursion too deep",
+            Failure::TooManyResubmits => "Too many resubmits",
+            Failure::StackTooLarge => "Stack too deep",
+            Failure::TooManyActions => "Too many actions",
+        }
+    }
+
+    const fn reason(self) -> DropReason {
+        match self {
+            Failure::TooDeep | Failure::TooManyResubmits => DropReason::TooManyResubmits,
+            Failure::StackTooLarge | Failure::TooManyActions => DropReason::TranslationError,
+        }
+    }
+}
+
+/// How deep resubmits and patch ports may nest.
+pub const MAX_DEPTH: u32 = 64;
+/// How many resubmits one translation may take.
+pub const MAX_RESUBMITS: u32 = 4096;
+/// How many values the stack may hold.
+const MAX_STACK: usize = 4096;
+/// How many datapath actions one translation may emit.
+const MAX_ACTIONS: usize = 4096;
+
+/// Translate.
+pub fn translate(input: &Input<'_>, trace: Option<&mut Trace>) -> Translation {
+    let mut ctx = Context::new(input, trace);
+    ctx.enter_bridge();
+    ctx.run(input.actions);
+    ctx.leave_bridge();
+    ctx.finish()
+}
+
+/// The working state of one translation. `'t` is the tables' lifetime, `'l` the listener's.
+pub(crate) struct Context<'t, 'l> {
+    tables: &'t Tables,
+    bridge: &'t Bridge,
+    /// The frame as the actions have left it.
+    key: FlowKey,
+    /// The frame as the datapath sees it after the actions emitted so far.
+    base: FlowKey,
+    mask: FlowMask,
+    out: Vec<DpAction>,
+    learn: SmallVec<[LearnMac; 2]>,
+    credits: SmallVec<[Credit; 6]>,
+    deps: Deps,
+    frozen: SmallVec<[Arc<Frozen>; 1]>,
+    trace: Option<&'l mut Trace>,
+    /// Where and under which rule we are.
+    table: TableId,
+    rule: Option<&'t Arc<Rule>>,
+    depth: u32,
+    resubmits: u32,
+    /// Whether the datapath's part of `key` is as it came in.
+    pristine: bool,
+    exit: bool,
+    failure: Option<Failure>,
+    stack: Vec<u128>,
+    action_set: Vec<&'t Action>,
+    /// The queue to go back to after `enqueue` and with `pop_queue`.
+    original_priority: u128,
+    /// Cut the next output's frame to so many bytes.
+    trunc: Option<u32>,
+    /// Why it is a drop, if it is one.
+    drop: DropReason,
+}
+
+impl<'t, 'l> Context<'t, 'l> {
+    fn new(input: &Input<'t>, trace: Option<&'l mut Trace>) -> Context<'t, 'l> {
+        let key = input.key.clone();
+        let mut mask = FlowMask::new();
+        // what every megaflow says: recirculation id, port, packet type, EtherType, fragment
+        mask.set_word(0, u64::MAX);
+        mask.set_word(1, 0xffff_ffff_ffff_ff00);
+        Context {
+            tables: input.tables,
+            bridge: input.bridge,
+            base: key.clone(),
+            original_priority: FieldId::SkbPriority.get(&key),
+            key,
+            mask,
+            out: Vec::with_capacity(4),
+            learn: SmallVec::new(),
+            credits: SmallVec::new(),
+            deps: Deps::default(),
+            frozen: SmallVec::new(),
+            trace,
+            table: TableId(0),
+            rule: None,
+            depth: 0,
+            resubmits: 0,
+            pristine: true,
+            exit: false,
+            failure: None,
+            stack: Vec::new(),
+            action_set: Vec::new(),
+            trunc: None,
+            drop: DropReason::FlowDrop,
+        }
+    }
+
+    /// One bridge's whole pipeline: the tables (or a packet-out's actions), then the action set.
+    fn run(&mut self, actions: Option<&'t [Action]>) {
+        let bridge = self.bridge;
+        self.deps.bridges.push((bridge.id, bridge.generation));
+        let in_port = self.in_port();
+        if bridge.port(in_port).is_some_and(|p| p.config.contains(PortConfig::NO_RECV)) {
+            self.drop = DropReason::PortConfig;
+            return;
+        }
+        match actions {
+            Some(actions) => self.run_actions(actions),
+            None => self.start_at_table(TableId(0)),
+        }
+        self.run_action_set();
+    }
+
+    #[inline]
+    fn in_port(&self) -> OfPort {
+        OfPort(self.key.word(0) as u32)
+    }
+
+    #[inline]
+    fn set_in_port(&mut self, port: OfPort) {
+        let word = self.key.word(0) & !0xffff_ffff | u64::from(port.0);
+        self.key.set_word(0, word);
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.failure.get_or_insert(failure);
+        self.exit = true;
+    }
+
+    fn finish(mut self) -> Translation {
+        if self.out.len() > MAX_ACTIONS {
+            self.fail(Failure::TooManyActions);
+        }
+        if let Some(failure) = self.failure {
+            self.out.clear();
+            self.drop = failure.reason();
+        }
+        if self.out.is_empty() {
+            self.out.push(DpAction::Drop(self.drop));
+        }
+        for i in OPENFLOW_WORDS..weft_flow::key::WORDS {
+            if self.mask.used() >> i & 1 == 1 {
+                self.mask.set_word(i, 0);
+            }
+        }
+        if let Some(trace) = self.trace {
+            trace.final_key = Some(self.key);
+        }
+        Translation {
+            actions: self.out,
+            mask: self.mask,
+            learn: self.learn,
+            credits: self.credits,
+            deps: self.deps,
+            frozen: self.frozen,
+            failure: self.failure,
+        }
+    }
+}

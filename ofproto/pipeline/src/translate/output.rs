@@ -1,0 +1,130 @@
+//! Ports, patch cables and controllers: where frames leave.
+
+use weft_flow::action::{ControllerAction, Userspace};
+use weft_flow::key::{OPENFLOW_WORDS, WORDS};
+use weft_flow::{DpAction, OfPort};
+use weft_openflow::action::Controller;
+use weft_openflow::port::PortConfig;
+use weft_packet::DropReason;
+
+use super::trace::NodeKind;
+use super::{Context, Credit};
+use crate::bridge::{Bridge, Port};
+use crate::config::PortKind;
+use crate::frozen::FrozenState;
+
+impl<'t> Context<'t, '_> {
+    /// Send out by an ordinary port of the bridge.
+    pub(super) fn output_to_port(&mut self, number: OfPort) {
+        let Some(port) = self.bridge.port(number) else {
+            self.note(NodeKind::Warn, || "Nonexistent output port".into());
+            self.no_output(DropReason::NoSuchPort);
+            return;
+        };
+        if port.config.contains(PortConfig::NO_FWD) {
+            self.note(NodeKind::Detail, || "OFPPC_NO_FWD set, skipping output".into());
+            self.no_output(DropReason::PortConfig);
+            return;
+        }
+        match port.settings.kind {
+            PortKind::Device(dp) => {
+                self.commit();
+                if let Some(len) = self.trunc {
+                    self.out.push(DpAction::Trunc(len));
+                }
+                self.out.push(DpAction::Output(dp));
+            }
+            PortKind::Patch { .. } => match self.tables.patch_peer(port) {
+                Some((bridge, peer)) => self.through_patch(port, bridge, peer),
+                None => {
+                    self.note(NodeKind::Warn, || "Nonexistent patch port peer".into());
+                    self.no_output(DropReason::NoPeer);
+                }
+            },
+        }
+    }
+
+    /// Every port but the ingress; FLOOD leaves those out that say NO_FLOOD.
+    pub(super) fn flood(&mut self, all: bool) {
+        let in_port = self.in_port();
+        for port in self.bridge.ports() {
+            if port.number != in_port && (all || !port.config.contains(PortConfig::NO_FLOOD)) {
+                self.output_to_port(port.number);
+            }
+        }
+    }
+
+    /// The frame goes on at the peer's bridge, without our metadata; what happens to it there does not show here.
+    fn through_patch(&mut self, port: &'t Port, to: &'t Bridge, peer: &'t Port) {
+        if !self.may_go_deeper() {
+            return;
+        }
+        self.credits.push(Credit::PatchTx(port.patch.clone()));
+        self.credits.push(Credit::PatchRx(peer.patch.clone()));
+        let (bridge, table, rule) = (self.bridge, self.table, self.rule);
+        let trunc = self.trunc.take();
+        self.on_a_copy(|ctx| {
+            for word in OPENFLOW_WORDS..WORDS {
+                if ctx.key.used() >> word & 1 == 1 {
+                    ctx.key.set_word(word, 0);
+                }
+            }
+            ctx.action_set.clear();
+            ctx.stack.clear();
+            ctx.set_in_port(peer.number);
+            ctx.bridge = to;
+            ctx.depth += 1;
+            let emitted = ctx.out.len();
+            ctx.enter_bridge();
+            ctx.run(None);
+            ctx.leave_bridge();
+            ctx.depth -= 1;
+            if let Some(len) = trunc {
+                ctx.truncate_outputs_since(emitted, len);
+            }
+        });
+        (self.bridge, self.table, self.rule) = (bridge, table, rule);
+        self.trunc = trunc;
+    }
+
+    /// A truncated frame went through a patch cable: each of its outputs beyond is cut.
+    fn truncate_outputs_since(&mut self, from: usize, len: u32) {
+        let mut at = from;
+        while at < self.out.len() {
+            if matches!(self.out[at], DpAction::Output(_)) {
+                match at.checked_sub(1).filter(|&i| i >= from).map(|i| &mut self.out[i]) {
+                    Some(DpAction::Trunc(shorter)) => *shorter = len.min(*shorter),
+                    _ => {
+                        self.out.insert(at, DpAction::Trunc(len));
+                        at += 1;
+                    }
+                }
+            }
+            at += 1;
+        }
+    }
+
+    /// Send to the controllers, as the frame is now.
+    pub(super) fn packet_in(&mut self, to: &Controller, reason: u8) {
+        self.commit();
+        let frozen = self.tables.frozen.intern(FrozenState::new(self.bridge.id, &self.key));
+        let action = ControllerAction {
+            reason,
+            max_len: to.max_len,
+            controller_id: to.controller_id,
+            rule_cookie: self.rule.map_or(u64::MAX, |r| r.cookie.0),
+            table_id: self.table.0,
+            userdata: to.userdata.clone(),
+            recirc_id: frozen.id,
+        };
+        self.frozen.push(frozen);
+        self.out.push(DpAction::Userspace(Userspace::Controller(action)));
+    }
+
+    /// An output did not happen: if nothing else does either, this is why the frame is dropped.
+    pub(super) fn no_output(&mut self, why: DropReason) {
+        if self.out.is_empty() {
+            self.drop = why;
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Tables: lookups, rules, resubmit and goto_table, the action set.
+
+use std::fmt::Write as _;
+
+use weft_flow::OfPort;
+use weft_openflow::action::{Action, Resubmit, SetForm};
+use weft_openflow::table::TableMiss;
+use weft_openflow::{Instructions, PacketInReason, TableId};
+use weft_packet::DropReason;
+
+use super::trace::NodeKind;
+use super::{Context, Credit, Failure, MAX_DEPTH, MAX_RESUBMITS, MAX_STACK, TableDep};
+use crate::rule::Rule;
+use crate::text;
+use std::sync::Arc;
+
+impl<'t> Context<'t, '_> {
+    /// The first lookup: a miss is what the table's policy makes of it.
+    pub(super) fn start_at_table(&mut self, table: TableId) {
+        self.lookup_and_run(table, self.in_port(), true);
+    }
+
+    pub(super) fn goto_table(&mut self, table: TableId) {
+        self.lookup_and_run(table, self.in_port(), true);
+    }
+
+    pub(super) fn resubmit(&mut self, to: &Resubmit) {
+        let in_port = if to.in_port == OfPort::IN_PORT { self.in_port() } else { to.in_port };
+        let table = if to.table == TableId::ALL { self.table } else { to.table };
+        if !self.may_go_deeper() {
+            return;
+        }
+        self.depth += 1;
+        self.lookup_and_run(table, in_port, false);
+        self.depth -= 1;
+    }
+
+    /// The limits of recursion.
+    pub(super) fn may_go_deeper(&mut self) -> bool {
+        self.resubmits += 1;
+        let failure = if self.depth >= MAX_DEPTH {
+            self.note(NodeKind::Error, || format!("over max translation depth {MAX_DEPTH}"));
+            Failure::TooDeep
+        } else if self.resubmits > MAX_RESUBMITS {
+            self.note(NodeKind::Error, || format!("over {MAX_RESUBMITS} resubmit actions"));
+            Failure::TooManyResubmits
+        } else if self.stack.len() > MAX_STACK {
+            self.note(NodeKind::Error, || "resubmits yielded over 64 kB of stack".into());
+            Failure::StackTooLarge
+        } else if self.out.len() > super::MAX_ACTIONS {
+            self.note(NodeKind::Error, || "resubmits yielded over 64 kB of actions".into());
+            Failure::TooManyActions
+        } else {
+            return true;
+        };
+        self.fail(failure);
+        false
+    }
+
+    fn lookup_and_run(&mut self, table: TableId, in_port: OfPort, honor_miss: bool) {
+        let (old_table, old_rule, old_port) = (self.table, self.rule, self.in_port());
+        self.table = table;
+        self.set_in_port(in_port);
+        let found = self.lookup(honor_miss);
+        self.set_in_port(old_port);
+        match found {
+            Ok(rule) => {
+                self.rule = Some(rule);
+                self.open(|ctx| ctx.rule_text(rule));
+                self.run_instructions(&rule.instructions);
+                self.close();
+            }
+            Err(Miss::Drop) => {
+                if self.out.is_empty() {
+                    self.drop = DropReason::TableMiss;
+                }
+                self.open(|ctx| format!("{:2}. No match.", ctx.table.0));
+                self.note(NodeKind::Action, || "drop".into());
+                self.close();
+            }
+            Err(Miss::Controller) => {
+                self.rule = None;
+                self.open(|ctx| format!("{:2}. No match, and a \"packet-in\" is called for.", ctx.table.0));
+                self.note(NodeKind::Action, || "controller(reason=)".into());
+                self.packet_in(&Default::default(), PacketInReason::IMPLICIT_MISS.0);
+                self.close();
+            }
+        }
+        (self.table, self.rule) = (old_table, old_rule);
+    }
+
+    /// The rule at `self.table` or, where the tables' miss policy says so, at a later one.
+    fn lookup(&mut self, honor_miss: bool) -> Result<&'t Arc<Rule>, Miss> {
+        let bridge = self.bridge;
+        loop {
+            let Some(table) = bridge.flows.table(self.table) else { return Err(Miss::Drop) };
+            let rule = table.lookup(&self.key, &mut self.mask);
+            self.deps.tables.push(TableDep {
+                bridge: bridge.id,
+                table: self.table,
+                version: table.version(),
+                in_port: self.in_port(),
+                pristine: self.pristine,
+            });
+            self.credits.push(Credit::Table(table.counters.clone(), rule.is_some()));
+            if let Some(rule) = rule {
+                self.credits.push(Credit::Rule(rule.clone()));
+                return Ok(rule);
+            }
+            match table.miss {
+                TableMiss::Continue if honor_miss && self.table.0 < crate::flow_table::HIDDEN_TABLE.0 - 1 => {
+                    self.table.0 += 1;
+                }
+                TableMiss::Controller if honor_miss => return Err(self.packet_in_or_drop()),
+                TableMiss::Default if honor_miss && bridge.packet_in_on_miss => return Err(self.packet_in_or_drop()),
+                _ => return Err(Miss::Drop),
+            }
+        }
+    }
+
+    /// A port may be configured to send no packet-ins on a miss.
+    fn packet_in_or_drop(&self) -> Miss {
+        let no_packet_in = weft_openflow::port::PortConfig::NO_PACKET_IN;
+        let port = self.bridge.port(self.in_port());
+        if port.is_some_and(|p| p.config.contains(no_packet_in)) { Miss::Drop } else { Miss::Controller }
+    }
+
+    /// Instructions in the order of OpenFlow 1.5 §5.5.
+    fn run_instructions(&mut self, todo: &'t Instructions) {
+        if todo.is_drop() {
+            self.note(NodeKind::Action, || "drop".into());
+            return;
+        }
+        self.run_actions(&todo.apply);
+        if self.exit {
+            return;
+        }
+        if todo.clear {
+            self.note(NodeKind::Action, || "clear_actions".into());
+            if self.trace.is_some() && !self.action_set.is_empty() {
+                let set = self.action_set_text();
+                self.note(NodeKind::Detail, || format!("action set was: {set}"));
+            }
+            self.action_set.clear();
+        }
+        if let Some(actions) = &todo.write_actions {
+            self.note(NodeKind::Action, || format!("write_actions({})", text::actions(actions)));
+            self.write_actions(actions);
+            if self.trace.is_some() {
+                let set = self.action_set_text();
+                self.note(NodeKind::Detail, || format!("action set is: {set}"));
+            }
+        }
+        if let Some(write) = todo.write_metadata {
+            self.note(NodeKind::Action, || text::write_metadata(&write));
+            let field = weft_flow::FieldId::Metadata;
+            self.write_field(field, u128::from(write.value), u128::from(write.mask));
+        }
+        if let Some(table) = todo.goto_table {
+            self.note(NodeKind::Action, || format!("goto_table:{}", table.0));
+            self.goto_table(table);
+        }
+    }
+
+    /// Merge into the action set (OpenFlow 1.5 §5.6): one action of each kind, one set_field per field; later ones win.
+    fn write_actions(&mut self, actions: &'t [Action]) {
+        for action in actions {
+            if let Action::SetField(new) = action {
+                self.action_set.retain(|old| !matches!(old, Action::SetField(old) if old.field == new.field));
+            } else {
+                self.action_set.retain(|old| rank(old) != rank(action));
+            }
+            self.action_set.push(action);
+        }
+        self.action_set.sort_by_key(|a| rank(a));
+    }
+
+    /// Run the action set in its order. Without an output or a group it changes nothing that anybody sees.
+    pub(super) fn run_action_set(&mut self) {
+        if self.action_set.is_empty() || self.failure.is_some() {
+            return;
+        }
+        self.exit = false;
+        let set = std::mem::take(&mut self.action_set);
+        self.open_set();
+        let has_group = set.iter().any(|a| matches!(a, Action::Group(_)));
+        if set.iter().any(|a| rank(a) >= RANK_GROUP) {
+            for action in set {
+                if !(has_group && rank(action) > RANK_GROUP) {
+                    self.run_action(action);
+                }
+            }
+        } else {
+            self.note(NodeKind::Action, || "drop".into());
+        }
+        self.close_set();
+    }
+
+    fn action_set_text(&self) -> String {
+        let mut all = String::new();
+        for action in &self.action_set {
+            let comma = if all.is_empty() { "" } else { "," };
+            let _ = write!(all, "{comma}{}", text::action(action));
+        }
+        all
+    }
+
+    fn rule_text(&self, rule: &Rule) -> String {
+        let mut line = format!("{:2}. ", self.table.0);
+        let matching = text::matching(&rule.pattern.unpack());
+        if !matching.is_empty() {
+            let _ = write!(line, "{matching}, ");
+        }
+        let _ = write!(line, "priority {}", rule.priority);
+        if rule.cookie.0 != 0 {
+            let _ = write!(line, ", cookie {:#x}", rule.cookie.0);
+        }
+        line
+    }
+}
+
+enum Miss {
+    Drop,
+    Controller,
+}
+
+const RANK_GROUP: u8 = 90;
+
+/// The order of the action set.
+fn rank(action: &Action) -> u8 {
+    match action {
+        Action::StripVlan(_) => 1,
+        Action::PopMpls { .. } => 2,
+        Action::Decap { .. } => 3,
+        Action::Encap(_) => 4,
+        Action::PushMpls { .. } => 5,
+        Action::PushVlan { .. } => 6,
+        Action::DecTtl(_) => 7,
+        Action::DecMplsTtl => 8,
+        Action::DecNshTtl => 9,
+        Action::SetField(set) if set.form == SetForm::Mod => 20,
+        Action::SetField(_) | Action::Move { .. } => 21,
+        Action::SetVlanVid { .. } => 22,
+        Action::SetVlanPcp { .. } => 23,
+        Action::SetQueue(_) => 30,
+        Action::Group(_) => RANK_GROUP,
+        Action::Ct(_) => 92,
+        Action::Resubmit(_) => 93,
+        Action::Output { .. }
+        | Action::OutputReg { .. }
+        | Action::OutputTrunc { .. }
+        | Action::Controller(_)
+        | Action::Enqueue { .. } => 91,
+        _ => 40,
+    }
+}

@@ -1,0 +1,175 @@
+//! What `ofproto/trace` hears of a translation: a tree of what was looked up, done and noticed.
+//!
+//! How it prints (as OVS does): a node that is not the last of its list, or that is no table or bridge, is indented by one
+//! step more than its list, and its own children by another. So a chain of last steps stays at the left margin.
+
+use std::fmt::Write as _;
+
+use weft_flow::FlowKey;
+
+use super::Context;
+
+/// The listener.
+#[derive(Default)]
+pub struct Trace {
+    /// Finished nodes of the lists that are still open, outermost first; the last is the current one.
+    open: Vec<(Node, Vec<Node>)>,
+    /// The finished outermost list.
+    pub(crate) nodes: Vec<Node>,
+    /// The frame as the actions left it.
+    pub(crate) final_key: Option<FlowKey>,
+    /// Whether learning will be done, and is worth mentioning.
+    pub(crate) learns: bool,
+    /// The bridge's first table was opened again, for the action set.
+    reopened: bool,
+}
+
+/// One line, with what hangs below it.
+pub(crate) struct Node {
+    kind: NodeKind,
+    text: String,
+    children: Vec<Node>,
+}
+
+/// What a line says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum NodeKind {
+    /// A bridge begins.
+    Bridge,
+    /// A table's answer.
+    Table,
+    /// An action.
+    Action,
+    /// What came of it.
+    Detail,
+    /// Something that is probably not what the user wants.
+    Warn,
+    /// Translation cannot go on like this.
+    Error,
+}
+
+impl Trace {
+    /// A listener; `learns` says whether the caller will apply what is learned.
+    pub fn new(learns: bool) -> Trace {
+        Trace { learns, ..Trace::default() }
+    }
+
+    /// The frame as the actions left it.
+    pub fn final_key(&self) -> Option<&FlowKey> {
+        self.final_key.as_ref()
+    }
+
+    fn add(&mut self, node: Node) {
+        match self.open.last_mut() {
+            Some((_, list)) => list.push(node),
+            None => self.nodes.push(node),
+        }
+    }
+
+    fn enter(&mut self, kind: NodeKind, text: String) {
+        self.open.push((Node { kind, text, children: Vec::new() }, Vec::new()));
+    }
+
+    fn leave(&mut self) {
+        if let Some((mut node, list)) = self.open.pop() {
+            node.children = list;
+            self.add(node);
+        }
+    }
+
+    /// The tree as text.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        render(&mut text, &self.nodes, 0);
+        text
+    }
+}
+
+fn render(text: &mut String, nodes: &[Node], level: usize) {
+    for (i, node) in nodes.iter().enumerate() {
+        let is_line = !matches!(node.kind, NodeKind::Bridge | NodeKind::Table);
+        let step = level + usize::from(is_line || i + 1 < nodes.len());
+        let pad = " ".repeat(4 * step);
+        let said = &node.text;
+        let _ = match node.kind {
+            NodeKind::Bridge => writeln!(text, "\n{pad}{said}\n{pad}{}", "-".repeat(said.len())),
+            NodeKind::Table | NodeKind::Action => writeln!(text, "{pad}{said}"),
+            NodeKind::Detail => writeln!(text, "{pad} -> {said}"),
+            NodeKind::Warn => writeln!(text, "{pad} >> {said}"),
+            NodeKind::Error => writeln!(text, "{pad} >>>> {said} <<<<"),
+        };
+        render(text, &node.children, if step > level { step + 1 } else { step });
+    }
+}
+
+impl Context<'_, '_> {
+    /// Say one line.
+    #[inline]
+    pub(super) fn note(&mut self, kind: NodeKind, text: impl FnOnce() -> String) {
+        if let Some(trace) = self.trace.as_deref_mut() {
+            trace.add(Node { kind, text: text(), children: Vec::new() });
+        }
+    }
+
+    /// A table's answer, with what comes of it below, until [`Context::close`].
+    #[inline]
+    pub(super) fn open(&mut self, text: impl FnOnce(&Self) -> String) {
+        if self.trace.is_some() {
+            let text = text(self);
+            if let Some(trace) = self.trace.as_deref_mut() {
+                trace.enter(NodeKind::Table, text);
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn close(&mut self) {
+        if let Some(trace) = self.trace.as_deref_mut() {
+            trace.leave();
+        }
+    }
+
+    pub(super) fn enter_bridge(&mut self) {
+        let name = &self.bridge.name;
+        if let Some(trace) = self.trace.as_deref_mut() {
+            trace.enter(NodeKind::Bridge, format!("bridge(\"{name}\")"));
+        }
+    }
+
+    pub(super) fn leave_bridge(&mut self) {
+        self.close();
+    }
+
+    /// The end of what [`Context::open_set`] began.
+    pub(super) fn close_set(&mut self) {
+        if let Some(trace) = self.trace.as_deref_mut() {
+            trace.leave();
+            if std::mem::take(&mut trace.reopened) {
+                trace.leave();
+            }
+        }
+    }
+
+    /// The action set runs: said below the bridge's first table.
+    pub(super) fn open_set(&mut self) {
+        if let Some(trace) = self.trace.as_deref_mut() {
+            let text = "--. Executing action set:".into();
+            // it belongs into the list of the bridge's last table
+            if let Some((_, list)) = trace.open.last_mut()
+                && let Some(table) = list.pop()
+            {
+                trace.open.push((Node { children: Vec::new(), ..table }, table.children));
+                trace.reopened = true;
+            }
+            trace.enter(NodeKind::Table, text);
+        }
+    }
+
+    /// After a `move`: what the field holds now.
+    pub(super) fn note_value(&mut self, dst: weft_openflow::action::SubField) {
+        if self.trace.is_some() {
+            let value = dst.field.get(&self.key);
+            self.note(NodeKind::Detail, || crate::text::is_now(dst, value));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Misses: a worker asks what to do with a frame, under the tables' read lock.
+//!
+//! What is learned on the way goes into the MAC tables at once (they have locks of their own); packets for controllers go
+//! into a bounded queue that the control thread empties. Anything that may change other verdicts wakes the control thread.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use smallvec::SmallVec;
+use weft_base::Time;
+use weft_engine::{Slowpath, Upcall, Verdict};
+use weft_flow::action::{ControllerAction, Userspace};
+use weft_flow::{DpAction, FlowKey, FlowMask, OfPort};
+use weft_packet::{DpPort, DropReason};
+
+use crate::frozen::Frozen;
+use crate::mac_table::Learned;
+use crate::pipeline::{Pipeline, lock};
+use crate::tables::{BridgeId, Tables};
+use crate::translate::{Credit, Deps, Input, LearnMac, Translation, translate};
+
+/// What a megaflow remembers of its translation ([`weft_engine::Megaflow::attachment`]).
+pub(crate) struct Attachment {
+    pub credits: SmallVec<[Credit; 6]>,
+    pub deps: Deps,
+    /// Keeps the metadata of its packet-ins findable.
+    _frozen: SmallVec<[Arc<Frozen>; 1]>,
+    /// Frames and bytes that were credited already.
+    pub pushed: (AtomicU64, AtomicU64),
+}
+
+impl Attachment {
+    pub fn new(translation: &mut Translation, pushed: (u64, u64)) -> Attachment {
+        Attachment {
+            credits: std::mem::take(&mut translation.credits),
+            deps: std::mem::take(&mut translation.deps),
+            _frozen: std::mem::take(&mut translation.frozen),
+            pushed: (AtomicU64::new(pushed.0), AtomicU64::new(pushed.1)),
+        }
+    }
+}
+
+/// A frame on its way to the controllers.
+pub(crate) struct PacketEvent {
+    pub bridge: BridgeId,
+    pub action: ControllerAction,
+    /// The frame, whole.
+    pub packet: Vec<u8>,
+    /// Its key in OpenFlow's terms, metadata included.
+    pub key: FlowKey,
+}
+
+/// How many packets may wait for the control thread.
+const MAX_EVENTS: usize = 1024;
+
+impl Slowpath for Pipeline {
+    fn upcall(&self, upcall: &Upcall<'_>, now: Time) -> Verdict {
+        let tables = self.read();
+        let dp = DpPort(upcall.key.word(0) as u32);
+        let Some((bridge, port)) = tables.port_of_dp(dp) else { return no_such_port(&tables) };
+        let mut key = upcall.key.clone();
+        set_in_port(&mut key, port.number);
+        let input = Input { tables: &tables, bridge, key: &key, actions: None };
+        let mut translation = translate(&input, None);
+        self.learn(&tables, &translation.learn, now);
+        let install = upcall.may_install;
+        if !install {
+            credit(&tables, &translation.credits, 1, upcall.frame.len() as u64, now);
+        }
+        drop(tables);
+        if install {
+            self.flow_installed();
+        }
+        let attachment = Attachment::new(&mut translation, (0, 0));
+        let mut mask = translation.mask;
+        if self.megaflows_disabled() {
+            every_bit(&mut mask, upcall.key);
+        }
+        Verdict { actions: translation.actions, mask, install, attachment: Box::new(attachment) }
+    }
+
+    fn userspace(&self, upcall: &Upcall<'_>, what: &Userspace, now: Time) -> Vec<DpAction> {
+        match what {
+            Userspace::Controller(action) => {
+                self.to_controllers(upcall, action);
+                Vec::new()
+            }
+            Userspace::SlowPath(_) => {
+                let tables = self.read();
+                let dp = DpPort(upcall.key.word(0) as u32);
+                let Some((bridge, port)) = tables.port_of_dp(dp) else { return Vec::new() };
+                let mut key = upcall.key.clone();
+                set_in_port(&mut key, port.number);
+                let translation = translate(&Input { tables: &tables, bridge, key: &key, actions: None }, None);
+                self.learn(&tables, &translation.learn, now);
+                translation.actions
+            }
+        }
+    }
+
+    fn flow_limit(&self) -> usize {
+        self.limit()
+    }
+}
+
+impl Pipeline {
+    /// Learn addresses; whatever is news may change other verdicts.
+    pub(crate) fn learn(&self, tables: &Tables, learn: &[LearnMac], now: Time) {
+        for mac in learn {
+            let Some(bridge) = tables.bridge(mac.bridge) else { continue };
+            let learned = bridge.macs.learn(mac.vlan, mac.mac, mac.bundle, mac.gratuitous, now);
+            if matches!(learned, Learned::New | Learned::Moved) {
+                self.changed();
+            }
+        }
+    }
+
+    fn to_controllers(&self, upcall: &Upcall<'_>, action: &ControllerAction) {
+        let mut key = upcall.key.clone();
+        let bridge = {
+            let tables = self.read();
+            match tables.frozen.find(action.recirc_id) {
+                Some(frozen) => {
+                    frozen.state.thaw(&mut key);
+                    frozen.state.bridge
+                }
+                None => return,
+            }
+        };
+        let event = PacketEvent { bridge, action: action.clone(), packet: upcall.frame.bytes().to_vec(), key };
+        let mut events = lock(self.events());
+        if events.len() < MAX_EVENTS {
+            events.push_back(event);
+            drop(events);
+            self.wake();
+        }
+    }
+}
+
+/// Give statistics to whom they belong.
+pub(crate) fn credit(tables: &Tables, credits: &[Credit], packets: u64, bytes: u64, used: Time) {
+    for to in credits {
+        match to {
+            Credit::Rule(rule) => rule.count(packets, bytes, used),
+            Credit::Table(table, found) => table.count(*found, packets),
+            Credit::PatchTx(port) => port.count_tx(packets, bytes),
+            Credit::PatchRx(port) => port.count_rx(packets, bytes),
+            Credit::Mac(mac) => {
+                let bridge = tables.bridge(mac.bridge).filter(|b| b.bundle(mac.bundle).is_some());
+                if let Some(bridge) = bridge {
+                    bridge.macs.learn(mac.vlan, mac.mac, mac.bundle, false, used);
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn set_in_port(key: &mut FlowKey, port: OfPort) {
+    let word = key.word(0) & !0xffff_ffff | u64::from(port.0);
+    key.set_word(0, word);
+}
+
+fn no_such_port(tables: &Tables) -> Verdict {
+    let mut mask = FlowMask::new();
+    mask.set_word(0, u64::MAX);
+    mask.set_word(1, 0xffff_ffff_ffff_ff00);
+    let attachment = Attachment {
+        credits: SmallVec::new(),
+        deps: Deps::no_bridge(tables),
+        _frozen: SmallVec::new(),
+        pushed: Default::default(),
+    };
+    let actions = vec![DpAction::Drop(DropReason::NoSuchPort)];
+    Verdict { actions, mask, install: true, attachment: Box::new(attachment) }
+}
+
+/// `upcall/disable-megaflows`: a flow for just this frame's fields.
+fn every_bit(mask: &mut FlowMask, key: &FlowKey) {
+    let words = weft_flow::key::UsedWords(key.used()).filter(|&i| i < weft_flow::key::OPENFLOW_WORDS);
+    let present: u128 = words.filter(|&i| key.word(i) != 0).fold(0b111111, |bits, i| bits | 1 << i);
+    for i in weft_flow::key::UsedWords(present) {
+        mask.set_word(i, u64::MAX);
+    }
+}
