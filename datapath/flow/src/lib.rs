@@ -6,12 +6,13 @@
 //! - [`matching`]: [`Match`], a key with its mask.
 //! - [`classifier`]: finding what matches a key, for OpenFlow tables and for megaflows.
 //! - [`action`]: what the datapath does to a frame.
-//! - [`text`]: how people write values, ports and matches.
+//! - [`text`]: how people write values, ports and matches. [`dpctl`]: the datapath's own syntax.
 //!
 //! Invariant: a field's place, width and names are said once, in the registry.
 
 pub mod action;
 pub mod classifier;
+pub mod dpctl;
 pub mod extract;
 pub mod field;
 pub mod key;

@@ -1,0 +1,74 @@
+//! Datapath actions, printed.
+
+use super::DpNames;
+use super::layout;
+use super::print::vlan;
+use crate::DpAction;
+use crate::action::{ControllerAction, SetFields, SetHeader, SlowPathReason, Userspace};
+use crate::text::number::hex;
+
+/// Actions in a row; `drop` for none.
+pub fn format_actions(actions: &[DpAction], names: &DpNames) -> String {
+    if actions.is_empty() {
+        return "drop".to_owned();
+    }
+    actions.iter().map(|action| format_action(action, names)).collect::<Vec<_>>().join(",")
+}
+
+fn format_action(action: &DpAction, names: &DpNames) -> String {
+    match action {
+        DpAction::Output(port) => names.show(*port),
+        DpAction::Trunc(length) => format!("trunc({length})"),
+        DpAction::Userspace(what) => format!("userspace(pid=0,{})", userspace(what)),
+        DpAction::Set(fields) => format!("set({})", set(fields)),
+        DpAction::PushVlan { tpid: 0x8100, tci } => format!("push_vlan({})", vlan(*tci, 0xffff)),
+        DpAction::PushVlan { tpid, tci } => format!("push_vlan(tpid={tpid:#06x},{})", vlan(*tci, 0xffff)),
+        DpAction::PopVlan => "pop_vlan".to_owned(),
+        DpAction::Clone(inside) => format!("clone({})", format_actions(inside, names)),
+        DpAction::Recirc(id) => format!("recirc({})", hex(u128::from(*id))),
+        DpAction::Drop(_) => "drop".to_owned(),
+    }
+}
+
+fn userspace(what: &Userspace) -> String {
+    match what {
+        Userspace::Controller(ControllerAction { reason, max_len, controller_id, rule_cookie, recirc_id, .. }) => {
+            format!(
+                "controller(reason={reason},dont_send=0,continuation=0,recirc_id={recirc_id},rule_cookie={},\
+             controller_id={controller_id},max_len={max_len})",
+                hex(u128::from(*rule_cookie))
+            )
+        }
+        Userspace::SlowPath(reason) => format!("slow_path({})", slow_path(*reason)),
+    }
+}
+
+/// The reason's name.
+pub fn slow_path(reason: SlowPathReason) -> &'static str {
+    match reason {
+        SlowPathReason::Cfm => "cfm",
+        SlowPathReason::Bfd => "bfd",
+        SlowPathReason::Lacp => "lacp",
+        SlowPathReason::Stp => "stp",
+        SlowPathReason::Lldp => "lldp",
+        SlowPathReason::Action => "action",
+        SlowPathReason::Match => "match",
+    }
+}
+
+fn set(fields: &SetFields) -> String {
+    match (fields.header, fields.fields.first()) {
+        (SetHeader::SkbPriority, Some((_, value, _))) => return format!("skb_priority({})", hex(*value)),
+        (SetHeader::SkbMark, Some((field, value, mask))) => {
+            let text = layout::show(layout::Form::Hex, *value, *mask, field.field().all_ones());
+            return format!("skb_mark({text})");
+        }
+        _ => {}
+    }
+    let Some((name, items)) = layout::of_header(fields.header) else { return String::new() };
+    let inside = items.iter().filter_map(|(name, field, form)| {
+        let (_, value, mask) = fields.fields.iter().find(|(of, _, _)| of == field)?;
+        Some(format!("{name}={}", layout::show(*form, *value, *mask, field.field().all_ones())))
+    });
+    format!("{name}({})", inside.collect::<Vec<_>>().join(","))
+}

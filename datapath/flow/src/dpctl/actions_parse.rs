@@ -1,0 +1,112 @@
+//! Datapath actions, read.
+
+use smallvec::SmallVec;
+use weft_packet::DropReason;
+
+use super::{DpNames, call, layout, split_top};
+use crate::action::{ControllerAction, SetFields, SetHeader, SlowPathReason, Userspace};
+use crate::text::number::parse_u64;
+use crate::{DpAction, FieldId};
+
+/// Actions in a row. `drop` and nothing mean a drop.
+///
+/// # Errors
+/// Names the action that was not understood.
+pub fn parse_actions(text: &str, names: &DpNames) -> Result<Vec<DpAction>, String> {
+    nested(text, names, 0)
+}
+
+fn nested(text: &str, names: &DpNames, depth: usize) -> Result<Vec<DpAction>, String> {
+    if depth > DEEPEST {
+        return Err("actions are nested too deeply".to_owned());
+    }
+    if matches!(text.trim(), "" | "drop") {
+        return Ok(vec![DpAction::Drop(DropReason::FlowDrop)]);
+    }
+    split_top(text)?.into_iter().map(|part| action(part, names, depth)).collect()
+}
+
+fn action(text: &str, names: &DpNames, depth: usize) -> Result<DpAction, String> {
+    let bad = || format!("{text}: not a datapath action");
+    if let Some(port) = names.parse(text) {
+        return Ok(DpAction::Output(port));
+    }
+    let number = |text: &str, max: u64| parse_u64(text).filter(|n| *n <= max).ok_or_else(bad);
+    Ok(match call(text) {
+        ("pop_vlan", None) => DpAction::PopVlan,
+        ("push_vlan", Some(inside)) => {
+            let tpid = inside.split(',').find_map(|word| word.trim().strip_prefix("tpid="));
+            let tpid = tpid.map_or(Ok(0x8100), |tpid| number(tpid, 0xffff))? as u16;
+            let rest: Vec<&str> = inside.split(',').filter(|word| !word.trim().starts_with("tpid=")).collect();
+            let (tci, _) = super::parse::vlan(&rest.join(",")).ok_or_else(bad)?;
+            DpAction::PushVlan { tpid, tci }
+        }
+        ("trunc", Some(inside)) => DpAction::Trunc(number(inside, u64::from(u32::MAX))? as u32),
+        ("recirc", Some(inside)) => DpAction::Recirc(number(inside, u64::from(u32::MAX))? as u32),
+        ("clone", Some(inside)) => DpAction::Clone(nested(inside, names, depth + 1)?),
+        ("set", Some(inside)) => DpAction::Set(set(inside).ok_or_else(bad)?),
+        ("userspace", Some(inside)) => DpAction::Userspace(userspace(inside).ok_or_else(bad)?),
+        _ => return Err(bad()),
+    })
+}
+
+fn set(text: &str) -> Option<SetFields> {
+    let (name, Some(inside)) = call(text) else { return None };
+    let single = |header, field: FieldId| {
+        let (value, mask) = layout::read(layout::Form::Hex, inside, field.field().all_ones())?;
+        Some(SetFields { header, fields: SmallVec::from_iter([(field, value, mask)]) })
+    };
+    match name {
+        "skb_priority" => return single(SetHeader::SkbPriority, FieldId::SkbPriority),
+        "skb_mark" => return single(SetHeader::SkbMark, FieldId::PktMark),
+        _ => {}
+    }
+    let (items, header) = layout::group(name)?;
+    let mut fields = SmallVec::new();
+    for word in inside.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        let (name, value) = word.split_once('=')?;
+        let (_, field, form) = items.iter().find(|(n, _, _)| *n == name)?;
+        let (value, mask) = layout::read(*form, value, field.field().all_ones())?;
+        fields.push((*field, value, mask));
+    }
+    Some(SetFields { header, fields })
+}
+
+fn userspace(text: &str) -> Option<Userspace> {
+    let parts = split_top(text).ok()?;
+    let what = parts.into_iter().find(|part| !part.starts_with("pid="))?;
+    match call(what) {
+        ("slow_path", Some(reason)) => {
+            let all = [
+                SlowPathReason::Cfm,
+                SlowPathReason::Bfd,
+                SlowPathReason::Lacp,
+                SlowPathReason::Stp,
+                SlowPathReason::Lldp,
+                SlowPathReason::Action,
+                SlowPathReason::Match,
+            ];
+            let found = all.into_iter().find(|r| super::actions::slow_path(*r) == reason)?;
+            Some(Userspace::SlowPath(found))
+        }
+        ("controller", Some(inside)) => {
+            let value = |name: &str| {
+                let word = inside.split(',').find_map(|word| word.trim().strip_prefix(name)?.strip_prefix('='));
+                word.map_or(Some(0), parse_u64)
+            };
+            Some(Userspace::Controller(ControllerAction {
+                reason: u8::try_from(value("reason")?).ok()?,
+                max_len: u16::try_from(value("max_len")?).ok()?,
+                controller_id: u16::try_from(value("controller_id")?).ok()?,
+                rule_cookie: value("rule_cookie")?,
+                table_id: 0,
+                userdata: Vec::new(),
+                recirc_id: u32::try_from(value("recirc_id")?).ok()?,
+            }))
+        }
+        _ => None,
+    }
+}
+
+/// Deeper than this nobody means it.
+const DEEPEST: usize = 16;

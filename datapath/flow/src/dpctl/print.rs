@@ -1,0 +1,191 @@
+//! Keys and matches, printed.
+
+use weft_packet::DpPort;
+
+use super::DpNames;
+use super::layout::{self, Item};
+use crate::text::number::{CT_STATE, TCP_FLAGS, format_flags, format_masked_flags, hex};
+use crate::{FieldId, FlowKey, FlowMask, Match};
+
+/// A match as `dpctl/dump-flows` shows it: fields that do not matter are left out.
+pub fn format_match(matching: &Match, names: &DpNames) -> String {
+    print(matching.key(), matching.mask(), names)
+}
+
+/// A whole key: every field of the headers that it has.
+pub fn format_key(key: &FlowKey, names: &DpNames) -> String {
+    print(key, &full_mask(key), names)
+}
+
+/// The mask under which all fields of the headers that `key` has matter.
+pub fn full_mask(key: &FlowKey) -> FlowMask {
+    let mut mask = FlowMask::new();
+    use FieldId::*;
+    [RecircId, InPort, PacketType, EthSrc, EthDst, EthType].iter().for_each(|field| field.unwildcard(&mut mask));
+    for (_, field, _) in layout::SINGLES {
+        if field.get(key) != 0 {
+            field.unwildcard(&mut mask);
+        }
+    }
+    if CtState.get(key) != 0 {
+        CtState.unwildcard(&mut mask);
+    }
+    if key.word(2) & PRESENT != 0 {
+        mask.or_word(2, 0xffff);
+        mask.or_word(3, 0xffff);
+    }
+    if key.word(4) >> 48 & PRESENT != 0 {
+        mask.or_word(4, 0xffff_ffff << 32);
+    }
+    for (_, items) in headers(key) {
+        items.iter().for_each(|(_, field, _)| field.unwildcard(&mut mask));
+    }
+    if nw_proto(key) == 6 && is_ip(key) {
+        TcpFlags.unwildcard(&mut mask);
+    }
+    mask
+}
+
+fn print(key: &FlowKey, mask: &FlowMask, names: &DpNames) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let single = |name: &str, field: FieldId, form, parts: &mut Vec<String>| {
+        let (value, bits) = (field.get(key), field.get_mask(mask));
+        if bits != 0 {
+            parts.push(format!("{name}({})", layout::show(form, value, bits, field.field().all_ones())));
+        }
+    };
+    let (before, after) = layout::SINGLES.split_at(BEFORE_CT_STATE);
+    if FieldId::TunDst.get(key) != 0 || FieldId::TunIpv6Dst.get(key) != 0 {
+        let items = layout::TUNNEL.iter().filter(|(_, field, _)| field.get(key) != 0);
+        let items: Vec<_> = items.copied().collect();
+        parts.push(format!("tunnel({})", fields(key, mask, &items)));
+    }
+    before.iter().for_each(|(name, field, form)| single(name, *field, *form, &mut parts));
+    let ct = FieldId::CtState.get_mask(mask);
+    if ct != 0 {
+        let value = FieldId::CtState.get(key);
+        let all = FieldId::CtState.field().all_ones();
+        let exact = ct == all;
+        let text = if exact { format_flags(value, CT_STATE) } else { format_masked_flags(value, ct, CT_STATE) };
+        parts.push(format!("ct_state({text})"));
+    }
+    after.iter().for_each(|(name, field, form)| single(name, *field, *form, &mut parts));
+    if FieldId::InPort.get_mask(mask) != 0 || mask.word(0) & 0xffff_ffff != 0 {
+        parts.push(format!("in_port({})", names.show(DpPort(key.word(0) as u32))));
+    }
+    let packet_type = FieldId::PacketType.get(key);
+    if FieldId::PacketType.get_mask(mask) != 0 {
+        parts.push(format!("packet_type(ns={},id={})", packet_type >> 16, hex(packet_type & 0xffff)));
+    }
+    if packet_type == 0 {
+        let eth = fields(key, mask, layout::ETH);
+        if !eth.is_empty() {
+            parts.push(format!("eth({eth})"));
+        }
+    }
+    let mut closing = 0;
+    for (tci, tpid, bits) in tags(key, mask) {
+        parts.push(format!("eth_type({tpid:#06x}),vlan({}),encap(", vlan(tci, bits)));
+        closing += 1;
+    }
+    let eth_type = FieldId::EthType.get(key);
+    match (eth_type, FieldId::EthType.get_mask(mask)) {
+        (_, 0) => {}
+        // An 802.3 frame: the datapath says that there is no type.
+        (0 | 0x05ff, _) => parts.push("eth_type(0/0xffff)".to_owned()),
+        (_, 0xffff) => parts.push(format!("eth_type({eth_type:#06x})")),
+        (_, bits) => parts.push(format!("eth_type({eth_type:#06x}/{bits:#06x})")),
+    }
+    for (name, items) in headers(key) {
+        let inside = fields(key, mask, items);
+        if !inside.is_empty() {
+            parts.push(format!("{name}({inside})"));
+        }
+        if name == "tcp" {
+            let bits = FieldId::TcpFlags.get_mask(mask);
+            let (value, all) = (FieldId::TcpFlags.get(key), FieldId::TcpFlags.field().all_ones());
+            if bits == all {
+                parts.push(format!("tcp_flags({})", format_flags(value, TCP_FLAGS)));
+            } else if bits != 0 {
+                parts.push(format!("tcp_flags({})", format_masked_flags(value, bits, TCP_FLAGS)));
+            }
+        }
+    }
+    let text = parts.join(",").replace("encap(,", "encap(");
+    text + &")".repeat(closing)
+}
+
+/// `name=value` of those that matter.
+fn fields(key: &FlowKey, mask: &FlowMask, items: &[Item]) -> String {
+    let shown = items.iter().filter_map(|(name, field, form)| {
+        let bits = field.get_mask(mask);
+        let full = field.field().all_ones();
+        (bits != 0).then(|| format!("{name}={}", layout::show(*form, field.get(key), bits, full)))
+    });
+    shown.collect::<Vec<_>>().join(",")
+}
+
+/// The tags that are there and matter, outer first: TCI, type, bits of the TCI that matter.
+fn tags(key: &FlowKey, mask: &FlowMask) -> Vec<(u16, u16, u16)> {
+    let outer = (key.word(2) as u16, key.word(3) as u16, mask.word(2) as u16);
+    let inner = ((key.word(4) >> 48) as u16, (key.word(4) >> 32) as u16, (mask.word(4) >> 48) as u16);
+    let there = |(tci, _, bits): &(u16, u16, u16)| u64::from(*tci) & PRESENT != 0 && *bits != 0;
+    let typed = |(tci, tpid, bits)| (tci, if tpid == 0 { 0x8100 } else { tpid }, bits);
+    [outer, inner].into_iter().take_while(there).map(typed).collect()
+}
+
+/// `vid=10,pcp=0`, with masks.
+pub(super) fn vlan(tci: u16, bits: u16) -> String {
+    let part = |name: &str, value: u16, mask: u16, full: u16| match mask {
+        0 => None,
+        mask if mask == full => Some(format!("{name}={value}")),
+        mask => Some(format!("{name}={value}/{mask:#x}")),
+    };
+    let vid = part("vid", tci & 0xfff, bits & 0xfff, 0xfff);
+    let pcp = part("pcp", tci >> 13, bits >> 13, 7);
+    let cfi = (tci & 0x1000 == 0).then(|| "cfi=0".to_owned());
+    [vid, pcp, cfi].into_iter().flatten().collect::<Vec<_>>().join(",")
+}
+
+/// The network and transport headers that a key has.
+fn headers(key: &FlowKey) -> Vec<(&'static str, &'static [Item])> {
+    let mut found: Vec<(&'static str, &'static [Item])> = Vec::new();
+    match FieldId::EthType.get(key) {
+        0x0800 => found.push(("ipv4", layout::IPV4)),
+        0x86dd => found.push(("ipv6", layout::IPV6)),
+        0x0806 | 0x8035 => found.push(("arp", layout::ARP)),
+        0x8847 | 0x8848 => found.push(("mpls", layout::MPLS)),
+        _ => {}
+    }
+    // A later fragment has no transport header.
+    if !is_ip(key) || FieldId::IpFrag.get(key) & 2 != 0 {
+        return found;
+    }
+    match (nw_proto(key), FieldId::EthType.get(key)) {
+        (6, _) => found.push(("tcp", layout::TCP)),
+        (17, _) => found.push(("udp", layout::UDP)),
+        (132, _) => found.push(("sctp", layout::SCTP)),
+        (1, 0x0800) => found.push(("icmp", layout::ICMP)),
+        (58, 0x86dd) => {
+            found.push(("icmpv6", layout::ICMPV6));
+            if matches!(FieldId::Icmpv6Type.get(key), 135 | 136) {
+                found.push(("nd", layout::ND));
+            }
+        }
+        _ => {}
+    }
+    found
+}
+
+fn is_ip(key: &FlowKey) -> bool {
+    matches!(FieldId::EthType.get(key), 0x0800 | 0x86dd)
+}
+
+fn nw_proto(key: &FlowKey) -> u128 {
+    FieldId::NwProto.get(key)
+}
+
+/// The bit of a TCI that says "there is a tag".
+const PRESENT: u64 = 0x1000;
+/// How many of the single values stand before `ct_state`.
+const BEFORE_CT_STATE: usize = 2;
