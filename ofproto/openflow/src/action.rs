@@ -179,6 +179,8 @@ pub enum SetForm {
     Load,
     /// An action of its own: `mod_dl_src`, `mod_nw_tos`, `mod_tp_dst`, `set_tunnel`, `set_mpls_ttl`, ...
     Mod,
+    /// `set_tunnel64`, where [`SetForm::Mod`] is `set_tunnel`.
+    Mod64,
 }
 
 /// How taking a tag off was said.

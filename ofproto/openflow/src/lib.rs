@@ -4,6 +4,8 @@
 //! - meaning, the same for every version: [`ids`], [`action`], [`instruction`], [`flow`], [`packet`], [`port`],
 //!   [`table`], [`group`], [`meter`], [`switch`], [`controller`], [`bundle`], [`monitor`], [`error`], [`message`].
 //!
+//! - [`text`]: flows and actions as people write them.
+//!
 //! Invariant: the meaning structs know no version. What a version cannot say is a typed error when it is encoded.
 
 pub mod action;
@@ -21,6 +23,7 @@ pub mod packet;
 pub mod port;
 pub mod switch;
 pub mod table;
+pub mod text;
 
 pub use action::Action;
 pub use error::{ErrorCode, ErrorMessage};

@@ -1,0 +1,91 @@
+//! Flows with their counters, a line each, as `dump-flows` prints them.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use weft_flow::text::format_match;
+
+use super::Names;
+use super::action_print::format_instructions;
+use crate::flow::{FlowMod, FlowModFlags, FlowStats};
+
+/// One flow as `ovs-ofctl dump-flows` prints it, without the leading space and the line's end.
+pub fn format_flow_stats(flow: &FlowStats, names: &Names) -> String {
+    format_flow_stats_with(flow, names, true)
+}
+
+/// As [`format_flow_stats`]; `statistics` false is `--no-stats`.
+pub fn format_flow_stats_with(flow: &FlowStats, names: &Names, statistics: bool) -> String {
+    let mut text = String::new();
+    if statistics || flow.cookie.0 != 0 {
+        let _ = write!(text, "cookie={:#x}, ", flow.cookie.0);
+    }
+    if statistics {
+        let _ = write!(text, "duration={}s, table={}, ", seconds(flow.duration), names.show_table(flow.table));
+        let _ = write!(text, "n_packets={}, n_bytes={}, ", counter(flow.packet_count), counter(flow.byte_count));
+    } else if flow.table.0 != 0 {
+        let _ = write!(text, "table={}, ", names.show_table(flow.table));
+    }
+    if flow.idle_timeout.0 != 0 {
+        let _ = write!(text, "idle_timeout={}, ", flow.idle_timeout.0);
+    }
+    if flow.hard_timeout.0 != 0 {
+        let _ = write!(text, "hard_timeout={}, ", flow.hard_timeout.0);
+    }
+    for (flag, word) in FLAG_WORDS {
+        if flow.flags.contains(flag) {
+            let _ = write!(text, "{word} ");
+        }
+    }
+    if flow.importance != 0 {
+        let _ = write!(text, "importance={}, ", flow.importance);
+    }
+    if statistics {
+        if let Some(age) = flow.idle_age {
+            let _ = write!(text, "idle_age={age}, ");
+        }
+        if let Some(age) = flow.hard_age.filter(|age| u64::from(*age) != flow.duration.as_secs()) {
+            let _ = write!(text, "hard_age={age}, ");
+        }
+    }
+    text.push_str(&format_pattern(&flow.matching, flow.priority, names));
+    let _ = write!(text, "actions={}", format_instructions(&flow.instructions, names));
+    text
+}
+
+/// `priority=5,tcp,... ` with the space behind it; empty for a match of everything at the default priority.
+pub fn format_pattern(matching: &weft_flow::Match, priority: u16, names: &Names) -> String {
+    let mut text = String::new();
+    if priority != FlowMod::DEFAULT_PRIORITY {
+        let _ = write!(text, "priority={priority}");
+    }
+    let fields = format_match(matching, &names.ports);
+    if !text.is_empty() && !fields.is_empty() {
+        text.push(',');
+    }
+    text.push_str(&fields);
+    if !text.is_empty() {
+        text.push(' ');
+    }
+    text
+}
+
+/// Seconds with up to three decimals, as durations of flows are shown.
+pub fn seconds(duration: Duration) -> String {
+    let millis = duration.subsec_millis();
+    let text = format!("{}.{millis:03}", duration.as_secs());
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn counter(value: u64) -> String {
+    if value == u64::MAX { "?".to_owned() } else { value.to_string() }
+}
+
+/// The words of flow mod flags, in the order in which they are shown.
+pub const FLAG_WORDS: [(FlowModFlags, &str); 5] = [
+    (FlowModFlags::SEND_FLOW_REM, "send_flow_rem"),
+    (FlowModFlags::CHECK_OVERLAP, "check_overlap"),
+    (FlowModFlags::RESET_COUNTS, "reset_counts"),
+    (FlowModFlags::NO_PKT_COUNTS, "no_packet_counts"),
+    (FlowModFlags::NO_BYT_COUNTS, "no_byte_counts"),
+];

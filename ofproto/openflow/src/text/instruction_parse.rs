@@ -1,0 +1,112 @@
+//! What stands behind `actions=`: actions and instructions in the order in which OpenFlow runs them.
+
+use weft_flow::text::number::parse_u64;
+
+use super::Names;
+use super::action_parse::{number, parse_action, parse_actions};
+use super::words::Words;
+use crate::action::Action;
+use crate::ids::{MeterId, TableId};
+use crate::instruction::{Instructions, WriteMetadata};
+
+/// The instructions, in the order of their execution.
+const ORDER: [&str; 6] = ["meter", "apply_actions", "clear_actions", "write_actions", "write_metadata", "goto_table"];
+
+/// Parse actions and instructions.
+///
+/// # Errors
+/// The text that the tools print.
+pub fn parse_instructions(text: &str, names: &Names) -> Result<Instructions, String> {
+    let mut all = Instructions::default();
+    let mut latest = 0;
+    let mut dropped = false;
+    let mut count = 0;
+    for word in Words::of(text) {
+        let key = word.key.to_ascii_lowercase();
+        count += 1;
+        if key == "drop" && word.value.is_none() {
+            dropped = true;
+            continue;
+        }
+        // a meter behind other actions is OpenFlow 1.5's action
+        let place = match key.as_str() {
+            "meter" if latest == 0 && all.apply.is_empty() && all.meter.is_none() => 0,
+            "clear_actions" => 2,
+            "write_actions" => 3,
+            "write_metadata" => 4,
+            "goto_table" => 5,
+            _ => 1,
+        };
+        if place < latest {
+            return Err(format!(
+                "invalid instruction ordering: {} must appear before {}, for OpenFlow 1.1+ compatibility",
+                ORDER[place], ORDER[latest]
+            ));
+        }
+        if place == latest && place > 1 {
+            return Err(format!("duplicate {} instruction not allowed, for OpenFlow 1.1+ compatibility", ORDER[place]));
+        }
+        latest = place;
+        match place {
+            0 => all.meter = Some(MeterId(number(word.text(), "meter")?)),
+            1 => all.apply.push(parse_action(&word, names)?),
+            2 => all.clear = true,
+            3 => all.write_actions = Some(parse_actions(word.text(), names)?).filter(|a| !a.is_empty()),
+            4 => all.write_metadata = Some(parse_write_metadata(word.text())?),
+            _ => all.goto_table = Some(parse_goto_table(word.text(), names)?),
+        }
+    }
+    if dropped && count > 1 {
+        return Err("\"drop\" must not be accompanied by any other action or instruction".to_owned());
+    }
+    if let Some(set) = &all.write_actions {
+        refuse_in_action_set(set)?;
+    }
+    Ok(all)
+}
+
+fn parse_write_metadata(text: &str) -> Result<WriteMetadata, String> {
+    let number = |t: &str| parse_u64(t).ok_or_else(|| format!("invalid numeric format {t}"));
+    Ok(match text.split_once('/') {
+        Some((value, mask)) => WriteMetadata { value: number(value)?, mask: number(mask)? },
+        None => WriteMetadata { value: number(text)?, mask: u64::MAX },
+    })
+}
+
+fn parse_goto_table(text: &str, names: &Names) -> Result<TableId, String> {
+    names.parse_table(text).ok_or_else(|| format!("unknown table \"{text}\""))
+}
+
+/// The action set takes only what ovs-actions(7), "Action Sets", lists.
+fn refuse_in_action_set(actions: &[Action]) -> Result<(), String> {
+    use Action::*;
+    for action in actions {
+        if matches!(
+            action,
+            OutputReg { .. }
+                | OutputTrunc { .. }
+                | Controller(_)
+                | Enqueue { .. }
+                | PopQueue
+                | Bundle(_)
+                | Multipath(_)
+                | Push(_)
+                | Pop(_)
+                | DeleteField(_)
+                | Learn(_)
+                | Conjunction { .. }
+                | FinTimeout { .. }
+                | Clone(_)
+                | Sample(_)
+                | CheckPktLarger { .. }
+                | Note(_)
+                | Exit
+                | DebugRecirc
+                | DebugSlow
+                | Nat(_)
+        ) {
+            return Err("Unsupported action in action set".to_owned());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Flows and actions as people write them: the syntax of ovs-ofctl(8) and ovs-actions(7), both ways.
+//!
+//! - [`words`]: how a line falls into `key=value`, `key:value` and `key(value)`.
+//! - [`action_print`], [`learn_print`]: from actions to text.
+//! - [`action_parse`], [`learn_parse`], [`instruction_parse`]: from text to actions.
+//! - [`flow_print`], [`flow_parse`]: whole flows.
+//!
+//! Invariant: what is printed reads back as the same value.
+
+pub mod action_parse;
+pub mod action_print;
+pub mod flow_parse;
+pub mod flow_print;
+pub mod instruction_parse;
+pub mod learn_parse;
+pub mod learn_print;
+pub mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use weft_flow::text::PortNames;
+
+use crate::TableId;
+
+pub use action_print::{format_action, format_actions, format_instructions};
+pub use flow_parse::{FlowCommand, parse_flow, parse_flow_mod_line};
+pub use flow_print::{format_flow_stats, format_flow_stats_with};
+pub use instruction_parse::parse_instructions;
+
+/// The names that text may use for a bridge's ports and tables.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Port names.
+    pub ports: PortNames,
+    /// Table names, both ways.
+    tables: HashMap<TableId, String>,
+}
+
+impl Names {
+    /// Numbers and reserved names only.
+    pub fn none() -> Names {
+        Names::default()
+    }
+
+    /// Name a table.
+    pub fn insert_table(&mut self, table: TableId, name: &str) {
+        self.tables.insert(table, name.to_owned());
+    }
+
+    /// The table that `text` means.
+    pub fn parse_table(&self, text: &str) -> Option<TableId> {
+        if let Some(number) = weft_flow::text::number::parse_u64(text) {
+            return u8::try_from(number).ok().map(TableId);
+        }
+        let bare = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
+        self.tables.iter().find(|(_, name)| *name == bare).map(|(table, _)| *table)
+    }
+
+    /// The table as the tools print it.
+    pub fn show_table(&self, table: TableId) -> String {
+        self.tables.get(&table).cloned().unwrap_or_else(|| table.0.to_string())
+    }
+}
