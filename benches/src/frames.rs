@@ -13,7 +13,7 @@ impl Random {
     }
 
     /// The next number (xorshift64*, Vigna 2016).
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -35,7 +35,7 @@ pub fn udp(src_mac: u64, src: u32, dst: u32, sport: u16, dport: u16) -> Vec<u8> 
 pub fn flows(n: usize) -> Vec<Vec<u8>> {
     let mut random = Random::new(1);
     let mut frame = || {
-        let r = random.next();
+        let r = random.draw();
         udp(
             0x0200_0000_0001,
             0x0a00_0000 | r as u32 & 0xffff,
@@ -52,10 +52,10 @@ pub fn flows(n: usize) -> Vec<Vec<u8>> {
 pub fn ladder(masks: u32, n: usize) -> Vec<Vec<u8>> {
     let mut random = Random::new(2);
     let mut frame = || {
-        let class = (random.next() >> 32) as u32 % masks;
-        let wide = u128::from(random.next()) << 64 | u128::from(random.next());
+        let class = (random.draw() >> 32) as u32 % masks;
+        let wide = u128::from(random.draw()) << 64 | u128::from(random.draw());
         let bits = wide >> 28 >> class << class | 1 << class;
-        let ports = random.next();
+        let ports = random.draw();
         udp(
             (bits >> 62) as u64 & 0x3f_ffff_ffff,
             bits as u32 & 0x7fff_ffff,

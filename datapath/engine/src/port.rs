@@ -74,7 +74,7 @@ impl Ports {
             counters,
             budget: TokenBucket::new(BUDGET_RATE, BUDGET_BURST, now),
             heat: 1,
-            patience: 1,
+            patience: 0,
         }));
     }
 

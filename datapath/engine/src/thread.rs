@@ -1,8 +1,9 @@
 //! The thread around a worker: when to turn, when to sleep.
 //!
 //! What: [`run`] turns its worker while frames come, for a short while longer (a port that often had frames soon after the
-//! last ones is asked up to [`MAX_PATIENCE`](crate::worker) times in vain), and then sleeps until a device or the control
-//! side wakes it. Nothing ticks: an idle switch costs nothing.
+//! last ones is asked for longer, see [`crate::worker`]), and then sleeps until a device or the control side wakes it.
+//! Nothing ticks: an idle switch costs nothing. While it spins it does not yield: who yields on a busy machine comes
+//! back a time slice later, who sleeps is woken at once.
 //! How: epoll, level-triggered, over the devices' descriptors and the bell. A port that grew cold is not asked any more,
 //! so while others keep the worker awake, epoll is also asked, without waiting, every few turns.
 //! Invariant (no lost wake-ups): the worker sleeps only when every port that could have frames is in epoll's set or was
@@ -43,7 +44,7 @@ pub fn run(mut worker: Worker, inbox: &Receiver<Request>, mut bed: Bed, clock: &
             bed.sleep(&mut worker);
         } else if frames == 0 {
             bed.look(&mut worker);
-            std::thread::yield_now();
+            std::hint::spin_loop();
         } else if turns.is_multiple_of(LOOK_EVERY) {
             bed.look(&mut worker);
         }

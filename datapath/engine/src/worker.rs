@@ -87,8 +87,9 @@ const ONCE: SlotId = 1 << 31;
 const RANKING: Duration = Duration::from_secs(1);
 /// Buffers made in advance.
 const BUFFERS: usize = 2 * BURST;
-/// The longest wait for frames that a busy port is spun for, in turns without any.
-const MAX_PATIENCE: u32 = 64;
+/// How many turns without frames a port is asked for more: at least (some microseconds), at most (some 30). The bounds
+/// are turns, not times, so that a stopped clock does not keep a worker spinning.
+const PATIENCE: std::ops::RangeInclusive<u32> = 8..=64;
 
 impl Worker {
     /// A worker without ports. `nobody` counts drops of frames that came in by no port.
@@ -352,12 +353,12 @@ impl Port {
     #[inline]
     fn warm(&mut self, came: bool) {
         if came {
-            self.patience = (self.patience * 2).min(MAX_PATIENCE);
+            self.patience = (self.patience * 2).min(*PATIENCE.end());
             self.heat = self.patience;
         } else if self.heat > 0 {
             self.heat -= 1;
             if self.heat == 0 {
-                self.patience = (self.patience / 4).max(1);
+                self.patience = (self.patience / 4).max(*PATIENCE.start());
             }
         }
     }
