@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use weft_engine::Datapath;
 use weft_netdev::Dummy;
 
 use super::{Answer, Command, command};
@@ -41,7 +42,7 @@ fn receive(owner: &mut Owner, args: &[String]) -> Answer {
         let frame = frame(word, length)?;
         dummy.receive(&frame, queue).map_err(|error| error.to_string())?;
         if dummy.backlog() >= WAITING {
-            owner.switch.settle();
+            owner.switch.engine.settle();
         }
     }
     owner.settle();
@@ -52,7 +53,14 @@ fn receive(owner: &mut Owner, args: &[String]) -> Answer {
 fn frame(text: &str, length: Option<usize>) -> Result<Vec<u8>, String> {
     match hex(text) {
         Some(bytes) if bytes.len() >= ETHERNET => Ok(bytes),
-        _ => weft_flow::text::parse_frame(text, length.unwrap_or(0)),
+        _ => {
+            let key = weft_flow::dpctl::parse_key(text, &weft_flow::dpctl::DpNames::new())?;
+            let bytes = weft_flow::dpctl::compose(&key, length.unwrap_or(0));
+            match length {
+                Some(length) if length < bytes.len() => Err("too small packet len".to_owned()),
+                _ => Ok(bytes),
+            }
+        }
     }
 }
 

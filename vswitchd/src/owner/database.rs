@@ -9,7 +9,7 @@ use weft_ovsdb::{Atom, Datum, Uuid};
 use super::Owner;
 use crate::config::Touched;
 use crate::database::news;
-use crate::options::help::COMPATIBLE;
+use crate::options::COMPATIBLE;
 use crate::plan::plan;
 use crate::status::{interface_columns, key_values, optional_text};
 
@@ -73,6 +73,7 @@ impl Owner {
         let touched = std::mem::take(&mut self.pending);
         let steps = plan(self.reader.desired(), &self.switch.running, &touched);
         let changed = self.switch.apply(&steps);
+        self.reconfigurations += 1;
         self.reconcile_controllers();
         self.report_interfaces(&changed);
         let bridges = touched.bridges.iter().chain(touched.ports.iter().map(|(bridge, _)| bridge));
@@ -131,7 +132,8 @@ impl Owner {
 
     /// Writes what is known of a bridge.
     pub fn report_bridge(&mut self, name: &str) {
-        let (Some(running), Some(state)) = (self.switch.running.bridges.get(name), self.switch.bridges.get(name)) else {
+        let (Some(running), Some(state)) = (self.switch.running.bridges.get(name), self.switch.bridges.get(name))
+        else {
             return;
         };
         let id = running.config.id;

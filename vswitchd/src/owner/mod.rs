@@ -24,7 +24,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
-use weft_base::{Clock, Time};
+use weft_base::Time;
+use weft_engine::{Datapath, DpStats};
 use weft_jsonrpc::daemon::Daemon;
 use weft_jsonrpc::message::Message;
 use weft_jsonrpc::unixctl::Reply;
@@ -59,6 +60,12 @@ pub struct Owner {
     exiting: Option<Option<Reply>>,
     /// Whether taps shall be removed rather than left to the kernel.
     pub cleanup: bool,
+    /// Plans carried out.
+    pub reconfigurations: u64,
+    /// Commands that came through the control socket.
+    pub commands_received: u64,
+    /// What the workers had counted when somebody cleared it.
+    cleared: DpStats,
     configured: bool,
 }
 
@@ -102,6 +109,9 @@ impl Owner {
             daemon: parts.daemon,
             exiting: None,
             cleanup: false,
+            reconfigurations: 0,
+            commands_received: 0,
+            cleared: DpStats::default(),
             configured: false,
         }
     }
@@ -164,6 +174,30 @@ impl Owner {
     /// Ends the loop after this turn; `reply` is answered once all is closed.
     pub fn exit(&mut self, reply: Option<Reply>) {
         self.exiting = Some(reply);
+    }
+
+    /// Everything that has happened takes effect: waiting frames, what they make the pipeline do, what it sends.
+    pub fn settle(&mut self) {
+        self.switch.engine.settle();
+        self.turn();
+    }
+
+    /// What the workers counted since it was last cleared.
+    pub fn worker_stats(&self) -> DpStats {
+        let (now, then) = (self.switch.engine.stats(), self.cleared);
+        DpStats {
+            hit: now.hit.saturating_sub(then.hit),
+            missed: now.missed.saturating_sub(then.missed),
+            lost: now.lost.saturating_sub(then.lost),
+            mask_hit: now.mask_hit.saturating_sub(then.mask_hit),
+            cache_hit: now.cache_hit.saturating_sub(then.cache_hit),
+            ..now
+        }
+    }
+
+    /// Count from zero.
+    pub fn clear_worker_stats(&mut self) {
+        self.cleared = self.switch.engine.stats();
     }
 
     fn on_links(&mut self, events: &[weft_netdev::LinkEvent]) {

@@ -1,11 +1,11 @@
 //! What: `ovs-vswitchd`, and `vswitchd`, which has its database inside.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, RwLock};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use weft_base::SystemClock;
@@ -18,19 +18,24 @@ use weft_jsonrpc::session::Session;
 use weft_jsonrpc::unixctl::Server;
 use weft_netdev::Monitor;
 use weft_pipeline::Pipeline;
+use weft_server::database::Database;
 use weft_server::serve::{Handle, OvsdbServer, OvsdbServerConfig};
+
+use weft_server::storage::FileStorage;
 
 use super::start::Base;
 use crate::event::Event;
 use crate::options::{Dummy, Options, Program};
 use crate::owner::{Owner, Parts};
 use crate::serve::Sockets;
-use crate::switch::{Devices, Switch, port_counters};
+use crate::switch::{Devices, Switch, port_counters, set_admin};
 
 /// Runs until told to end.
 pub fn run(base: Base, program: Program, options: &Options) -> Result<ExitCode> {
     let Base { daemon, mut commands } = base;
-    if options.mlockall && let Err(error) = rustix::mm::mlockall(rustix::mm::MlockAllFlags::all()) {
+    if options.mlockall
+        && let Err(error) = rustix::mm::mlockall(rustix::mm::MlockAllFlags::all())
+    {
         tracing::error!(target: "vswitchd", "mlockall failed: {error}");
     }
     // The whole switch's database writes to disk; on a thread of its own it delays nobody's packets or commands.
@@ -47,10 +52,11 @@ pub fn run(base: Base, program: Program, options: &Options) -> Result<ExitCode> 
     let wake = Arc::new(Notify::new());
     let clock = Arc::new(SystemClock::new());
     let devices: Devices = Arc::new(RwLock::new(BTreeMap::new()));
-    let (bell, counted) = (wake.clone(), devices.clone());
+    let (bell, counted, administered) = (wake.clone(), devices.clone(), devices.clone());
     let hooks = weft_pipeline::Hooks {
         wake: Box::new(move || bell.notify_one()),
         port_counters: Box::new(move |name| port_counters(&counted, name)),
+        set_admin: Box::new(move |name, up| set_admin(&administered, name, up)),
     };
     let pipeline = Pipeline::new(hooks);
     let mut workers = weft_engine::Config::default();
@@ -103,17 +109,20 @@ async fn embedded(options: &Options, commands: &mut weft_jsonrpc::unixctl::Comma
     let config = OvsdbServerConfig { databases: vec![file], remotes, ..OvsdbServerConfig::default() };
     let server = OvsdbServer::start(config).map_err(|error| anyhow::anyhow!("{error}"))?;
     let handle: Handle = server.handle();
-    weft_server::serve::register_commands(commands, handle.clone());
+    weft_server::serve::register_commands(commands, &handle);
     let stream = handle.connect("switch").await.map_err(|error| anyhow::anyhow!("{error}"))?;
     Ok(Session::over(Connection::new(stream)))
 }
 
-fn create(file: &std::path::Path) -> Result<()> {
+/// Makes an empty database with our schema.
+fn create(file: &Path) -> Result<()> {
     if let Some(dir) = file.parent() {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
-    let _ = file;
-    bail!("not yet")
+    let log = Database::initial_log(&weft_ovsdb::open_vswitch::schema());
+    FileStorage::create(file, &log).map_err(|error| anyhow::anyhow!("{error}"))?;
+    tracing::info!(target: "ovsdb_server", "created database {}", file.display());
+    Ok(())
 }
 
 /// Moves messages between the database's session and the owner.

@@ -367,3 +367,12 @@ pub fn port_counters(devices: &super::Devices, name: &str) -> weft_pipeline::Por
         collisions: stats.collisions,
     }
 }
+
+/// Takes the device behind an interface up or down.
+pub fn set_admin(devices: &super::Devices, name: &str, up: bool) {
+    let device = devices.read().unwrap_or_else(|e| e.into_inner()).get(name).map(|(device, _)| device.clone());
+    if let Some(Err(error)) = device.map(|device| device.set_up(up)) {
+        let why = weft_jsonrpc::session::bare(&error);
+        tracing::warn!(target: "bridge", "interface {name}: cannot set it {} ({why})", if up { "up" } else { "down" });
+    }
+}

@@ -21,7 +21,7 @@ mod kind;
 mod numbers;
 mod settings;
 
-pub use interface::{Interface, Seen, State, port_counters};
+pub use interface::{Interface, Seen, State, port_counters, set_admin};
 pub use kind::{Kind, kind_of};
 
 use std::collections::{BTreeMap, BTreeSet};
