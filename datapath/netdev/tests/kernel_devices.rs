@@ -310,4 +310,6 @@ fn the_monitor_tells_what_happens_to_links() {
 fn a_missing_device_has_the_error_that_users_know() {
     let missing = |kind: &str| open(&Spec::new("weft-none", kind, &BTreeMap::new()).unwrap(), 1).err().unwrap();
     assert_eq!(missing("system").to_string(), "could not open network device weft-none (No such device)");
+    let long = Spec::new("a-name-of-16-chr", "system", &BTreeMap::new()).unwrap();
+    assert!(open(&long, 1).err().unwrap().to_string().ends_with("(No such device)"));
 }
