@@ -37,8 +37,8 @@ struct Listening {
     target: String,
     kind: ConnectionKind,
     settings: Option<ControllerConfig>,
-    /// `None` if it could not be opened.
-    socket: Option<OpenFlowListener>,
+    /// Listens as long as it is kept; `None` if it could not be opened.
+    _socket: Option<OpenFlowListener>,
 }
 
 /// A target that we connect to.
@@ -200,7 +200,7 @@ impl Owner {
             }
         };
         let (bridge, target) = (bridge.to_owned(), target.to_owned());
-        self.controllers.listeners.insert(id, Listening { bridge, target, kind, settings, socket });
+        self.controllers.listeners.insert(id, Listening { bridge, target, kind, settings, _socket: socket });
     }
 
     fn connect_to(&mut self, bridge: &str, controller: &ControllerConfig) {

@@ -124,7 +124,7 @@ impl Owner {
             let Some(interface) = self.switch.interfaces.get(name).filter(|interface| !interface.row.is_nil()) else {
                 continue;
             };
-            for (column, value) in interface_columns(&interface.facts()) {
+            for (column, value) in interface_columns(&self.switch.facts(interface)) {
                 self.writer.put("Interface", interface.row, column, value);
             }
         }
@@ -154,8 +154,8 @@ impl Owner {
             ("cur_cfg", Datum::One(Atom::from(self.reader.desired().switch.next_cfg))),
             ("ovs_version", optional_text(Some(COMPATIBLE))),
             ("db_version", optional_text(Some(version.as_str()))),
-            ("datapath_types", texts(&["netdev", "system"])),
-            ("iface_types", texts(INTERFACE_TYPES)),
+            ("datapath_types", texts(self.switch.datapath_types())),
+            ("iface_types", texts(&self.switch.interface_types())),
             ("dpdk_initialized", Datum::One(Atom::from(false))),
             ("dpdk_version", optional_text(Some("none"))),
         ];
@@ -175,9 +175,6 @@ impl Owner {
 
 /// The datapath is part of this program.
 const DATAPATH_VERSION: &str = "<built-in>";
-
-/// Types that an interface can have.
-const INTERFACE_TYPES: &[&str] = &["internal", "null", "patch", "pcap", "system", "tap"];
 
 /// What the datapath can do, in the words of ovs-vswitchd.conf.db(5), table Datapath.
 const CAPABILITIES: &[(&str, &str)] = &[

@@ -20,7 +20,8 @@ mod controllers;
 mod database;
 mod statistics;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
@@ -55,6 +56,7 @@ pub struct Owner {
     inbox: mpsc::Receiver<Event>,
     events: mpsc::Sender<Event>,
     wake: Arc<Notify>,
+    toggled: Toggled,
     daemon: Daemon,
     /// Who waits for the process to end.
     exiting: Option<Option<Reply>>,
@@ -68,6 +70,9 @@ pub struct Owner {
     cleared: DpStats,
     configured: bool,
 }
+
+/// Names of interfaces whose devices a controller took up or down, until the owner has looked at them.
+pub type Toggled = Arc<Mutex<Vec<String>>>;
 
 /// What an owner is made of.
 pub struct Parts {
@@ -83,6 +88,8 @@ pub struct Parts {
     pub events: mpsc::Sender<Event>,
     /// Rung by packet workers.
     pub wake: Arc<Notify>,
+    /// Devices that a controller took up or down.
+    pub toggled: Toggled,
     /// The process.
     pub daemon: Daemon,
 }
@@ -106,6 +113,7 @@ impl Owner {
             inbox: parts.inbox,
             events: parts.events,
             wake: parts.wake,
+            toggled: parts.toggled,
             daemon: parts.daemon,
             exiting: None,
             cleanup: false,
@@ -152,6 +160,10 @@ impl Owner {
     pub fn turn(&mut self) {
         self.database_turn();
         self.controllers_turn();
+        let toggled = std::mem::take(&mut *self.toggled.lock().unwrap_or_else(|e| e.into_inner()));
+        for name in toggled {
+            self.look_again(&name);
+        }
         self.statistics_turn();
         self.database_flush();
     }
@@ -180,6 +192,17 @@ impl Owner {
     pub fn settle(&mut self) {
         self.switch.engine.settle();
         self.turn();
+    }
+
+    /// A device was changed by a command or a controller: follow up as for a change that the kernel tells.
+    pub fn look_again(&mut self, name: &str) {
+        if self.switch.look_again(name) {
+            let mut changed = BTreeSet::from([name.to_owned()]);
+            if let Some(bridge) = self.switch.interfaces.get(name).map(|interface| interface.bridge.clone()) {
+                changed.extend(self.switch.settle_bridge(&bridge));
+            }
+            self.report_interfaces(&changed);
+        }
     }
 
     /// What the workers counted since it was last cleared.

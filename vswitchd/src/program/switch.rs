@@ -26,7 +26,7 @@ use weft_server::storage::FileStorage;
 use super::start::Base;
 use crate::event::Event;
 use crate::options::{Dummy, Options, Program};
-use crate::owner::{Owner, Parts};
+use crate::owner::{Owner, Parts, Toggled};
 use crate::serve::Sockets;
 use crate::switch::{Devices, Switch, port_counters, set_admin};
 
@@ -53,10 +53,15 @@ pub fn run(base: Base, program: Program, options: &Options) -> Result<ExitCode> 
     let clock = Arc::new(SystemClock::new());
     let devices: Devices = Arc::new(RwLock::new(BTreeMap::new()));
     let (bell, counted, administered) = (wake.clone(), devices.clone(), devices.clone());
+    let administered_by_controllers: Toggled = Arc::default();
+    let toggled = administered_by_controllers.clone();
     let hooks = weft_pipeline::Hooks {
         wake: Box::new(move || bell.notify_one()),
         port_counters: Box::new(move |name| port_counters(&counted, name)),
-        set_admin: Box::new(move |name, up| set_admin(&administered, name, up)),
+        set_admin: Box::new(move |name, up| {
+            set_admin(&administered, name, up);
+            toggled.lock().unwrap_or_else(|e| e.into_inner()).push(name.to_owned());
+        }),
     };
     let pipeline = Pipeline::new(hooks);
     let mut workers = weft_engine::Config::default();
@@ -73,7 +78,8 @@ pub fn run(base: Base, program: Program, options: &Options) -> Result<ExitCode> 
         if let Some(control) = Server::bind(program.name(), options.unixctl.as_deref()).context("control socket")? {
             sockets.handle().spawn(control.run(Arc::new(commands)));
         }
-        sockets.handle().spawn(follow_links(Monitor::open().context("netlink")?, events.clone()));
+        let (monitor, listener) = (Monitor::open().context("netlink")?, events.clone());
+        std::thread::Builder::new().spawn(move || follow_links(monitor, &listener))?;
         let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
         for kind in signals {
             let (mut signal, events) = (signal(kind)?, events.clone());
@@ -84,7 +90,8 @@ pub fn run(base: Base, program: Program, options: &Options) -> Result<ExitCode> 
         }
     }
     let switch = Switch::new(pipeline, engine, clock, devices, options.dummy);
-    Owner::new(Parts { switch, to_database, sockets, inbox, events, wake, daemon }).run();
+    let toggled = administered_by_controllers;
+    Owner::new(Parts { switch, to_database, sockets, inbox, events, wake, toggled, daemon }).run();
     drop(storage);
     Ok(ExitCode::SUCCESS)
 }
@@ -145,37 +152,20 @@ async fn drive(mut session: Session, mut outgoing: mpsc::UnboundedReceiver<Messa
     }
 }
 
-/// Tells the owner what happens to the machine's links.
-async fn follow_links(monitor: Monitor, events: mpsc::Sender<Event>) {
-    let mut monitor = match tokio::io::unix::AsyncFd::new(Readable(monitor)) {
-        Ok(monitor) => monitor,
-        Err(error) => return tracing::error!(target: "netlink_notifier", "cannot follow devices: {error}"),
-    };
+/// Tells the owner what happens to the machine's links, from a thread that ends with the process.
+fn follow_links(mut monitor: Monitor, events: &mpsc::Sender<Event>) {
     loop {
-        let Ok(mut guard) = monitor.readable_mut().await else { return };
-        let news = guard.get_inner_mut().0.read();
-        guard.clear_ready();
-        match news {
-            Ok(news) if news.is_empty() => {}
+        match monitor.wait() {
             Ok(news) => {
-                if events.send(Event::Links(news)).await.is_err() {
+                if events.blocking_send(Event::Links(news)).is_err() {
                     return;
                 }
             }
             Err(error) => {
                 tracing::warn!(target: "netlink_notifier", "{error}");
-                tokio::time::sleep(PAUSE).await;
+                std::thread::sleep(PAUSE);
             }
         }
-    }
-}
-
-struct Readable(Monitor);
-
-impl std::os::fd::AsRawFd for Readable {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        use std::os::fd::AsFd;
-        self.0.as_fd().as_raw_fd()
     }
 }
 
