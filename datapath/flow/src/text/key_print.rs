@@ -34,7 +34,7 @@ pub fn format_key(key: &FlowKey, ports: &PortNames) -> String {
             take(&[FieldId::ArpSpa, FieldId::ArpTpa, FieldId::NwProto, FieldId::ArpSha, FieldId::ArpTha]);
         }
         0x8847 | 0x8848 => take(&[FieldId::MplsLabel, FieldId::MplsTc, FieldId::MplsTtl, FieldId::MplsBos]),
-        0x894f => take(&NSH),
+        0x894f => take(&NSH[..if FieldId::NshMdtype.get(key) == 1 { 10 } else { 6 }]),
         _ => {}
     }
     let mut exact = [0u64; 2];
@@ -50,14 +50,15 @@ pub fn format_key(key: &FlowKey, ports: &PortNames) -> String {
     let proto = FieldId::NwProto.get(key);
     if ip && FieldId::IpFrag.get(key) & 2 == 0 {
         let (is_v4, is_v6) = (eth_type == 0x0800, eth_type == 0x86dd);
-        let has_ports = matches!(proto, 6 | 17 | 132) || (is_v4 && matches!(proto, 1 | 2)) || (is_v6 && proto == 58);
+        let has_ports = matches!(proto, 6 | 17 | 132) || matches!(proto, 2 | 58) || (is_v4 && proto == 1);
         if has_ports {
             take(&[FieldId::TcpSrc, FieldId::TcpDst]);
         }
         if proto == 6 {
             take(&[FieldId::TcpFlags]);
         }
-        if is_v6 && proto == 58 && matches!(FieldId::Icmpv6Type.get(key), 135 | 136) {
+        let nd = (matches!(FieldId::TcpSrc.get(key), 135 | 136), FieldId::TcpDst.get(key) == 0) == (true, true);
+        if is_v6 && proto == 58 && nd {
             take(&[FieldId::NdTarget, FieldId::NdSll, FieldId::NdTll]);
         }
     }

@@ -276,7 +276,7 @@ impl Writer<'_> {
         for (name, word, high) in [("mpls_lse1", 25, false), ("mpls_lse2", 26, true)] {
             let mask = lse(self.pattern.mask().word(word), high);
             if mask != 0 {
-                self.named(name, &hex(lse(self.pattern.key().word(word), high).into()));
+                self.named(name, &lse(self.pattern.key().word(word), high).to_string());
             }
         }
         self.field("nw_frag", FieldId::IpFrag);
