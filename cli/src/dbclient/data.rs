@@ -104,9 +104,7 @@ pub async fn restore(job: Job, mut rpc: Rpc) -> Result<Exit, Failure> {
         return fail("ovsdb error: /dev/stdin: cannot identify file type");
     }
     let (snapshot, _) = Database::open(Box::new(MemoryStorage::new(bytes)))?;
-    if !job.options.force && **snapshot.schema() != schema {
-        return fail("schema of snapshot and database differ (use --force to restore anyway)");
-    }
+    check_schemas(&job, snapshot.schema(), &schema)?;
     let mut params = vec![json!(job.database)];
     params.extend(schema.tables.keys().map(|table| json!({"op": "delete", "table": table, "where": []})));
     params.extend(inserts(&schema, &snapshot));
@@ -118,6 +116,27 @@ pub async fn restore(job: Job, mut rpc: Rpc) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::OK)
+}
+
+/// A snapshot of another schema needs `--force`.
+fn check_schemas(job: &Job, snapshot: &DatabaseSchema, database: &DatabaseSchema) -> Result<(), Failure> {
+    if snapshot == database {
+        return Ok(());
+    }
+    let version = |schema: &DatabaseSchema| schema.version.clone().unwrap_or_default();
+    let (ours, theirs) = (version(snapshot), version(database));
+    let difference = match ours == theirs {
+        true => "backup schema and database schema differ".to_string(),
+        false => format!("backup schema has version \"{ours}\" but database schema has version \"{theirs}\""),
+    };
+    if !job.options.force {
+        let program = &job.options.program;
+        return fail(format!(
+            "{difference} (use --force to override differences, or \"{program} convert\" to change the schema)"
+        ));
+    }
+    tracing::info!(target: "ovsdb_client", "{difference}");
+    Ok(())
 }
 
 /// An insert for each row of the snapshot, with references by name as the server chooses new UUIDs.

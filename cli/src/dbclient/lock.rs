@@ -19,18 +19,15 @@ pub async fn run(mut job: Job, mut rpc: Rpc, method: &str) -> Result<Exit, Failu
     }
     commands.forward("exit", "", 0, 0, to_us, |call| call);
     serve(&job, commands)?;
-    let mut waiting: Vec<(Value, Option<Call>)> = vec![(rpc.send(method, vec![json!(job.words[0])]), None)];
+    rpc.send(method, vec![json!(job.words[0])]);
     loop {
         tokio::select! {
             message = rpc.next() => match message? {
-                Message::Reply { id, result } => {
-                    answer(&mut waiting, &id, &crate::json::compact(&result));
+                Message::Reply { result, .. } => {
+                    println!("{}", crate::json::compact(&result));
                     job.daemon.ready().map_err(|error| error.to_string())?;
                 }
-                Message::Error { id, .. } => {
-                    answer(&mut waiting, &id, "");
-                    job.daemon.ready().map_err(|error| error.to_string())?;
-                }
+                Message::Error { .. } => job.daemon.ready().map_err(|error| error.to_string())?,
                 Message::Notify { method, params } => {
                     println!("{method}\n{}", crate::json::compact(&Value::from(params)));
                 }
@@ -38,9 +35,10 @@ pub async fn run(mut job: Job, mut rpc: Rpc, method: &str) -> Result<Exit, Failu
             },
             Some(call) = calls.recv() => match call.command.as_str() {
                 "exit" => return Ok(exit(call.reply).await),
+                // The server's answer goes where the first one went.
                 _ => {
-                    let id = rpc.send(&call.command, vec![json!(call.args[0])]);
-                    waiting.push((id, Some(call)));
+                    rpc.send(&call.command, vec![json!(call.args[0])]);
+                    call.reply.ok("");
                 }
             },
         }
@@ -74,13 +72,4 @@ pub fn serve(job: &Job, commands: Commands) -> Result<(), Failure> {
         tokio::spawn(server.run(Arc::new(commands)));
     }
     Ok(())
-}
-
-fn answer(waiting: &mut Vec<(Value, Option<Call>)>, id: &Value, text: &str) {
-    let Some(at) = waiting.iter().position(|(of, _)| of == id) else { return };
-    match waiting.remove(at).1 {
-        Some(call) => call.reply.ok(text),
-        None if text.is_empty() => {}
-        None => println!("{text}"),
-    }
 }

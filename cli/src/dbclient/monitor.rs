@@ -147,8 +147,8 @@ impl Output {
             ("update", [_, updates]) => self.updates(job, updates, false)?,
             ("update2", [_, updates]) => self.updates2(job, updates)?,
             ("update3", [_, last, updates]) => {
-                println!("\nlast_id: {}", last.as_str().unwrap_or(NO_TRANSACTION));
-                self.first = true;
+                // The line break behind it is the one that separates tables.
+                print!("\nlast_id: {}", last.as_str().unwrap_or(NO_TRANSACTION));
                 self.updates2(job, updates)?;
             }
             ("monitor_canceled", _) => {

@@ -49,9 +49,7 @@ impl Watched {
             };
             if named.is_empty() {
                 named = table.columns[N_IMPLICIT..].iter().collect();
-                if conditions.is_none() {
-                    named.push(&table.columns[COL_VERSION]);
-                }
+                named.push(&table.columns[COL_VERSION]);
             }
             for column in &named {
                 if columns.iter().any(|other| other.name == column.name) {
