@@ -1,7 +1,5 @@
 //! Actions from text (ovs-actions(7)), with the error texts that the tools print.
 
-use std::net::IpAddr;
-
 use weft_flow::text::number::{parse_u64, parse_u128};
 use weft_flow::text::value::parse_mac;
 use weft_flow::text::{match_parse::field_by_any_name, parse_value};
@@ -9,7 +7,10 @@ use weft_flow::{FieldId, OfPort};
 
 use super::Names;
 use super::action_print::REASONS;
+use super::ct_parse::{parse_ct, parse_nat};
+use super::encap_parse::{parse_decap, parse_encap};
 use super::learn_parse::parse_learn;
+use super::select_parse::{parse_bundle, parse_multipath};
 use super::words::{Word, Words};
 use crate::action::*;
 use crate::ids::{GroupId, MeterId, QueueId, TableId, Timeout};
@@ -262,7 +263,7 @@ fn parse_controller(arg: &str) -> Result<Action, String> {
     Ok(Action::Controller(c))
 }
 
-fn hex_bytes(text: &str) -> Option<Vec<u8>> {
+pub(super) fn hex_bytes(text: &str) -> Option<Vec<u8>> {
     let digits: String = text.chars().filter(|c| *c != '.').collect();
     if !digits.len().is_multiple_of(2) || !digits.is_ascii() {
         return None;
@@ -284,72 +285,6 @@ fn parse_enqueue(arg: &str, names: &Names) -> Result<Action, String> {
     let (port, queue) = arg.split_once([':', ',']).ok_or(syntax)?;
     let port = names.ports.parse(port.trim()).ok_or_else(|| format!("{port}: enqueue to unknown port"))?;
     Ok(Action::Enqueue { port, queue: QueueId(number(queue.trim(), "queue")?) })
-}
-
-fn parse_hash_fields(text: &str) -> Option<HashFields> {
-    use HashFields::*;
-    [EthSrc, SymmetricL4, SymmetricL3L4, SymmetricL3L4Udp, NwSrc, NwDst, SymmetricL3]
-        .into_iter()
-        .find(|f| super::action_print::hash_fields(*f) == text)
-}
-
-fn parse_bundle(arg: &str, names: &Names, load: bool) -> Result<Bundle, String> {
-    let (head, members) = ["members:", "slaves:"]
-        .iter()
-        .find_map(|word| arg.split_once(word))
-        .ok_or_else(|| format!("{arg}: not enough arguments to bundle action"))?;
-    let args: Vec<&str> = head.split(',').map(str::trim).filter(|a| !a.is_empty()).collect();
-    if args.len() != if load { 5 } else { 4 } {
-        return Err(format!("{arg}: not enough arguments to bundle action"));
-    }
-    let fields = parse_hash_fields(args[0]).ok_or_else(|| format!("{arg}: unknown fields `{}'", args[0]))?;
-    let algorithm = match args[2] {
-        "active_backup" => BundleAlgorithm::ActiveBackup,
-        "hrw" => BundleAlgorithm::Hrw,
-        other => return Err(format!("{arg}: unknown algorithm `{other}'")),
-    };
-    if args[3] != "ofport" {
-        return Err(format!("{arg}: unknown member_type `{}'", args[3]));
-    }
-    let port = |p: &str| names.ports.parse(p).ok_or_else(|| format!("{p}: bad port number"));
-    let members = members.split(',').map(str::trim).filter(|m| !m.is_empty()).map(port).collect::<Result<_, _>>()?;
-    let dst = if load { Some(subfield(args[4])?) } else { None };
-    Ok(Bundle { fields, basis: number(args[1], "basis")?, algorithm, members, dst })
-}
-
-fn parse_multipath(arg: &str) -> Result<Multipath, String> {
-    let args: Vec<&str> = arg.split(',').map(str::trim).collect();
-    let [fields, basis, algorithm, links, argument, dst] = args[..] else {
-        return Err(format!("{arg}: not enough arguments to multipath action"));
-    };
-    let fields = parse_hash_fields(fields).ok_or_else(|| format!("{arg}: unknown fields `{fields}'"))?;
-    let algorithm = match algorithm {
-        "modulo_n" => MultipathAlgorithm::ModuloN,
-        "hash_threshold" => MultipathAlgorithm::HashThreshold,
-        "hrw" => MultipathAlgorithm::Hrw,
-        "iter_hash" => MultipathAlgorithm::IterHash,
-        other => return Err(format!("{arg}: unknown algorithm `{other}'")),
-    };
-    let n_links: u32 = number(links, "n_links")?;
-    if !(1..=65536).contains(&n_links) {
-        return Err(format!("{arg}: n_links {links} is not in valid range 1 to 65536"));
-    }
-    let dst = subfield(dst)?;
-    if dst.n_bits < 16 && n_links > 1 << dst.n_bits {
-        return Err(format!(
-            "{arg}: {}-bit destination field has {} possible values, less than specified n_links {n_links}",
-            dst.n_bits,
-            1u32 << dst.n_bits
-        ));
-    }
-    Ok(Multipath {
-        fields,
-        basis: number(basis, "basis")?,
-        algorithm,
-        max_link: (n_links - 1) as u16,
-        arg: number(argument, "arg")?,
-        dst,
-    })
 }
 
 fn parse_resubmit(arg: &str, names: &Names) -> Result<Action, String> {
@@ -431,59 +366,6 @@ fn parse_dec_ttl(arg: &str) -> Action {
     }
 }
 
-fn parse_encap(arg: &str) -> Result<Action, String> {
-    let word = Words::of(arg).next().ok_or("missing encap argument")?;
-    Ok(Action::Encap(match word.key {
-        "ethernet" => Encap::Ethernet,
-        "mpls" => Encap::Mpls { ethertype: 0x8847 },
-        "mpls_mc" => Encap::Mpls { ethertype: 0x8848 },
-        "nsh" => {
-            let (mut md_type, mut tlvs) = (None, Vec::new());
-            for option in Words::of(word.text()) {
-                match option.key {
-                    "md_type" => {
-                        let t: u8 = number(option.text(), "md_type")?;
-                        if !(1..=2).contains(&t) {
-                            return Err("invalid md_type".to_owned());
-                        }
-                        md_type = Some(t);
-                    }
-                    "tlv" => tlvs.push(parse_nsh_tlv(option.text())?),
-                    other => return Err(format!("Invalid property: {other}")),
-                }
-            }
-            Encap::Nsh { md_type, tlvs }
-        }
-        other => return Err(format!("Encap hdr not supported: {other}")),
-    }))
-}
-
-fn parse_nsh_tlv(arg: &str) -> Result<(u16, u8, Vec<u8>), String> {
-    let parts: Vec<&str> = arg.split(',').collect();
-    let [class, kind, value] = parts[..] else { return Err(format!("Invalid NSH TLV header: {arg}")) };
-    let digits = value.trim().strip_prefix("0x").unwrap_or(value.trim());
-    let value = hex_bytes(digits).ok_or_else(|| format!("Invalid NSH TLV header: {arg}"))?;
-    Ok((number(class.trim(), "class")?, number(kind.trim(), "type")?, value))
-}
-
-fn parse_decap(arg: &str) -> Result<Action, String> {
-    let Some(word) = Words::of(arg).next() else { return Ok(Action::Decap { packet_type: None }) };
-    if word.key != "packet_type" {
-        return Err(format!("Invalid decap argument: {}", word.key));
-    }
-    let (mut ns, mut kind) = (None, None);
-    for option in Words::of(word.text()) {
-        match option.key {
-            "ns" => ns = Some(number::<u16>(option.text(), "namespace")?),
-            "type" => kind = Some(number::<u16>(option.text(), "type")?),
-            other => return Err(format!("Invalid packet_type attribute {other}")),
-        }
-    }
-    let ns = ns.ok_or("Missing packet_type attribute ns")?;
-    let kind = kind.ok_or("Missing packet_type attribute type")?;
-    Ok(Action::Decap { packet_type: Some(u32::from(ns) << 16 | u32::from(kind)) })
-}
-
 fn parse_conjunction(arg: &str) -> Result<Action, String> {
     let wrong = || format!("\"conjunction\" syntax is \"conjunction(id,i/n)\": {arg}");
     let (id, place) = arg.split_once(',').ok_or_else(wrong)?;
@@ -511,100 +393,6 @@ fn parse_fin_timeout(arg: &str) -> Result<Action, String> {
         }
     }
     Ok(Action::FinTimeout { idle, hard })
-}
-
-fn parse_ct(arg: &str, names: &Names) -> Result<Ct, String> {
-    let mut ct =
-        Ct { commit: false, force: false, zone: CtZone::Immediate(0), table: None, alg: 0, actions: Vec::new() };
-    for option in Words::of(arg) {
-        let value = option.text();
-        match option.key {
-            "commit" => ct.commit = true,
-            "force" => ct.force = true,
-            "table" => {
-                let table = names.parse_table(value).ok_or_else(|| format!("unknown table {value}"))?;
-                if table == TableId::ALL {
-                    return Err(format!("invalid table {:#x}", table.0));
-                }
-                ct.table = Some(table);
-            }
-            "zone" => {
-                ct.zone = match number::<u16>(value, "zone") {
-                    Ok(zone) => CtZone::Immediate(zone),
-                    Err(_) => CtZone::Field(subfield(value)?),
-                }
-            }
-            "alg" => {
-                ct.alg = match value {
-                    "ftp" => 21,
-                    "tftp" => 69,
-                    other => number(other, "alg")?,
-                }
-            }
-            "nat" => ct.actions.push(Action::Nat(parse_nat(value)?)),
-            "exec" => ct.actions.extend(parse_actions(value, names)?),
-            other => return Err(format!("invalid argument to \"ct\" action: `{other}'")),
-        }
-    }
-    if ct.force && !ct.commit {
-        return Err("\"force\" flag requires \"commit\" flag.".to_owned());
-    }
-    Ok(ct)
-}
-
-fn parse_nat(arg: &str) -> Result<Nat, String> {
-    let mut nat = Nat::default();
-    for option in Words::of(arg) {
-        match option.key {
-            "src" | "dst" => {
-                if nat.direction.is_some() {
-                    return Err("May only specify one of \"src\" or \"dst\".".to_owned());
-                }
-                nat.direction =
-                    Some(if option.key == "src" { NatDirection::Source } else { NatDirection::Destination });
-                if let Some(range) = option.value.filter(|r| !r.is_empty()) {
-                    (nat.addresses, nat.ports) = parse_nat_range(range)?;
-                }
-            }
-            "persistent" => nat.persistent = true,
-            "hash" => nat.algorithm = Some(NatAlgorithm::Hash),
-            "random" => nat.algorithm = Some(NatAlgorithm::Random),
-            other => return Err(format!("invalid key \"{other}\" in \"nat\" argument")),
-        }
-    }
-    Ok(nat)
-}
-
-type NatRange = (Option<(IpAddr, Option<IpAddr>)>, Option<(u16, Option<u16>)>);
-
-/// `A[-B][:P[-Q]]`; IPv6 addresses in brackets where ports follow.
-fn parse_nat_range(text: &str) -> Result<NatRange, String> {
-    let bad = || format!("invalid or missing NAT range: {text}");
-    let bracketed = text.contains('[');
-    let (addresses, ports) = match bracketed {
-        true => match text.rfind(']') {
-            Some(end) => (&text[..=end], text[end + 1..].strip_prefix(':')),
-            None => return Err(bad()),
-        },
-        // more than one colon without brackets is IPv6 alone
-        false if text.matches(':').count() > 1 => (text, None),
-        false => text.split_once(':').map_or((text, None), |(a, p)| (a, Some(p))),
-    };
-    let address = |t: &str| t.trim_matches(['[', ']']).parse::<IpAddr>().map_err(|_| bad());
-    let addresses = match addresses.split_once('-') {
-        _ if addresses.is_empty() => None,
-        Some((low, high)) => Some((address(low)?, Some(address(high)?))),
-        None => Some((address(addresses)?, None)),
-    };
-    let port = |t: &str| t.parse::<u16>().map_err(|_| bad());
-    let ports = match ports {
-        None => None,
-        Some(range) => Some(match range.split_once('-') {
-            Some((low, high)) => (port(low)?, Some(port(high)?)),
-            None => (port(range)?, None),
-        }),
-    };
-    Ok((addresses, ports))
 }
 
 fn parse_sample(arg: &str, names: &Names) -> Result<Sample, String> {

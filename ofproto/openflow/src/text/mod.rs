@@ -4,16 +4,21 @@
 //! - [`action_print`], [`learn_print`]: from actions to text.
 //! - [`action_parse`], [`learn_parse`], [`instruction_parse`]: from text to actions.
 //! - [`flow_print`], [`flow_parse`]: whole flows.
+//! - [`message`]: whole messages, print only.
 //!
 //! Invariant: what is printed reads back as the same value.
 
 pub mod action_parse;
 pub mod action_print;
+mod ct_parse;
+mod encap_parse;
 pub mod flow_parse;
 pub mod flow_print;
 pub mod instruction_parse;
 pub mod learn_parse;
 pub mod learn_print;
+pub mod message;
+mod select_parse;
 pub mod words;
 
 #[cfg(test)]
@@ -29,6 +34,7 @@ pub use action_print::{format_action, format_actions, format_instructions};
 pub use flow_parse::{FlowCommand, parse_flow, parse_flow_mod_line};
 pub use flow_print::{format_flow_stats, format_flow_stats_with};
 pub use instruction_parse::parse_instructions;
+pub use message::format_body;
 
 /// The names that text may use for a bridge's ports and tables.
 #[derive(Clone, Debug, Default)]
