@@ -3,4 +3,3 @@
 
 pub mod frames;
 pub mod rig;
-pub mod steps;

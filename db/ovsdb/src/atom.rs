@@ -206,18 +206,18 @@ pub fn write_json_string(s: &str, out: &mut String) {
     out.push('"');
 }
 
-/// A real as C's `%g` prints it with the fewest digits (15 to 17) that read back as the same number.
+/// A real as the OVS tools print it: like C's `%.15g`, so that 0.1 + 0.2 is 0.3 to people. JSON carries all digits.
 pub fn format_real(r: f64) -> String {
-    let digits = (15..=17).find(|&p| format!("{:.*e}", p - 1, r).parse() == Ok(r)).unwrap_or(17);
-    let text = format!("{:.*e}", digits - 1, r);
+    let digits = 15;
+    let text = format!("{:.*e}", digits as usize - 1, r);
     let (mantissa, exponent) = text.split_once('e').expect("{:e} always prints an exponent");
     let exponent: i32 = exponent.parse().expect("{:e} prints a decimal exponent");
     let strip = |s: &str| match s.contains('.') {
         true => s.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => s.to_owned(),
     };
-    if (-4..digits as i32).contains(&exponent) {
-        strip(&format!("{:.*}", (digits as i32 - 1 - exponent) as usize, r))
+    if (-4..digits).contains(&exponent) {
+        strip(&format!("{:.*}", (digits - 1 - exponent) as usize, r))
     } else {
         let sign = if exponent < 0 { '-' } else { '+' };
         format!("{}e{sign}{:02}", strip(mantissa), exponent.abs())

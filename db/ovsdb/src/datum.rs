@@ -7,7 +7,7 @@
 
 use crate::atom::{Atom, AtomType, NamedUuids, Uuid};
 use crate::error::{Error, Result};
-use crate::types::ColumnType;
+use crate::types::{ColumnType, UNLIMITED};
 use serde_json::Value;
 use std::cmp::Ordering;
 use std::fmt;
@@ -346,6 +346,14 @@ impl Datum {
                 Datum::Map(changed.into())
             }
             _ => Datum::from_sorted(merge(self.atoms(), new.atoms(), |a| a, |_, _| None)),
+        }
+    }
+
+    /// Reads a difference, which may have more or fewer elements than a value of type `kind`.
+    pub fn diff_from_json(json: &Value, kind: &ColumnType) -> Result<Datum> {
+        match kind.max {
+            1 => Datum::from_json_unchecked(json, kind, None),
+            _ => Datum::from_json_unchecked(json, &ColumnType { min: 0, max: UNLIMITED, ..kind.clone() }, None),
         }
     }
 

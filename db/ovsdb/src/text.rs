@@ -131,16 +131,7 @@ impl ColumnType {
         };
         match &self.value {
             Some(value) => format!("{class} of {amount}({}, {}) pairs", self.key.kind.name(), value.kind.name()),
-            None => {
-                let plural = match self.key.kind {
-                    AtomType::Integer => "integers",
-                    AtomType::Real => "reals",
-                    AtomType::Boolean => "booleans",
-                    AtomType::String => "strings",
-                    AtomType::Uuid => "UUIDs",
-                };
-                format!("{class} of {amount}{plural}")
-            }
+            None => format!("{class} of {amount}{}s", self.key.kind.name()),
         }
     }
 }

@@ -152,7 +152,7 @@ impl Run<'_> {
         }
         match operation {
             Operation::Insert { table, uuid_name, uuid, row } => self.insert(&table, uuid_name, uuid, row)?,
-            Operation::Select { table, condition, columns, sort } => self.select(&table, &condition, columns, &sort),
+            Operation::Select { table, condition, columns } => self.select(&table, &condition, columns),
             Operation::Update { table, condition, row } => {
                 let rows = self.matching(table.index, &condition);
                 for old in &rows {
@@ -203,8 +203,9 @@ impl Run<'_> {
         uuid: Option<Uuid>,
         values: Values,
     ) -> Result<(), Error> {
-        let taken =
-            |uuid: Uuid| self.tables[table.index].get(uuid).is_some() || self.txn.has_touched((table.index, uuid));
+        let taken = |uuid: Uuid| {
+            self.tables[table.index].get(uuid).is_some() || self.txn.existed((table.index, uuid)) == Some(true)
+        };
         if let Some(uuid) = uuid
             && taken(uuid)
         {
@@ -249,19 +250,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn select(&mut self, table: &TableSchema, condition: &Condition, columns: Option<Vec<usize>>, sort: &[usize]) {
+    fn select(&mut self, table: &TableSchema, condition: &Condition, columns: Option<Vec<usize>>) {
         // Rows that look the same are one row, unless they can be told apart by their UUIDs.
         let distinct = columns.as_ref().is_some_and(|columns| !columns.contains(&COL_UUID));
         let columns = columns.unwrap_or_else(|| (0..table.columns.len()).collect());
         let mut seen: HashSet<String, RandomState> = HashSet::default();
         self.out.push_str("{\"rows\":[");
         let mut first = true;
-        let mut rows = self.matching(table.index, condition);
-        rows.sort_by(|a, b| {
-            let orders = sort.iter().map(|column| a[*column].cmp(&b[*column]));
-            orders.reduce(std::cmp::Ordering::then).unwrap_or(std::cmp::Ordering::Equal)
-        });
-        for row in rows {
+        for row in self.matching(table.index, condition) {
             let before = self.out.len();
             if !first {
                 self.out.push(',');

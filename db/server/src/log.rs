@@ -227,10 +227,8 @@ fn apply_row(
             return Err(Error::new("unknown column", text).with_syntax(Some(json)));
         };
         let kind = &schema.columns[column].kind;
-        let diff = is_diff && old.is_some() && kind.max != 1;
-        columns[column] = if diff {
-            let any = weft_ovsdb::ColumnType { min: 0, max: weft_ovsdb::types::UNLIMITED, ..kind.clone() };
-            columns[column].apply_diff(&Datum::from_json_unchecked(value, &any, None)?, kind)
+        columns[column] = if is_diff && old.is_some() {
+            columns[column].apply_diff(&Datum::diff_from_json(value, kind)?, kind)
         } else {
             Datum::from_json_unchecked(value, kind, None)?
         };
@@ -275,3 +273,6 @@ fn write_change(table: &Table, change: &RowChange, out: &mut String) -> bool {
 const HEX: &[u8; 16] = b"0123456789abcdef";
 /// Longer than any header: 11 bytes, 20 digits, a digest.
 const MAX_HEADER: usize = 128;
+
+#[cfg(test)]
+mod tests;

@@ -98,11 +98,6 @@ impl Txn {
         }
     }
 
-    /// Whether the row has been touched: was inserted, changed or deleted.
-    pub fn has_touched(&self, at: RowId) -> bool {
-        self.by_row.contains_key(&at)
-    }
-
     /// Whether the row was there before the transaction: yes, no, or `None` if it was not touched.
     pub fn existed(&self, at: RowId) -> Option<bool> {
         self.by_row.get(&at).map(|&i| self.changes[i].old.is_some())

@@ -10,7 +10,6 @@
 
 pub mod bridge;
 mod check;
-pub mod command;
 pub mod config;
 pub mod connection;
 pub mod flow_mod;

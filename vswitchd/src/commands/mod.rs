@@ -70,12 +70,8 @@ pub fn run(owner: &mut Owner, call: Call) {
         owner.cleanup = call.args.first().is_some_and(|arg| arg == "--cleanup");
         return owner.exit(Some(call.reply));
     }
-    owner.commands_received += 1;
     match table().find(|command| command.name == call.command) {
-        Some(command) => {
-            let answer = (command.handler)(owner, &call.args);
-            call.reply.send(answer);
-        }
+        Some(command) => call.reply.send((command.handler)(owner, &call.args)),
         // Only registered names are forwarded.
         None => call.reply.error(format!("\"{}\" is not a valid command", call.command)),
     }
