@@ -19,6 +19,8 @@ pub fn run(call: &Call) -> Result<Exit, Failure> {
         match found.name {
             "target" => target = found.value().to_string(),
             "timeout" => limit = Some(found.value().to_string()),
+            // Said what the default is now; old scripts still say it.
+            "execute" => {}
             "version" => {
                 println!("{}", version::line(&call.program));
                 return Ok(Exit::OK);
@@ -82,6 +84,7 @@ const DEFAULT_TARGET: &str = "ovs-vswitchd";
 const OPTIONS: &[Opt] = &[
     opt_short("target", 't', Takes::Value),
     opt_short("timeout", 'T', Takes::Value),
+    opt_short("execute", 'e', Takes::Nothing),
     opt_short("help", 'h', Takes::Nothing),
     opt_short("version", 'V', Takes::Nothing),
 ];

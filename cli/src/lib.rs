@@ -19,11 +19,14 @@ pub mod failure;
 pub mod getopt;
 pub mod json;
 pub mod logging;
+pub mod schema_file;
 pub mod table;
 pub mod timeout;
 pub mod version;
 
 pub mod appctl;
+pub mod dbclient;
+pub mod dbtool;
 
 pub mod vsctl;
 
@@ -49,6 +52,8 @@ pub struct Call {
 const TOOLS: &[Tool] = &[
     Tool { names: ["vsctl", "ovs-vsctl"], summary: "configure a switch through its database", run: vsctl::run },
     Tool { names: ["appctl", "ovs-appctl"], summary: "ask a running daemon", run: appctl::run },
+    Tool { names: ["dbclient", "ovsdb-client"], summary: "talk to an OVSDB server", run: dbclient::run },
+    Tool { names: ["dbtool", "ovsdb-tool"], summary: "work on an OVSDB file", run: dbtool::run },
 ];
 
 /// Finds the tool by the executable's name and runs it.

@@ -6,6 +6,7 @@ mod render;
 
 use crate::getopt::{Found, Opt, Takes, opt, opt_short};
 use serde_json::Value;
+use std::cmp::Ordering;
 use weft_ovsdb::{ColumnType, Datum};
 
 /// Rows under headings, perhaps with a caption and the time.
@@ -140,11 +141,13 @@ impl Table {
         Table { headings: headings.into_iter().map(Into::into).collect(), ..Table::default() }
     }
 
-    /// Sorts rows by the cells from left to right.
+    /// Sorts rows by the cells from left to right; a row's identity, being random, counts last.
     pub fn sort(&mut self) {
+        let (last, first): (Vec<usize>, Vec<usize>) =
+            (0..self.headings.len()).partition(|at| self.headings[*at] == "_uuid");
         self.rows.sort_by(|a, b| {
-            let pairs = a.iter().zip(b);
-            pairs.map(|(a, b)| a.cmp_value(b)).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+            let orders = first.iter().chain(&last).map(|at| a[*at].cmp_value(&b[*at]));
+            orders.reduce(Ordering::then).unwrap_or(Ordering::Equal)
         });
     }
 
@@ -155,7 +158,7 @@ impl Table {
 }
 
 impl Cell {
-    fn cmp_value(&self, other: &Cell) -> std::cmp::Ordering {
+    fn cmp_value(&self, other: &Cell) -> Ordering {
         match (self, other) {
             (Cell::Datum(a, _), Cell::Datum(b, _)) => a.cmp(b),
             (a, b) => a.plain().cmp(&b.plain()),

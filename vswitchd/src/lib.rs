@@ -7,7 +7,8 @@
 //! - [`plan`]: the difference between what is wanted and what is.
 //! - [`switch`]: the running switch; the only place where a plan acts.
 //! - [`status`]: what the switch does, as rows.
-//! - [`serve`]: the sockets.
+//! - [`serve`]: the sockets. [`event`]: all that can wake the owner. [`owner`]: the loop that owns all of this.
+//! - [`commands`]: what appctl can ask.
 
 pub mod options;
 pub mod program;
@@ -21,3 +22,7 @@ pub mod status;
 pub mod switch;
 
 pub mod serve;
+
+pub mod commands;
+pub mod event;
+pub mod owner;

@@ -69,7 +69,7 @@ fn text_table(table: &Table, style: &Style, out: &mut String) {
                 text.extend(std::iter::repeat_n(' ', widths[at] - width(cell)));
             }
         }
-        out.push_str(&text);
+        out.push_str(text.trim_end_matches(' '));
         out.push('\n');
     };
     if let Some(caption) = caption(table) {

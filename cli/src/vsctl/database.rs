@@ -57,13 +57,8 @@ pub fn get(context: &mut Context<'_>) -> Result<(), Failure> {
         context.symbols.define_as(id, row)?;
     }
     for word in context.args_from(2) {
-        let (index, key) = match word.split_once(':') {
-            None => (lookup::column_or_uuid(&table, word)?, None),
-            Some(_) => {
-                let parts = expression::parse(word, &table, &[])?;
-                (parts.index, parts.key)
-            }
-        };
+        let parts = expression::parse(word, &table, &[])?;
+        let (index, key) = (parts.index, parts.key);
         let column = &table.columns[index];
         let value = value(context, &table, row, index);
         let Some(key) = key else {

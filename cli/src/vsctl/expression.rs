@@ -58,13 +58,15 @@ pub fn parse<'t>(word: &str, table: &'t TableSchema, operators: &[(&str, Operato
     if name.is_empty() {
         return fail(format!("{word}: missing column name"));
     }
-    let index = lookup::column(table, &unquote(name)?)?;
+    let name = unquote(name)?;
+    // What only reads may read a row's identity too.
+    let index = match operators.is_empty() {
+        true => lookup::column_or_uuid(table, &name)?,
+        false => lookup::column(table, &name)?,
+    };
     let mut key = None;
     if let Some(after) = rest.strip_prefix(':') {
         let (text, after) = take_word(after)?;
-        if text.is_empty() {
-            return fail(format!("{word}: missing key name"));
-        }
         (key, rest) = (Some(text.to_string()), after);
     }
     let column = &table.columns[index];

@@ -159,6 +159,12 @@ struct Wanted {
 
 fn add_wanted(context: &mut Context<'_>, wanted: Wanted) -> Result<(), Failure> {
     let Wanted { name, interfaces, settings, is_bond } = wanted;
+    if name.is_empty() {
+        return fail("port name must not be empty string");
+    }
+    if interfaces.iter().any(String::is_empty) {
+        return fail("interface name must not be empty string");
+    }
     let model = Model::new(context);
     if context.has("may-exist")
         && let Some(port) = model.ports.get(&name)
@@ -195,13 +201,13 @@ fn add_wanted(context: &mut Context<'_>, wanted: Wanted) -> Result<(), Failure> 
 
 /// With `--may-exist`, the port must be what would have been made.
 fn check_same(bridge: &str, port: &Port, interfaces: &[String], is_bond: bool) -> Result<(), Failure> {
-    let mut wanted: Vec<&str> = interfaces.iter().map(String::as_str).collect();
-    wanted.sort_unstable();
     let name = &port.name;
     let command = match is_bond {
-        true => format!("\"--may-exist add-bond {bridge} {name} {}\"", wanted.join(" ")),
+        true => format!("\"--may-exist add-bond {bridge} {name} {}\"", interfaces.join(" ")),
         false => format!("\"--may-exist add-port {bridge} {name}\""),
     };
+    let mut wanted: Vec<&str> = interfaces.iter().map(String::as_str).collect();
+    wanted.sort_unstable();
     if port.bridge != bridge {
         return fail(format!("{command} but {name} is actually attached to bridge {}", port.bridge));
     }

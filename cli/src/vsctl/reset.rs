@@ -11,7 +11,7 @@ pub fn emer_reset(context: &mut Context<'_>) -> Result<(), Failure> {
         context.set(ROOT, root, column, Datum::empty_set())?;
     }
     for row in context.tx.rows("Bridge") {
-        for column in ["controller", "fail_mode", "mirrors", "netflow", "sflow", "ipfix"] {
+        for column in ["controller", "fail_mode", "flood_vlans", "mirrors", "netflow", "sflow", "ipfix"] {
             context.set("Bridge", row, column, Datum::empty_set())?;
         }
         let other_config = context.get("Bridge", row, "other_config");
@@ -25,7 +25,6 @@ pub fn emer_reset(context: &mut Context<'_>) -> Result<(), Failure> {
         for column in ["ingress_policing_rate", "ingress_policing_burst"] {
             context.set("Interface", row, column, Atom::Integer(0))?;
         }
-        context.set("Interface", row, "other_config", Datum::empty_map())?;
     }
     for table in ["Mirror", "Controller", "Manager", "NetFlow", "sFlow", "IPFIX", "SSL"] {
         for row in context.tx.rows(table) {

@@ -103,6 +103,7 @@ impl Engine {
                 let (at_work, shared, clock) = (Arc::clone(&registry), Arc::clone(&shared), Arc::clone(&clock));
                 let (counted, lost) = (Arc::clone(&counters), nobody.of(id));
                 let body = move || {
+                    let _alarm = Alarm;
                     let worker = Worker::new(id, shared, at_work, counted, lost);
                     thread::run(worker, &requests, bed, &*clock);
                 };
@@ -181,6 +182,18 @@ impl Engine {
 
     fn common(&self) -> MutexGuard<'_, Vec<Arc<Megaflow>>> {
         self.common.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+/// Ends the process when its thread panics: a switch that goes on without one of its workers would look healthy and
+/// lose frames.
+struct Alarm;
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Port {
     pub budget: TokenBucket,
     /// Whether it never wakes us: either it always has frames or never.
     pub is_mute: bool,
+    /// Whether it is in the worker's list of ports to ask.
+    pub is_polled: bool,
     /// How often it may still be asked for frames in vain before it must wake us; see [`crate::worker`].
     pub heat: u32,
     /// What `heat` is set to when frames come.
@@ -73,7 +75,8 @@ impl Ports {
             mtu,
             counters,
             budget: TokenBucket::new(BUDGET_RATE, BUDGET_BURST, now),
-            heat: 1,
+            is_polled: false,
+            heat: 0,
             patience: 0,
         }));
     }
@@ -92,9 +95,9 @@ impl Ports {
         self.slots.get_mut(number as usize)?.as_deref_mut()
     }
 
-    /// All ports with their numbers.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Port)> {
-        self.slots.iter_mut().enumerate().filter_map(|(i, slot)| Some((i as u32, slot.as_deref_mut()?)))
+    /// The numbers of all ports.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.slots.iter().enumerate().filter(|(_, slot)| slot.is_some()).map(|(number, _)| number as u32)
     }
 
     /// Count a drop for the port that a frame came in by.

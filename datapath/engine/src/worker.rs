@@ -69,7 +69,7 @@ pub struct Worker {
     ranked: Time,
     store: Store,
     out: Executor,
-    /// Ports to ask for frames, in the order of their turns.
+    /// Ports to ask for frames, one burst each a turn: warm ones, and those that cannot wake us.
     polled: Vec<u32>,
     /// Ports whose devices have just failed.
     failed: Vec<u32>,
@@ -121,16 +121,20 @@ impl Worker {
 
     /// One turn: a burst from each port that may have frames. Returns how many frames came in.
     pub fn turn(&mut self, now: Time) -> usize {
-        let mut frames = 0;
-        let mut busy = 0;
-        for at in 0..self.polled.len() {
-            let came = self.receive(self.polled[at]);
+        let (mut frames, mut busy, mut at) = (0, 0, 0);
+        while at < self.polled.len() {
+            let number = self.polled[at];
+            let came = self.receive(number);
             if came > 0 {
                 self.forward(now, 0);
                 self.forward_again(now);
                 busy += 1;
                 frames += came;
+            } else if self.out.ports.get_mut(number).is_none_or(Port::leaves) {
+                self.polled.swap_remove(at);
+                continue;
             }
+            at += 1;
         }
         self.out.ports.flush(&mut self.out.pool);
         self.busy = busy;
@@ -139,13 +143,15 @@ impl Worker {
 
     /// Whether any port is to be asked for frames in the next turn.
     pub fn is_warm(&mut self) -> bool {
-        self.out.ports.iter_mut().any(|(_, port)| port.is_warm())
+        self.polled.iter().any(|&number| self.out.ports.get_mut(number).is_some_and(|port| port.is_warm()))
     }
 
     /// Ask this port for frames in the next turn.
-    pub fn warm(&mut self, port: u32) {
-        if let Some(port) = self.out.ports.get_mut(port) {
-            port.heat = port.heat.max(1);
+    pub fn warm(&mut self, number: u32) {
+        let Some(port) = self.out.ports.get_mut(number) else { return };
+        port.heat = port.heat.max(1);
+        if !std::mem::replace(&mut port.is_polled, true) {
+            self.polled.push(number);
         }
     }
 
@@ -347,6 +353,13 @@ impl Port {
     #[inline]
     fn is_warm(&self) -> bool {
         self.heat > 0 || self.is_mute && self.rx.always_ready()
+    }
+
+    /// Whether it need not be asked any more until it wakes us.
+    fn leaves(&mut self) -> bool {
+        let leaves = self.heat == 0 && !self.is_mute;
+        self.is_polled &= !leaves;
+        leaves
     }
 
     /// Note whether frames came: a port that had some is asked again for a while, the longer the more often that paid.

@@ -188,7 +188,8 @@ impl Draft {
         let header = bytes.first_chunk::<20>()?;
         let header_len = usize::from(header[0] & 0x0f) * 4;
         let total_len = usize::from(be16(header, 2));
-        if header[0] >> 4 != 4 || header_len < 20 || total_len < header_len || total_len > bytes.len() {
+        // The Ethertype says that this is IPv4; the version bits are not asked again, as users' rules expect.
+        if header_len < 20 || total_len < header_len || total_len > bytes.len() {
             return None;
         }
         let fragment = be16(header, 6);
@@ -212,8 +213,11 @@ impl Draft {
         match self.nw_proto {
             PROTO_TCP => {
                 if let Some(tcp) = bytes.first_chunk::<20>() {
-                    self.ports = be32(tcp, 0);
-                    self.tcp_flags = be16(tcp, 12) & 0x0fff;
+                    let header_len = usize::from(tcp[12] >> 4) * 4;
+                    if header_len >= 20 && header_len <= bytes.len() {
+                        self.ports = be32(tcp, 0);
+                        self.tcp_flags = be16(tcp, 12) & 0x0fff;
+                    }
                 }
             }
             PROTO_UDP => {
@@ -231,13 +235,13 @@ impl Draft {
                     self.type_and_code(icmp[0], icmp[1]);
                 }
             }
-            PROTO_IGMP if ipv4 => {
+            PROTO_IGMP => {
                 if let Some(igmp) = bytes.first_chunk::<8>() {
                     self.type_and_code(igmp[0], igmp[1]);
                     key.or_word(29, u64::from(be32(igmp, 4)));
                 }
             }
-            PROTO_ICMPV6 if !ipv4 => icmpv6::read(self, key, bytes),
+            PROTO_ICMPV6 => icmpv6::read(self, key, bytes, ipv4),
             _ => {}
         }
     }

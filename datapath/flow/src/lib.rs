@@ -6,6 +6,7 @@
 //! - [`matching`]: [`Match`], a key with its mask.
 //! - [`classifier`]: finding what matches a key, for OpenFlow tables and for megaflows.
 //! - [`action`]: what the datapath does to a frame.
+//! - [`prerequisite`]: which fields a match may speak of.
 //! - [`text`]: how people write values, ports and matches. [`dpctl`]: the datapath's own syntax.
 //!
 //! Invariant: a field's place, width and names are said once, in the registry.
@@ -18,6 +19,7 @@ pub mod field;
 pub mod key;
 pub mod matching;
 pub mod port;
+pub mod prerequisite;
 pub mod text;
 
 pub use action::DpAction;

@@ -39,8 +39,8 @@ impl OfPort {
         (OfPort::ALL, "ALL"),
         (OfPort::CONTROLLER, "CONTROLLER"),
         (OfPort::LOCAL, "LOCAL"),
-        (OfPort::NONE, "NONE"),
         (OfPort::NONE, "ANY"),
+        (OfPort::NONE, "NONE"),
     ];
 
     /// From the 16-bit form of OpenFlow 1.0.
@@ -72,7 +72,8 @@ impl fmt::Display for OfPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reserved_name() {
             Some(name) => f.write_str(name),
-            None => write!(f, "{}", self.0),
+            // The tools know a port by the 16 bits of OpenFlow 1.0.
+            None => write!(f, "{}", self.to_u16().map_or(self.0, u32::from)),
         }
     }
 }

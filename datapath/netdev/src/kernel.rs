@@ -40,6 +40,9 @@ enum Half {
 
 /// Open (and make, if it does not exist) the tap `name`.
 pub(crate) fn open_tap(name: &str, workers: usize) -> io::Result<(Kernel, Vec<QueuePair>)> {
+    if name.len() >= libc::IFNAMSIZ {
+        return Err(io::Error::from_raw_os_error(libc::ENAMETOOLONG));
+    }
     let tap = tap::open(name, workers)?;
     let link = netlink::link_by_name(name)?;
     let soft = Arc::new(Soft::new(link.mac, workers, workers));
@@ -55,6 +58,10 @@ pub(crate) fn open_tap(name: &str, workers: usize) -> io::Result<(Kernel, Vec<Qu
 
 /// Open the existing device `name`.
 pub(crate) fn open_system(name: &str, workers: usize) -> io::Result<(Kernel, Vec<QueuePair>)> {
+    if name.len() >= libc::IFNAMSIZ {
+        // No device can have that name.
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
     let link = netlink::link_by_name(name)?;
     let slots = (RING_SLOTS / workers).max(RING_SLOTS / 4);
     let uso = kernel_segments_udp();

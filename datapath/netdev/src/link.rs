@@ -124,6 +124,7 @@ impl Stats {
             ("rx_over_err", self.rx_over_err),
             ("rx_crc_err", self.rx_crc_err),
             ("rx_missed_errors", self.rx_missed_errors),
+            ("rx_multicast_packets", self.multicast),
             ("collisions", self.collisions),
         ];
         let standard = standard.into_iter().filter_map(|(name, value)| value.map(|v| (name, v)));

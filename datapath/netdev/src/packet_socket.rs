@@ -232,7 +232,7 @@ impl TxQueue for PacketTx {
 }
 
 /// Bytes that may wait in a socket's queue; kernel memory that is only used when large frames wait.
-const SOCKET_BUFFER: libc::c_int = 4 << 20;
+const SOCKET_BUFFER: libc::c_int = 8 << 20;
 /// Empty bursts between two looks at the socket's error: rare enough to cost nothing in a spin.
 const CHECK_EVERY: u32 = 512;
 /// Frames up to this length are copied in one piece of this length.

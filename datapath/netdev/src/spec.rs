@@ -91,8 +91,9 @@ impl Spec {
 /// Why a device could not be opened. The text is what goes into the interface's `error` column.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// No such kind of device.
-    #[error("could not create netdev {name} of unknown type {interface_type}")]
+    /// No such kind of device. Users of OVS see the errno of it (EAFNOSUPPORT) in the `error` column and the type in
+    /// the log: [`OpenError::log_line`].
+    #[error("could not open network device {name} (Address family not supported by protocol)")]
     UnknownType {
         /// The interface.
         name: String,
@@ -129,6 +130,18 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// What the log should say besides the error itself.
+    pub fn log_line(&self) -> Option<String> {
+        match self {
+            OpenError::UnknownType { name, interface_type } => {
+                Some(format!("could not create netdev {name} of unknown type {interface_type}"))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// An error's text as `strerror` has it, without Rust's "(os error N)".
 pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
@@ -150,7 +163,7 @@ mod tests {
     fn an_empty_type_is_system_and_an_unknown_one_is_named() {
         assert_eq!(Spec::new("eth0", "", &options(&[])).unwrap().kind, Kind::System);
         let error = Spec::new("p1", "vxlan2", &options(&[])).unwrap_err();
-        assert_eq!(error.to_string(), "could not create netdev p1 of unknown type vxlan2");
+        assert_eq!(error.log_line().unwrap(), "could not create netdev p1 of unknown type vxlan2");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use support::*;
 use weft_netdev::{BURST, LinkEvent, Monitor, Sleeper, Spec, open};
-use weft_packet::{Frame, Mac, Pool};
+use weft_packet::{ChecksumState, Frame, Gso, GsoKind, Mac, Pool};
 
 /// A veth pair in the namespace, both ends up: `v0` is ours, `v1` the other side's.
 fn pair(host: &Host) {
@@ -66,6 +66,34 @@ fn a_tag_that_the_kernel_took_out_is_put_back() {
         for (got, sent) in got.iter().zip(&frames) {
             assert_eq!(got.bytes(), &sent[..]);
         }
+    });
+}
+
+#[test]
+fn a_tagged_giant_keeps_tag_and_segmentation() {
+    if skip("a_tagged_giant_keeps_tag_and_segmentation") {
+        return;
+    }
+    let host = Host::new();
+    pair(&host);
+    host.run(|| {
+        let (_a, mut a) = device("v0", "system");
+        let (_b, mut b) = device("v1", "system");
+        let headers: [u8; 58] = [
+            0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x81, 0, 0x20, 10, 8, 0, // Ethernet, VLAN 10
+            0x45, 0, 0x4e, 0x48, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, // IPv4, 20,040 bytes
+            4, 0, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0, // TCP
+        ];
+        let mut bytes = headers.to_vec();
+        bytes.extend((0..20_000u32).map(|i| (i * 13) as u8));
+        let mut giant = Frame::copy_of(&bytes);
+        giant.checksum = ChecksumState::Partial { start: 38, offset: 16 };
+        giant.gso = Some(Gso { kind: GsoKind::TcpV4, size: 1000, header_len: 58, ecn: false });
+        let (checksum, gso) = (giant.checksum, giant.gso);
+        assert_eq!(b.tx.tx_burst(&mut vec![giant], &mut Pool::new(0)).sent, 1);
+        let got = receive(&mut a, 1, |got| got.get(12..16) == Some(&headers[12..16])).remove(0);
+        assert!(got.bytes() == &bytes[..], "{:02x?}", &got.bytes()[..58]);
+        assert_eq!((got.checksum, got.gso), (checksum, gso));
     });
 }
 
@@ -310,4 +338,6 @@ fn the_monitor_tells_what_happens_to_links() {
 fn a_missing_device_has_the_error_that_users_know() {
     let missing = |kind: &str| open(&Spec::new("weft-none", kind, &BTreeMap::new()).unwrap(), 1).err().unwrap();
     assert_eq!(missing("system").to_string(), "could not open network device weft-none (No such device)");
+    let long = Spec::new("a-name-of-16-chr", "system", &BTreeMap::new()).unwrap();
+    assert!(open(&long, 1).err().unwrap().to_string().ends_with("(No such device)"));
 }

@@ -1,7 +1,7 @@
 //! What: what makes a process a daemon: its name, `--pidfile`, `--detach`, `--monitor`.
 //!
 //! Why: a forked child of a threaded program is not safe Rust, so the program starts itself again and
-//! waits. The pipe by which the child says "ready" is the child's standard output, which a daemon does not
+//! waits. The pipe by which the child says "ready" is the child's standard input, which a daemon does not
 //! need otherwise.
 //!
 //! ```text
@@ -21,12 +21,12 @@ pub use pidfile::Pidfile;
 use crate::rundir;
 use rustix::fs::{Mode, OFlags};
 use std::ffi::OsStr;
-use std::io::{self, Read, Write};
+use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 
 /// The flags of ovs-vswitchd(8) "Daemon Options", as given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct Options {
     pub no_chdir: bool,
     /// `--user=USER:GROUP`
     pub user: Option<String>,
+    /// Not a flag: the program's results go to standard output even when it is detached.
+    pub keep_stdout: bool,
     role: Role,
 }
 
@@ -61,6 +63,7 @@ pub struct Daemon {
     pidfile: Option<Pidfile>,
     ready: Option<OwnedFd>,
     no_chdir: bool,
+    keep_stdout: bool,
 }
 
 /// Why the process cannot become a daemon.
@@ -130,11 +133,14 @@ pub fn start(program: &str, options: &Options) -> Result<Launch, DaemonError> {
     match options.role {
         Role::Launcher if options.detach => {
             let role = if options.monitor { ROLE_MONITOR } else { ROLE_WORKER };
-            let mut child = spawn(role).map_err(DaemonError::Spawn)?;
-            Ok(Launch::Exit(if said_ready(&mut child) { 0 } else { exit_code(child.wait()) }))
+            let (mut child, pipe) = spawn(role).map_err(DaemonError::Spawn)?;
+            Ok(Launch::Exit(if said_ready(pipe) { 0 } else { exit_code(child.wait()) }))
         }
         Role::Launcher if options.monitor => Ok(Launch::Exit(monitor(None)?)),
-        Role::Launcher => Ok(Launch::Run(Daemon { pidfile: lock(program, options)?, ready: None, no_chdir: true })),
+        Role::Launcher => {
+            let pidfile = lock(program, options)?;
+            Ok(Launch::Run(Daemon { pidfile, ready: None, no_chdir: true, keep_stdout: true }))
+        }
         Role::Monitor => {
             let ready = take_ready_pipe().map_err(DaemonError::Spawn)?;
             Ok(Launch::Exit(monitor(Some(ready))?))
@@ -142,7 +148,8 @@ pub fn start(program: &str, options: &Options) -> Result<Launch, DaemonError> {
         Role::Worker => {
             let ready = take_ready_pipe().map_err(DaemonError::Spawn)?;
             let no_chdir = options.no_chdir || !options.detach;
-            Ok(Launch::Run(Daemon { pidfile: lock(program, options)?, ready: Some(ready), no_chdir }))
+            let pidfile = lock(program, options)?;
+            Ok(Launch::Run(Daemon { pidfile, ready: Some(ready), no_chdir, keep_stdout: options.keep_stdout }))
         }
     }
 }
@@ -155,7 +162,9 @@ impl Daemon {
             std::env::set_current_dir("/")?;
         }
         let null = open_null()?;
-        rustix::stdio::dup2_stdin(&null)?;
+        if !self.keep_stdout {
+            rustix::stdio::dup2_stdout(&null)?;
+        }
         rustix::stdio::dup2_stderr(&null)?;
         std::fs::File::from(pipe).write_all(b"+")
     }
@@ -199,30 +208,31 @@ fn lock(program: &str, options: &Options) -> Result<Option<Pidfile>, DaemonError
     Pidfile::create(&rundir::resolve(&rundir::run_dir(), name), options.overwrite_pidfile).map(Some)
 }
 
-/// Starts this program again with the same arguments in another role, in a session of its own.
-fn spawn(role: &str) -> io::Result<Child> {
+/// Starts this program again with the same arguments in another role, and gives the pipe's reading end.
+fn spawn(role: &str) -> io::Result<(Child, PipeReader)> {
+    let (reader, writer) = io::pipe()?;
     let mut args = std::env::args_os();
     let mut command = Command::new(executable());
     if let Some(name) = args.next() {
         command.arg0(name);
     }
     command.arg(format!("--{role}")).args(args.filter(|arg| !is_role(arg)));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()
+    // The command keeps its copy of the writing end until it is dropped at the end of this function.
+    Ok((command.stdin(writer).spawn()?, reader))
 }
 
 fn is_role(arg: &OsStr) -> bool {
     [ROLE_WORKER, ROLE_MONITOR].iter().any(|role| arg.as_bytes().strip_prefix(b"--") == Some(role.as_bytes()))
 }
 
-fn said_ready(child: &mut Child) -> bool {
-    let Some(pipe) = &mut child.stdout else { return false };
+fn said_ready(mut pipe: PipeReader) -> bool {
     pipe.read_exact(&mut [0]).is_ok()
 }
 
-/// Keeps the parent's pipe away from standard output, where a stray print would count as "ready".
+/// Moves the pipe away from standard input.
 fn take_ready_pipe() -> io::Result<OwnedFd> {
-    let pipe = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;
-    rustix::stdio::dup2_stdout(open_null()?)?;
+    let pipe = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    rustix::stdio::dup2_stdin(open_null()?)?;
     // Fails only for a process that leads a group already, which then has what it needs.
     let _ = rustix::process::setsid();
     Ok(pipe)
@@ -235,8 +245,8 @@ fn open_null() -> io::Result<OwnedFd> {
 /// Runs workers until one ends for a reason that another try would not cure.
 fn monitor(mut ready: Option<OwnedFd>) -> Result<u8, DaemonError> {
     loop {
-        let mut child = spawn(ROLE_WORKER).map_err(DaemonError::Spawn)?;
-        if said_ready(&mut child)
+        let (mut child, pipe) = spawn(ROLE_WORKER).map_err(DaemonError::Spawn)?;
+        if said_ready(pipe)
             && let Some(pipe) = ready.take()
         {
             // The launcher may have been killed; the daemon carries on without it.

@@ -39,6 +39,8 @@ pub enum Operation {
         condition: Condition,
         /// Which columns; all if not given.
         columns: Option<Vec<usize>>,
+        /// By which columns the rows are ordered, the first one counting most.
+        sort: Vec<usize>,
     },
     /// Sets columns.
     Update {
@@ -136,7 +138,9 @@ impl Operation {
                 let columns = members.optional_as("columns", as_array)?;
                 let condition = Condition::from_json(condition, &table, Some(names))?;
                 let columns = columns.map(|json| table.column_set(json)).transpose()?;
-                Operation::Select { table, condition, columns }
+                let sort = members.optional_as("sort", as_array)?;
+                let sort = sort.map(|json| table.column_set(json)).transpose()?.unwrap_or_default();
+                Operation::Select { table, condition, columns, sort }
             }
             "update" => {
                 let table = table(&mut members, schema)?;

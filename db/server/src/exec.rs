@@ -152,7 +152,7 @@ impl Run<'_> {
         }
         match operation {
             Operation::Insert { table, uuid_name, uuid, row } => self.insert(&table, uuid_name, uuid, row)?,
-            Operation::Select { table, condition, columns } => self.select(&table, &condition, columns),
+            Operation::Select { table, condition, columns, sort } => self.select(&table, &condition, columns, &sort),
             Operation::Update { table, condition, row } => {
                 let rows = self.matching(table.index, &condition);
                 for old in &rows {
@@ -250,14 +250,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn select(&mut self, table: &TableSchema, condition: &Condition, columns: Option<Vec<usize>>) {
+    fn select(&mut self, table: &TableSchema, condition: &Condition, columns: Option<Vec<usize>>, sort: &[usize]) {
         // Rows that look the same are one row, unless they can be told apart by their UUIDs.
         let distinct = columns.as_ref().is_some_and(|columns| !columns.contains(&COL_UUID));
         let columns = columns.unwrap_or_else(|| (0..table.columns.len()).collect());
         let mut seen: HashSet<String, RandomState> = HashSet::default();
         self.out.push_str("{\"rows\":[");
         let mut first = true;
-        for row in self.matching(table.index, condition) {
+        let mut rows = self.matching(table.index, condition);
+        rows.sort_by(|a, b| {
+            let orders = sort.iter().map(|column| a[*column].cmp(&b[*column]));
+            orders.reduce(std::cmp::Ordering::then).unwrap_or(std::cmp::Ordering::Equal)
+        });
+        for row in rows {
             let before = self.out.len();
             if !first {
                 self.out.push(',');

@@ -5,11 +5,13 @@
 //!   [`table`], [`group`], [`meter`], [`switch`], [`controller`], [`bundle`], [`monitor`], [`error`], [`message`].
 //!
 //! - [`text`]: flows and actions as people write them.
+//! - [`codec`]: messages to bytes and back, framing, multipart; [`wire`] holds the layouts.
 //!
 //! Invariant: the meaning structs know no version. What a version cannot say is a typed error when it is encoded.
 
 pub mod action;
 pub mod bundle;
+pub mod codec;
 pub mod controller;
 pub mod error;
 pub mod flow;
@@ -24,8 +26,10 @@ pub mod port;
 pub mod switch;
 pub mod table;
 pub mod text;
+pub mod wire;
 
 pub use action::Action;
+pub use codec::{Dialect, Incoming};
 pub use error::{ErrorCode, ErrorMessage};
 pub use flow::{FlowMod, FlowModCommand, FlowModFlags, FlowStats};
 pub use ids::{Cookie, GroupId, MeterId, QueueId, TableId, Timeout, Version, Xid};

@@ -10,6 +10,7 @@
 
 pub mod bridge;
 mod check;
+pub mod command;
 pub mod config;
 pub mod connection;
 pub mod flow_mod;

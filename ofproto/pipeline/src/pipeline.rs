@@ -24,9 +24,11 @@ use weft_engine::Datapath;
 use weft_flow::OfPort;
 use weft_openflow::flow::FlowRemovedReason;
 use weft_openflow::port::PortReason;
+use weft_openflow::{ErrorCode, FlowMod};
 
 use crate::config::{BridgeSettings, BundleSettings, ConfigError, PortCounters, PortSettings, PortState};
 use crate::connection::Connections;
+use crate::flow_mod;
 use crate::revalidate::{Limits, Revalidator};
 use crate::tables::Tables;
 use crate::upcall::PacketEvent;
@@ -224,6 +226,21 @@ impl Pipeline {
             drop(tables);
             self.changed();
         }
+        Ok(())
+    }
+
+    /// Do what a flow mod says, as if a controller of OpenFlow 1.0 had sent it (for restoring flows after a restart).
+    ///
+    /// # Errors
+    /// The error that the controller would get; `OFPBRC_EPERM` if there is no such bridge.
+    pub fn program(&self, bridge: &str, todo: FlowMod, now: Time) -> Result<(), ErrorCode> {
+        let mut control = self.control();
+        let mut tables = self.write();
+        let bridge = tables.bridge_named_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
+        let id = bridge.id;
+        let changes = flow_mod::apply(bridge, todo, false, now)?;
+        drop(tables);
+        self.changes_made(&mut control, None, id, &changes, now);
         Ok(())
     }
 

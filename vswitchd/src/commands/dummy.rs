@@ -1,8 +1,8 @@
 //! What: `netdev-dummy/*`: devices in memory in the hands of a test.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use weft_engine::Datapath;
 use weft_netdev::Dummy;
 
 use super::{Answer, Command, command};
@@ -41,7 +41,7 @@ fn receive(owner: &mut Owner, args: &[String]) -> Answer {
         let frame = frame(word, length)?;
         dummy.receive(&frame, queue).map_err(|error| error.to_string())?;
         if dummy.backlog() >= WAITING {
-            owner.switch.settle();
+            owner.switch.engine.settle();
         }
     }
     owner.settle();
@@ -52,7 +52,14 @@ fn receive(owner: &mut Owner, args: &[String]) -> Answer {
 fn frame(text: &str, length: Option<usize>) -> Result<Vec<u8>, String> {
     match hex(text) {
         Some(bytes) if bytes.len() >= ETHERNET => Ok(bytes),
-        _ => weft_flow::text::parse_frame(text, length.unwrap_or(0)),
+        _ => {
+            let key = weft_flow::dpctl::parse_key(text, &weft_flow::dpctl::DpNames::new())?;
+            let bytes = weft_flow::dpctl::compose(&key, length.unwrap_or(0));
+            match length {
+                Some(length) if length < bytes.len() => Err("too small packet len".to_owned()),
+                _ => Ok(bytes),
+            }
+        }
     }
 }
 
@@ -88,8 +95,9 @@ fn set_admin_state(owner: &mut Owner, args: &[String]) -> Answer {
         if let Some(device) = device {
             device.set_up(up).map_err(|error| error.to_string())?;
         }
-        owner.device_changed(&name);
+        owner.look_again(&name);
     }
+    owner.settle();
     Ok("OK".to_owned())
 }
 
@@ -129,20 +137,6 @@ fn split_prefix<T: std::str::FromStr>(text: &str, longest: u8) -> Option<(T, u8)
     let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
     let prefix = prefix.map_or(Some(longest), |p| p.parse().ok().filter(|p| *p <= longest))?;
     Some((address.parse().ok()?, prefix))
-}
-
-impl Owner {
-    /// A device was changed by a command: look again, and follow up as for a change that the kernel tells.
-    pub(super) fn device_changed(&mut self, name: &str) {
-        if self.switch.look_again(name) {
-            let mut changed = BTreeSet::from([name.to_owned()]);
-            if let Some(bridge) = self.switch.interfaces.get(name).map(|interface| interface.bridge.clone()) {
-                changed.extend(self.switch.settle_bridge(&bridge));
-            }
-            self.report_interfaces(&changed);
-        }
-        self.settle();
-    }
 }
 
 const NO_SUCH: &str = "no such dummy netdev";

@@ -70,8 +70,12 @@ pub fn run(owner: &mut Owner, call: Call) {
         owner.cleanup = call.args.first().is_some_and(|arg| arg == "--cleanup");
         return owner.exit(Some(call.reply));
     }
+    owner.commands_received += 1;
     match table().find(|command| command.name == call.command) {
-        Some(command) => call.reply.send((command.handler)(owner, &call.args)),
+        Some(command) => {
+            let answer = (command.handler)(owner, &call.args);
+            call.reply.send(answer);
+        }
         // Only registered names are forwarded.
         None => call.reply.error(format!("\"{}\" is not a valid command", call.command)),
     }

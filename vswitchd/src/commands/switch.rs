@@ -7,11 +7,8 @@ use crate::config::Touched;
 use crate::owner::Owner;
 use crate::plan::{Running, plan};
 
-pub const COMMANDS: &[Command] = &[
-    command("memory/show", "", 0, 0, memory),
-    command("drop/show", "[port]", 0, 1, drops),
-    command("config/plan", "[--from-scratch]", 0, 1, show_plan),
-];
+pub const COMMANDS: &[Command] =
+    &[command("memory/show", "", 0, 0, memory), command("config/plan", "[--from-scratch]", 0, 1, show_plan)];
 
 fn memory(owner: &mut Owner, _: &[String]) -> Answer {
     let ports = owner.switch.interfaces.values().filter(|interface| interface.ofport().is_some()).count();
@@ -20,35 +17,12 @@ fn memory(owner: &mut Owner, _: &[String]) -> Answer {
     if connections > 0 {
         counts.push(("ofconns", connections));
     }
-    counts.extend([("ports", ports), ("revalidators", 1), ("rules", owner.switch.pipeline.rule_count())]);
+    counts.extend([("ports", ports), ("revalidators", 1)]);
     let flows = owner.switch.engine.flows().len();
     if flows > 0 {
         counts.push(("udpif keys", flows));
     }
     Ok(counts.into_iter().map(|(name, count)| format!("{name}:{count}")).collect::<Vec<_>>().join(" "))
-}
-
-/// Where frames died, and why.
-fn drops(owner: &mut Owner, args: &[String]) -> Answer {
-    let names = owner.switch.dp_names();
-    if let Some(wanted) = args.first()
-        && !names.values().any(|name| name == wanted)
-    {
-        return Err(format!("no port named {wanted}"));
-    }
-    let mut text = format!("{:<16} {:<22} {:>14}\n", "port", "reason", "frames");
-    let mut total = 0;
-    for (port, reason, frames) in owner.switch.engine.drops() {
-        let name = names.get(&port).map_or("-", String::as_str);
-        if args.first().is_none_or(|wanted| wanted == name) {
-            text += &format!("{name:<16} {:<22} {frames:>14}\n", reason.name());
-            total += frames;
-        }
-    }
-    if total == 0 {
-        text = "no frame was dropped\n".to_owned();
-    }
-    Ok(text)
 }
 
 /// What would be done to make the switch what the database asks for: normally nothing.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
 use weft_jsonrpc::address::{OPENFLOW_PORT, Remote};
 
 use super::row::Checked;
@@ -18,6 +19,8 @@ pub enum ControllerKind {
 /// One controller of one bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControllerConfig {
+    /// The row.
+    pub id: Uuid,
     /// The target as the user wrote it: its name.
     pub target: String,
     /// The target, understood.
@@ -64,6 +67,7 @@ impl ControllerConfig {
             Some(n) => Some(Duration::from_millis(n.max(1000) as u64)),
         };
         Some(ControllerConfig {
+            id: row.row.id,
             target,
             remote,
             kind,

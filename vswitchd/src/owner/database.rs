@@ -9,7 +9,7 @@ use weft_ovsdb::{Atom, Datum, Uuid};
 use super::Owner;
 use crate::config::Touched;
 use crate::database::news;
-use crate::options::help::COMPATIBLE;
+use crate::options::COMPATIBLE;
 use crate::plan::plan;
 use crate::status::{interface_columns, key_values, optional_text};
 
@@ -73,6 +73,7 @@ impl Owner {
         let touched = std::mem::take(&mut self.pending);
         let steps = plan(self.reader.desired(), &self.switch.running, &touched);
         let changed = self.switch.apply(&steps);
+        self.reconfigurations += 1;
         self.reconcile_controllers();
         self.report_interfaces(&changed);
         let bridges = touched.bridges.iter().chain(touched.ports.iter().map(|(bridge, _)| bridge));
@@ -123,7 +124,7 @@ impl Owner {
             let Some(interface) = self.switch.interfaces.get(name).filter(|interface| !interface.row.is_nil()) else {
                 continue;
             };
-            for (column, value) in interface_columns(&interface.facts()) {
+            for (column, value) in interface_columns(&self.switch.facts(interface)) {
                 self.writer.put("Interface", interface.row, column, value);
             }
         }
@@ -131,7 +132,8 @@ impl Owner {
 
     /// Writes what is known of a bridge.
     pub fn report_bridge(&mut self, name: &str) {
-        let (Some(running), Some(state)) = (self.switch.running.bridges.get(name), self.switch.bridges.get(name)) else {
+        let (Some(running), Some(state)) = (self.switch.running.bridges.get(name), self.switch.bridges.get(name))
+        else {
             return;
         };
         let id = running.config.id;
@@ -152,8 +154,8 @@ impl Owner {
             ("cur_cfg", Datum::One(Atom::from(self.reader.desired().switch.next_cfg))),
             ("ovs_version", optional_text(Some(COMPATIBLE))),
             ("db_version", optional_text(Some(version.as_str()))),
-            ("datapath_types", texts(&["netdev", "system"])),
-            ("iface_types", texts(INTERFACE_TYPES)),
+            ("datapath_types", texts(self.switch.datapath_types())),
+            ("iface_types", texts(&self.switch.interface_types())),
             ("dpdk_initialized", Datum::One(Atom::from(false))),
             ("dpdk_version", optional_text(Some("none"))),
         ];
@@ -173,9 +175,6 @@ impl Owner {
 
 /// The datapath is part of this program.
 const DATAPATH_VERSION: &str = "<built-in>";
-
-/// Types that an interface can have.
-const INTERFACE_TYPES: &[&str] = &["internal", "null", "patch", "pcap", "system", "tap"];
 
 /// What the datapath can do, in the words of ovs-vswitchd.conf.db(5), table Datapath.
 const CAPABILITIES: &[(&str, &str)] = &[

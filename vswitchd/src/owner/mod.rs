@@ -20,11 +20,13 @@ mod controllers;
 mod database;
 mod statistics;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
-use weft_base::{Clock, Time};
+use weft_base::Time;
+use weft_engine::{Datapath, DpStats};
 use weft_jsonrpc::daemon::Daemon;
 use weft_jsonrpc::message::Message;
 use weft_jsonrpc::unixctl::Reply;
@@ -54,13 +56,23 @@ pub struct Owner {
     inbox: mpsc::Receiver<Event>,
     events: mpsc::Sender<Event>,
     wake: Arc<Notify>,
+    toggled: Toggled,
     daemon: Daemon,
     /// Who waits for the process to end.
     exiting: Option<Option<Reply>>,
     /// Whether taps shall be removed rather than left to the kernel.
     pub cleanup: bool,
+    /// Plans carried out.
+    pub reconfigurations: u64,
+    /// Commands that came through the control socket.
+    pub commands_received: u64,
+    /// What the workers had counted when somebody cleared it.
+    cleared: DpStats,
     configured: bool,
 }
+
+/// Names of interfaces whose devices a controller took up or down, until the owner has looked at them.
+pub type Toggled = Arc<Mutex<Vec<String>>>;
 
 /// What an owner is made of.
 pub struct Parts {
@@ -76,6 +88,8 @@ pub struct Parts {
     pub events: mpsc::Sender<Event>,
     /// Rung by packet workers.
     pub wake: Arc<Notify>,
+    /// Devices that a controller took up or down.
+    pub toggled: Toggled,
     /// The process.
     pub daemon: Daemon,
 }
@@ -99,9 +113,13 @@ impl Owner {
             inbox: parts.inbox,
             events: parts.events,
             wake: parts.wake,
+            toggled: parts.toggled,
             daemon: parts.daemon,
             exiting: None,
             cleanup: false,
+            reconfigurations: 0,
+            commands_received: 0,
+            cleared: DpStats::default(),
             configured: false,
         }
     }
@@ -142,6 +160,10 @@ impl Owner {
     pub fn turn(&mut self) {
         self.database_turn();
         self.controllers_turn();
+        let toggled = std::mem::take(&mut *self.toggled.lock().unwrap_or_else(|e| e.into_inner()));
+        for name in toggled {
+            self.look_again(&name);
+        }
         self.statistics_turn();
         self.database_flush();
     }
@@ -164,6 +186,41 @@ impl Owner {
     /// Ends the loop after this turn; `reply` is answered once all is closed.
     pub fn exit(&mut self, reply: Option<Reply>) {
         self.exiting = Some(reply);
+    }
+
+    /// Everything that has happened takes effect: waiting frames, what they make the pipeline do, what it sends.
+    pub fn settle(&mut self) {
+        self.switch.engine.settle();
+        self.turn();
+    }
+
+    /// A device was changed by a command or a controller: follow up as for a change that the kernel tells.
+    pub fn look_again(&mut self, name: &str) {
+        if self.switch.look_again(name) {
+            let mut changed = BTreeSet::from([name.to_owned()]);
+            if let Some(bridge) = self.switch.interfaces.get(name).map(|interface| interface.bridge.clone()) {
+                changed.extend(self.switch.settle_bridge(&bridge));
+            }
+            self.report_interfaces(&changed);
+        }
+    }
+
+    /// What the workers counted since it was last cleared.
+    pub fn worker_stats(&self) -> DpStats {
+        let (now, then) = (self.switch.engine.stats(), self.cleared);
+        DpStats {
+            hit: now.hit.saturating_sub(then.hit),
+            missed: now.missed.saturating_sub(then.missed),
+            lost: now.lost.saturating_sub(then.lost),
+            mask_hit: now.mask_hit.saturating_sub(then.mask_hit),
+            cache_hit: now.cache_hit.saturating_sub(then.cache_hit),
+            ..now
+        }
+    }
+
+    /// Count from zero.
+    pub fn clear_worker_stats(&mut self) {
+        self.cleared = self.switch.engine.stats();
     }
 
     fn on_links(&mut self, events: &[weft_netdev::LinkEvent]) {

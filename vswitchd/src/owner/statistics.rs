@@ -1,9 +1,11 @@
 //! What: statistics of interfaces and the state of controllers, written every few seconds.
 
 use weft_base::Time;
+use weft_openflow::controller::Role;
+use weft_ovsdb::{Atom, Datum};
 
 use super::Owner;
-use crate::status::statistics;
+use crate::status::{key_values, optional_text, statistics};
 
 /// When statistics are due.
 #[derive(Debug)]
@@ -40,5 +42,22 @@ impl Owner {
             self.report("Interface", row, "statistics", value);
         }
         self.report_controllers();
+    }
+
+    /// Writes how the controllers stand.
+    pub(super) fn report_controllers(&mut self) {
+        for standing in self.controllers.standings(self.now()) {
+            let id = standing.config.id;
+            let role = standing.connection.and_then(|id| self.switch.pipeline.connection_status(id)).map(|s| s.role);
+            // The column's words are older than those of today.
+            let role = role.map(|role| match role {
+                Role::Primary => "master",
+                Role::Secondary => "slave",
+                _ => "other",
+            });
+            self.report("Controller", id, "is_connected", Datum::One(Atom::from(standing.connected)));
+            self.report("Controller", id, "role", optional_text(role));
+            self.report("Controller", id, "status", key_values(standing.status));
+        }
     }
 }

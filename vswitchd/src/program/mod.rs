@@ -1,12 +1,13 @@
 //! What: the programs that this executable is, from their command line to their last word.
 //!
-//! How: [`start`] does what all daemons do (log, pidfile, detaching, control socket); [`database`] does
-//! the rest.
+//! How: [`start`] does what all daemons do (log, pidfile, detaching, control socket); [`switch`] and [`database`]
+//! do the rest.
 //!
 //! Invariants: a mistake before the daemon is ready reaches the user's terminal as `PROGRAM: what was wrong`.
 
 mod database;
 mod start;
+mod switch;
 
 use std::process::ExitCode;
 
@@ -32,7 +33,7 @@ pub fn run(words: impl IntoIterator<Item = String>) -> ExitCode {
         start::Started::Exit(status) => Ok(ExitCode::from(status)),
         start::Started::Run(base) => match program {
             Program::Database => database::run(*base, &options),
-            Program::Switch | Program::Whole => Err(anyhow::anyhow!("the switch itself has not landed yet")),
+            Program::Switch | Program::Whole => switch::run(*base, program, &options),
         },
     });
     match ended {

@@ -1,11 +1,11 @@
 //! What: `ovs-vswitchd`, and `vswitchd`, which has its database inside.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, RwLock};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use weft_base::SystemClock;
@@ -18,19 +18,24 @@ use weft_jsonrpc::session::Session;
 use weft_jsonrpc::unixctl::Server;
 use weft_netdev::Monitor;
 use weft_pipeline::Pipeline;
+use weft_server::database::Database;
 use weft_server::serve::{Handle, OvsdbServer, OvsdbServerConfig};
+
+use weft_server::storage::FileStorage;
 
 use super::start::Base;
 use crate::event::Event;
 use crate::options::{Dummy, Options, Program};
-use crate::owner::{Owner, Parts};
+use crate::owner::{Owner, Parts, Toggled};
 use crate::serve::Sockets;
-use crate::switch::{Devices, Switch, port_counters};
+use crate::switch::{Devices, Switch, port_counters, set_admin};
 
 /// Runs until told to end.
 pub fn run(base: Base, program: Program, options: &Options) -> Result<ExitCode> {
     let Base { daemon, mut commands } = base;
-    if options.mlockall && let Err(error) = rustix::mm::mlockall(rustix::mm::MlockAllFlags::all()) {
+    if options.mlockall
+        && let Err(error) = rustix::mm::mlockall(rustix::mm::MlockAllFlags::all())
+    {
         tracing::error!(target: "vswitchd", "mlockall failed: {error}");
     }
     // The whole switch's database writes to disk; on a thread of its own it delays nobody's packets or commands.
@@ -47,10 +52,16 @@ pub fn run(base: Base, program: Program, options: &Options) -> Result<ExitCode> 
     let wake = Arc::new(Notify::new());
     let clock = Arc::new(SystemClock::new());
     let devices: Devices = Arc::new(RwLock::new(BTreeMap::new()));
-    let (bell, counted) = (wake.clone(), devices.clone());
+    let (bell, counted, administered) = (wake.clone(), devices.clone(), devices.clone());
+    let administered_by_controllers: Toggled = Arc::default();
+    let toggled = administered_by_controllers.clone();
     let hooks = weft_pipeline::Hooks {
         wake: Box::new(move || bell.notify_one()),
         port_counters: Box::new(move |name| port_counters(&counted, name)),
+        set_admin: Box::new(move |name, up| {
+            set_admin(&administered, name, up);
+            toggled.lock().unwrap_or_else(|e| e.into_inner()).push(name.to_owned());
+        }),
     };
     let pipeline = Pipeline::new(hooks);
     let mut workers = weft_engine::Config::default();
@@ -67,7 +78,8 @@ pub fn run(base: Base, program: Program, options: &Options) -> Result<ExitCode> 
         if let Some(control) = Server::bind(program.name(), options.unixctl.as_deref()).context("control socket")? {
             sockets.handle().spawn(control.run(Arc::new(commands)));
         }
-        sockets.handle().spawn(follow_links(Monitor::open().context("netlink")?, events.clone()));
+        let (monitor, listener) = (Monitor::open().context("netlink")?, events.clone());
+        std::thread::Builder::new().spawn(move || follow_links(monitor, &listener))?;
         let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
         for kind in signals {
             let (mut signal, events) = (signal(kind)?, events.clone());
@@ -78,7 +90,8 @@ pub fn run(base: Base, program: Program, options: &Options) -> Result<ExitCode> 
         }
     }
     let switch = Switch::new(pipeline, engine, clock, devices, options.dummy);
-    Owner::new(Parts { switch, to_database, sockets, inbox, events, wake, daemon }).run();
+    let toggled = administered_by_controllers;
+    Owner::new(Parts { switch, to_database, sockets, inbox, events, wake, toggled, daemon }).run();
     drop(storage);
     Ok(ExitCode::SUCCESS)
 }
@@ -103,17 +116,20 @@ async fn embedded(options: &Options, commands: &mut weft_jsonrpc::unixctl::Comma
     let config = OvsdbServerConfig { databases: vec![file], remotes, ..OvsdbServerConfig::default() };
     let server = OvsdbServer::start(config).map_err(|error| anyhow::anyhow!("{error}"))?;
     let handle: Handle = server.handle();
-    weft_server::serve::register_commands(commands, handle.clone());
+    weft_server::serve::register_commands(commands, &handle);
     let stream = handle.connect("switch").await.map_err(|error| anyhow::anyhow!("{error}"))?;
     Ok(Session::over(Connection::new(stream)))
 }
 
-fn create(file: &std::path::Path) -> Result<()> {
+/// Makes an empty database with our schema.
+fn create(file: &Path) -> Result<()> {
     if let Some(dir) = file.parent() {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
-    let _ = file;
-    bail!("not yet")
+    let log = Database::initial_log(&weft_ovsdb::open_vswitch::schema());
+    FileStorage::create(file, &log).map_err(|error| anyhow::anyhow!("{error}"))?;
+    tracing::info!(target: "ovsdb_server", "created database {}", file.display());
+    Ok(())
 }
 
 /// Moves messages between the database's session and the owner.
@@ -136,37 +152,20 @@ async fn drive(mut session: Session, mut outgoing: mpsc::UnboundedReceiver<Messa
     }
 }
 
-/// Tells the owner what happens to the machine's links.
-async fn follow_links(monitor: Monitor, events: mpsc::Sender<Event>) {
-    let mut monitor = match tokio::io::unix::AsyncFd::new(Readable(monitor)) {
-        Ok(monitor) => monitor,
-        Err(error) => return tracing::error!(target: "netlink_notifier", "cannot follow devices: {error}"),
-    };
+/// Tells the owner what happens to the machine's links, from a thread that ends with the process.
+fn follow_links(mut monitor: Monitor, events: &mpsc::Sender<Event>) {
     loop {
-        let Ok(mut guard) = monitor.readable_mut().await else { return };
-        let news = guard.get_inner_mut().0.read();
-        guard.clear_ready();
-        match news {
-            Ok(news) if news.is_empty() => {}
+        match monitor.wait() {
             Ok(news) => {
-                if events.send(Event::Links(news)).await.is_err() {
+                if events.blocking_send(Event::Links(news)).is_err() {
                     return;
                 }
             }
             Err(error) => {
                 tracing::warn!(target: "netlink_notifier", "{error}");
-                tokio::time::sleep(PAUSE).await;
+                std::thread::sleep(PAUSE);
             }
         }
-    }
-}
-
-struct Readable(Monitor);
-
-impl std::os::fd::AsRawFd for Readable {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        use std::os::fd::AsFd;
-        self.0.as_fd().as_raw_fd()
     }
 }
 

@@ -1,13 +1,15 @@
-//! What: when to connect to a controller, when to probe it, when to give it up.
+//! What: when to connect to a controller, and when to try again.
 //!
 //! Why: the switch's clock can be stopped and warped, so these times are the owner's, not the sockets'.
 //!
 //! ```text
-//!             dial                connected            silence for `probe`
-//!   Backoff ───────> Connecting ───────────> Active <─────────────────────> Idle
-//!      ^                 │ failed               │ closed     heard anything   │ silence again: closed
-//!      └─────────────────┴──────────────────────┴─────────────────────────────┘
+//!             dial                connected
+//!   Backoff ───────> Connecting ───────────> Active
+//!      ^                 │ failed               │ closed
+//!      └─────────────────┴──────────────────────┘
 //! ```
+//!
+//! Probing a silent peer is the business of the pipeline's connection, which speaks the protocol.
 //!
 //! Invariants: no clock, no socket, no logger. The wait between attempts doubles from one second to `max_backoff`
 //! and starts over once a connection has lived for as long as the wait before it.
@@ -25,8 +27,6 @@ pub enum State {
     Connecting,
     /// Connected.
     Active,
-    /// Connected and silent: a probe is under way.
-    Idle,
 }
 
 /// What the owner must do.
@@ -36,10 +36,6 @@ pub enum ReconnectEvent {
     Dial,
     /// The attempt took too long: forget it.
     Abandon,
-    /// Send an echo request.
-    Probe,
-    /// Nobody answers: hang up.
-    HangUp,
 }
 
 /// One controller's connection.
@@ -49,8 +45,6 @@ pub struct Reconnect {
     since: Time,
     backoff: Duration,
     max_backoff: Duration,
-    probe: Option<Duration>,
-    heard: Time,
     connected_at: Option<Time>,
     disconnected_at: Option<Time>,
     last_error: Option<String>,
@@ -58,14 +52,12 @@ pub struct Reconnect {
 
 impl Reconnect {
     /// Connects at the first opportunity.
-    pub fn new(now: Time, max_backoff: Duration, probe: Option<Duration>) -> Reconnect {
+    pub fn new(now: Time, max_backoff: Duration) -> Reconnect {
         Reconnect {
             state: State::Backoff,
             since: now,
             backoff: Duration::ZERO,
             max_backoff: max_backoff.max(FIRST),
-            probe,
-            heard: now,
             connected_at: None,
             disconnected_at: None,
             last_error: None,
@@ -73,10 +65,9 @@ impl Reconnect {
     }
 
     /// Other limits, from now on.
-    pub fn set_limits(&mut self, max_backoff: Duration, probe: Option<Duration>) {
+    pub fn set_limits(&mut self, max_backoff: Duration) {
         self.max_backoff = max_backoff.max(FIRST);
         self.backoff = self.backoff.min(self.max_backoff);
-        self.probe = probe;
     }
 
     /// When [`Reconnect::on_deadline`] wants to be called.
@@ -84,8 +75,7 @@ impl Reconnect {
         match self.state {
             State::Backoff => Some(self.since + self.backoff),
             State::Connecting => Some(self.since + self.backoff.max(FIRST)),
-            State::Active => self.probe.map(|probe| self.heard.max(self.since) + probe),
-            State::Idle => self.probe.map(|probe| self.since + probe),
+            State::Active => None,
         }
     }
 
@@ -103,30 +93,14 @@ impl Reconnect {
                 self.lost(now, "Connection timed out");
                 Some(ReconnectEvent::Abandon)
             }
-            State::Active => {
-                self.enter(State::Idle, now);
-                Some(ReconnectEvent::Probe)
-            }
-            State::Idle => {
-                self.lost(now, "Connection timed out");
-                Some(ReconnectEvent::HangUp)
-            }
+            State::Active => None,
         }
     }
 
     /// The attempt succeeded.
     pub fn on_connected(&mut self, now: Time) {
         self.enter(State::Active, now);
-        self.heard = now;
         self.connected_at = Some(now);
-    }
-
-    /// The peer said something, anything.
-    pub fn on_heard(&mut self, now: Time) {
-        self.heard = now;
-        if self.state == State::Idle {
-            self.enter(State::Active, now);
-        }
     }
 
     /// The attempt failed, or the connection ended.
@@ -143,7 +117,7 @@ impl Reconnect {
 
     /// Is there a connection?
     pub fn is_connected(&self) -> bool {
-        matches!(self.state, State::Active | State::Idle)
+        self.state == State::Active
     }
 
     /// The word for `Controller.status:state`.
@@ -152,7 +126,6 @@ impl Reconnect {
             State::Backoff => "BACKOFF",
             State::Connecting => "CONNECTING",
             State::Active => "ACTIVE",
-            State::Idle => "IDLE",
         }
     }
 
@@ -164,11 +137,6 @@ impl Reconnect {
     /// When the last connection came about, and when the last one was lost.
     pub fn history(&self) -> (Option<Time>, Option<Time>) {
         (self.connected_at, self.disconnected_at)
-    }
-
-    /// Silence lasts at least this long before the switch acts as if there were no controller.
-    pub fn silence(&self, now: Time) -> Duration {
-        now - self.heard
     }
 
     fn lost(&mut self, now: Time, reason: &str) {
@@ -201,7 +169,7 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_limit() {
-        let mut machine = Reconnect::new(at(0), Duration::from_secs(8), None);
+        let mut machine = Reconnect::new(at(0), Duration::from_secs(8));
         let mut now = at(0);
         let mut waits = vec![];
         for _ in 0..6 {
@@ -216,30 +184,19 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_peer_is_probed_then_given_up() {
-        let mut machine = Reconnect::new(at(0), Duration::from_secs(8), Some(Duration::from_secs(5)));
+    fn a_connection_that_lived_starts_the_waits_over() {
+        let mut machine = Reconnect::new(at(0), Duration::from_secs(8));
         assert_eq!(machine.on_deadline(at(0)), Some(ReconnectEvent::Dial));
         machine.on_connected(at(1));
-        assert_eq!(machine.on_deadline(at(5)), None);
-        assert_eq!(machine.on_deadline(at(6)), Some(ReconnectEvent::Probe));
-        machine.on_heard(at(7));
-        assert_eq!(machine.state(), State::Active);
-        assert_eq!(machine.on_deadline(at(12)), Some(ReconnectEvent::Probe));
-        assert_eq!(machine.on_deadline(at(17)), Some(ReconnectEvent::HangUp));
-        assert_eq!(machine.history(), (Some(at(1)), Some(at(17))));
-    }
-
-    #[test]
-    fn without_a_probe_silence_is_fine() {
-        let mut machine = Reconnect::new(at(0), Duration::from_secs(8), None);
-        machine.on_deadline(at(0));
-        machine.on_connected(at(0));
         assert_eq!(machine.next_deadline(), None);
+        machine.on_lost(at(100), "connection closed by peer");
+        assert_eq!(machine.next_deadline(), Some(at(101)));
+        assert_eq!(machine.history(), (Some(at(1)), Some(at(100))));
     }
 
     #[test]
     fn an_attempt_that_takes_too_long_is_abandoned() {
-        let mut machine = Reconnect::new(at(0), Duration::from_secs(8), None);
+        let mut machine = Reconnect::new(at(0), Duration::from_secs(8));
         machine.on_deadline(at(0));
         assert_eq!(machine.on_deadline(at(1)), Some(ReconnectEvent::Abandon));
         assert_eq!(machine.state(), State::Backoff);

@@ -1,6 +1,6 @@
 //! What: a bridge's address, datapath id and MTU, which follow from its ports.
 //!
-//! How: the address is `other_config:hwaddr`, else the lowest among the ports' devices, else what the local device
+//! How: the address is `other_config:hwaddr`, else the lowest among the ports' physical devices, else what the local device
 //! had by itself. Internal ports take the smallest MTU of the other ports unless they ask for one themselves.
 
 use std::collections::BTreeSet;
@@ -14,7 +14,6 @@ use crate::config::BridgeConfig;
 impl Switch {
     pub(super) fn add_bridge(&mut self, config: &Arc<BridgeConfig>) {
         self.bridges.insert(config.name.clone(), Bridge::default());
-        self.choose_datapath_id(config);
         let settings = settings::bridge(config, &self.bridges[&config.name]);
         if let Err(error) = self.pipeline.add_bridge(&config.name, settings, self.now()) {
             tracing::error!(target: "bridge", "failed to create bridge {}: {error}", config.name);
@@ -22,7 +21,6 @@ impl Switch {
     }
 
     pub(super) fn change_bridge(&mut self, config: &Arc<BridgeConfig>) {
-        self.choose_datapath_id(config);
         self.push_bridge(config);
     }
 
@@ -66,7 +64,12 @@ impl Switch {
         let config = running.config.clone();
         let mut changed = self.settle_mac(&config);
         changed.extend(self.settle_mtu(name));
+        let before = self.bridges.get(name).map(|bridge| bridge.datapath_id);
         self.choose_datapath_id(&config);
+        let chosen = self.bridges.get(name).map(|bridge| bridge.datapath_id);
+        if let Some(chosen) = chosen.filter(|_| chosen != before) {
+            tracing::info!(target: "bridge", "bridge {name}: using datapath ID {chosen:016x}");
+        }
         self.push_bridge(&config);
         changed.retain(|name| self.look_again(name));
         changed
@@ -86,7 +89,10 @@ impl Switch {
         let mut changed = BTreeSet::new();
         let name = &config.name;
         let others = self.interfaces.values().filter(|i| i.bridge == *name && i.name != *name);
-        let macs = others.filter(|interface| interface.device().is_some()).map(|interface| interface.seen.mac);
+        // Only devices of the machine lend their address: what stands behind a tap, an internal port or a dummy is
+        // another host, which must not share it with the bridge.
+        let machine = others.filter(|i| i.kind.opened == "system" && i.device().is_some());
+        let macs = machine.map(|interface| interface.seen.mac);
         let lowest = macs.filter(|mac| !mac.is_multicast() && !mac.is_zero()).min();
         let local = self.interfaces.get(name).and_then(super::Interface::device).cloned();
         let port_mac = self.running.port(name, name).and_then(|port| port.config.mac);

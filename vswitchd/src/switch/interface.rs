@@ -64,8 +64,8 @@ pub enum State {
     Patch {
         /// Its number on the bridge.
         ofport: OfPort,
-        /// Why it leads nowhere, if so.
-        error: Option<String>,
+        /// The interface at the other end.
+        peer: String,
     },
     /// It could not be opened, or its device is gone.
     Failed(String),
@@ -93,9 +93,8 @@ impl Interface {
         let ofport = self.ofport().map(|port| if port == OfPort::LOCAL { LOCAL_16 } else { port.0 });
         match &self.state {
             State::Failed(error) => InterfaceFacts { error: Some(error.clone()), ..InterfaceFacts::default() },
-            State::Patch { error, .. } => InterfaceFacts {
+            State::Patch { .. } => InterfaceFacts {
                 ofport,
-                error: error.clone(),
                 mac: Some(patch_mac(&self.name)),
                 up: Some(true),
                 carrier: Some(true),
@@ -149,7 +148,9 @@ impl Switch {
         let state = match self.open(bridge, port, config, &kind, request, has_dummies(&datapath_type, self.dummy)) {
             Ok(state) => state,
             Err(error) => {
-                tracing::warn!(target: "bridge", "{error}");
+                if !config.is_patch() {
+                    tracing::warn!(target: "bridge", "{error}");
+                }
                 State::Failed(error)
             }
         };
@@ -178,7 +179,9 @@ impl Switch {
         let now = self.now();
         if config.is_patch() {
             let peer = config.peer().unwrap_or_default();
-            let error = patch_error(&config.name, peer);
+            if let Some(error) = patch_error(&config.name, peer) {
+                return Err(error);
+            }
             let settings = PortSettings {
                 name: config.name.clone(),
                 device_type: "patch".to_owned(),
@@ -187,10 +190,16 @@ impl Switch {
                 state: PortState::default(),
             };
             let ofport = self.pipeline.add_port(bridge, port, settings, now).map_err(|error| error.to_string())?;
-            return Ok(State::Patch { ofport, error });
+            return Ok(State::Patch { ofport, peer: peer.to_owned() });
         }
-        let spec = Spec::new(&config.name, &kind.opened, &config.options).map_err(|error| error.to_string())?;
-        let opened = weft_netdev::open(&spec, self.engine.workers()).map_err(|error| error.to_string())?;
+        let explain = |error: weft_netdev::OpenError| {
+            if let Some(line) = error.log_line() {
+                tracing::warn!(target: "netdev", "{line}");
+            }
+            error.to_string()
+        };
+        let spec = Spec::new(&config.name, &kind.opened, &config.options).map_err(explain)?;
+        let opened = weft_netdev::open(&spec, self.engine.workers()).map_err(explain)?;
         let device = Arc::new(opened.device);
         prepare(&device, config, bridge);
         let dp = self.numbers.take(&config.name, guessable).ok_or("all datapath port numbers are in use")?;
@@ -281,6 +290,29 @@ impl Switch {
         }
     }
 
+    /// All that is known of an interface: its own facts, and for a patch whether it leads anywhere.
+    pub fn facts(&self, interface: &Interface) -> InterfaceFacts {
+        let mut facts = interface.facts();
+        if let State::Patch { peer, .. } = &interface.state {
+            let other = self.interfaces.get(peer).map(|other| &other.state);
+            let usable = matches!(other, Some(State::Patch { peer: back, .. }) if *back == interface.name);
+            if !usable {
+                let bridge = self.running.bridges.get(&interface.bridge);
+                let kind = super::kind::datapath_type(bridge.map_or("", |bridge| &bridge.config.datapath_type));
+                facts.error = Some(format!("No usable peer '{peer}' exists in '{kind}' datapath."));
+            }
+        }
+        facts
+    }
+
+    /// The interface at the other end of a patch, whose facts depend on this one.
+    pub fn patch_peer(&self, name: &str) -> Option<String> {
+        self.interfaces.values().find_map(|other| match &other.state {
+            State::Patch { peer, .. } if peer == name => Some(other.name.clone()),
+            _ => None,
+        })
+    }
+
     /// The interface that has this datapath number.
     pub fn by_dp(&self, port: DpPort) -> Option<&Interface> {
         self.interfaces.values().find(|interface| matches!(interface.state, State::Open { dp, .. } if dp == port))
@@ -365,5 +397,14 @@ pub fn port_counters(devices: &super::Devices, name: &str) -> weft_pipeline::Por
         rx_over_err: stats.rx_over_err,
         rx_crc_err: stats.rx_crc_err,
         collisions: stats.collisions,
+    }
+}
+
+/// Takes the device behind an interface up or down.
+pub fn set_admin(devices: &super::Devices, name: &str, up: bool) {
+    let device = devices.read().unwrap_or_else(|e| e.into_inner()).get(name).map(|(device, _)| device.clone());
+    if let Some(Err(error)) = device.map(|device| device.set_up(up)) {
+        let why = weft_jsonrpc::session::bare(&error);
+        tracing::warn!(target: "bridge", "interface {name}: cannot set it {} ({why})", if up { "up" } else { "down" });
     }
 }

@@ -21,7 +21,7 @@ mod kind;
 mod numbers;
 mod settings;
 
-pub use interface::{Interface, Seen, State, port_counters};
+pub use interface::{Interface, Seen, State, port_counters, set_admin};
 pub use kind::{Kind, kind_of};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,7 @@ use weft_netdev::Device;
 use weft_packet::{DpPort, Mac};
 use weft_pipeline::Pipeline;
 
+use crate::config::SwitchConfig;
 use crate::options::Dummy;
 use crate::plan::{Running, Step};
 use numbers::Numbers;
@@ -109,8 +110,13 @@ impl Switch {
             let ofport = self.step(step);
             self.running.record(step, ofport);
             bridges.extend(bridge_of(step).map(str::to_owned));
-            if let Step::AddInterface { interface, .. } | Step::ChangeInterface { interface, .. } = step {
-                interfaces.insert(interface.name.clone());
+            match step {
+                Step::AddInterface { interface, .. } | Step::ChangeInterface { interface, .. } => {
+                    interfaces.insert(interface.name.clone());
+                    interfaces.extend(self.patch_peer(&interface.name));
+                }
+                Step::RemoveInterface { interface, .. } => interfaces.extend(self.patch_peer(interface)),
+                _ => {}
             }
         }
         for bridge in bridges {
@@ -121,7 +127,7 @@ impl Switch {
 
     fn step(&mut self, step: &Step) -> Option<u32> {
         match step {
-            Step::Configure(_) => {}
+            Step::Configure(config) => self.configure(config),
             Step::AddBridge(config) => self.add_bridge(config),
             Step::ChangeBridge(config) => self.change_bridge(config),
             Step::RemoveBridge { bridge } => self.remove_bridge(bridge),
@@ -140,6 +146,36 @@ impl Switch {
             Step::RemoveInterface { bridge, interface, .. } => self.remove_interface(bridge, interface),
         }
         None
+    }
+}
+
+impl Switch {
+    fn configure(&self, config: &SwitchConfig) {
+        let before = self.running.switch.as_ref();
+        if before.is_none_or(|b| (b.flow_limit, b.max_idle) != (config.flow_limit, config.max_idle)) {
+            let limits = weft_pipeline::Limits { flow_limit: config.flow_limit as usize, max_idle: config.max_idle };
+            self.pipeline.set_limits(limits);
+        }
+        if before.map_or(1, |before| before.vlan_limit) != config.vlan_limit {
+            // 0 asks for as many tags as the datapath can look at.
+            let tags = if config.vlan_limit == 0 { u8::MAX } else { config.vlan_limit.min(u8::MAX.into()) as u8 };
+            self.engine.set_vlan_limit(tags);
+            self.pipeline.purge();
+        }
+    }
+
+    /// Types of datapaths that a bridge can name.
+    pub fn datapath_types(&self) -> &'static [&'static str] {
+        if self.dummy == Dummy::Off { &["netdev", "system"] } else { &["dummy", "netdev", "system"] }
+    }
+
+    /// Types that an interface can have.
+    pub fn interface_types(&self) -> Vec<&'static str> {
+        let mut types = vec!["internal", "null", "patch", "pcap", "system", "tap"];
+        if self.dummy != Dummy::Off {
+            types.extend(["dummy", "dummy-internal", "dummy-pmd"]);
+        }
+        types
     }
 }
 

@@ -53,10 +53,9 @@ impl Worker {
     pub fn obey(&mut self, command: Command, now: Time) -> bool {
         match command {
             Command::PortAdd { port, queues, mtu, counters } => {
+                self.polled.retain(|polled| *polled != port);
                 self.out.ports.add(port, queues, mtu, counters, now);
-                if !self.polled.contains(&port) {
-                    self.polled.push(port);
-                }
+                self.warm(port);
             }
             Command::PortRemove(port) => {
                 self.polled.retain(|p| *p != port);
@@ -83,8 +82,8 @@ impl Worker {
 
     /// Ask all ports for frames in the next turn, whatever they did in the last ones.
     pub fn warm_all(&mut self) {
-        for (_, port) in self.out.ports.iter_mut() {
-            port.heat = port.heat.max(1);
+        for number in self.out.ports.numbers().collect::<Vec<_>>() {
+            self.warm(number);
         }
     }
 

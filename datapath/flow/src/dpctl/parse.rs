@@ -2,7 +2,8 @@
 
 use super::layout::{self, Item};
 use super::{DpNames, call, split_top};
-use crate::text::number::{CT_STATE, TCP_FLAGS, parse_flags, parse_u64};
+use crate::text::flags::{CT_STATE, TCP_FLAGS, parse_flags};
+use crate::text::number::parse_u64;
 use crate::{FieldId, FlowKey, Match};
 
 /// A match; what is not mentioned does not matter.
@@ -98,6 +99,9 @@ fn group<'a>(inside: &'a str, items: &[Item], out: &mut Match) -> Result<(), &'a
         let (_, field, form) = items.iter().find(|(n, _, _)| *n == name).ok_or(word)?;
         let (value, mask) = layout::read(*form, value, field.field().all_ones()).ok_or(word)?;
         out.set_masked(*field, value, mask);
+        if *field == FieldId::NwTos {
+            out.set_masked(FieldId::NwEcn, value & 3, mask & 3);
+        }
     }
     Ok(())
 }

@@ -4,7 +4,8 @@ use weft_packet::DpPort;
 
 use super::DpNames;
 use super::layout::{self, Item};
-use crate::text::number::{CT_STATE, TCP_FLAGS, format_flags, format_masked_flags, hex};
+use crate::text::flags::{CT_STATE, TCP_FLAGS, format_flags, format_masked_flags};
+use crate::text::number::hex;
 use crate::{FieldId, FlowKey, FlowMask, Match};
 
 /// A match as `dpctl/dump-flows` shows it: fields that do not matter are left out.

@@ -3,50 +3,51 @@
 use super::{Draft, be32, be64};
 use crate::FlowKey;
 
-pub(super) fn read(draft: &mut Draft, key: &mut FlowKey, bytes: &[u8]) {
+/// Over IPv4, where it has no business, only type and code are read.
+pub(super) fn read(draft: &mut Draft, key: &mut FlowKey, bytes: &[u8], ipv4: bool) {
     let Some(header) = bytes.first_chunk::<8>() else { return };
     draft.type_and_code(header[0], header[1]);
-    if header[1] != 0 {
+    if header[1] != 0 || ipv4 {
         return;
     }
-    let (option, word) = match header[0] {
-        NEIGHBOR_SOLICIT => (SOURCE_LINK_ADDRESS, 11),
-        NEIGHBOR_ADVERT => (TARGET_LINK_ADDRESS, 12),
-        _ => return,
-    };
-    let reserved = be32(header, 4);
-    key.or_word(29, u64::from(reserved));
+    if !matches!(header[0], NEIGHBOR_SOLICIT | NEIGHBOR_ADVERT) {
+        return;
+    }
+    key.or_word(29, u64::from(be32(header, 4)));
     let Some(target) = bytes[8..].first_chunk::<16>() else { return };
-    // A broken or doubled option leaves the target zero too: the message cannot be trusted.
-    let Ok(address) = link_address(&bytes[24..], option) else { return };
+    // A doubled option leaves the target zero too: the message cannot be trusted.
+    let Ok([source, destination]) = link_addresses(&bytes[24..]) else { return };
     key.set_word(13, be64(target, 0));
     key.set_word(14, be64(target, 8));
-    if let Some(address) = address {
-        key.set_word(word, address);
-        draft.tcp_flags = u16::from(option);
+    for (address, word, kind) in [(source, 11, SOURCE_LINK_ADDRESS), (destination, 12, TARGET_LINK_ADDRESS)] {
+        if let Some(address) = address {
+            key.set_word(word, address);
+            draft.tcp_flags = u16::from(kind);
+        }
     }
 }
 
-/// The link-layer address option of the wanted kind, in the upper 48 bits.
-fn link_address(mut options: &[u8], wanted: u8) -> Result<Option<u64>, Malformed> {
-    let mut found = None;
+/// The source and target link-layer address options, in the upper 48 bits. Whatever follows a broken option is
+/// ignored.
+fn link_addresses(mut options: &[u8]) -> Result<[Option<u64>; 2], Doubled> {
+    let mut found = [None; 2];
     while let Some(option) = options.first_chunk::<8>() {
         let len = usize::from(option[1]) * 8;
         if len == 0 || len > options.len() {
-            return Err(Malformed);
+            break;
         }
-        if option[0] == wanted && len == 8 {
-            if found.is_some() {
-                return Err(Malformed);
+        if matches!(option[0], SOURCE_LINK_ADDRESS | TARGET_LINK_ADDRESS) && len == 8 {
+            let address = &mut found[usize::from(option[0] - SOURCE_LINK_ADDRESS)];
+            if address.replace(be64(option, 0) << 16).is_some() {
+                return Err(Doubled);
             }
-            found = Some(be64(option, 0) << 16);
         }
         options = &options[len..];
     }
     Ok(found)
 }
 
-struct Malformed;
+struct Doubled;
 
 const NEIGHBOR_SOLICIT: u8 = 135;
 const NEIGHBOR_ADVERT: u8 = 136;

@@ -9,10 +9,14 @@ impl Draft {
     pub(super) fn ipv6(&mut self, key: &mut FlowKey, bytes: &[u8]) -> Option<usize> {
         let header = bytes.first_chunk::<40>()?;
         let payload_len = usize::from(be16(header, 4));
-        if header[0] >> 4 != 6 || 40 + payload_len > bytes.len() {
+        if 40 + payload_len > bytes.len() {
             return None;
         }
         let payload = &bytes[40..40 + payload_len];
+        // The addresses stay, even if the chain of extension headers is broken.
+        for (i, at) in [8, 16, 24, 32].into_iter().enumerate() {
+            key.set_word(7 + i, be64(header, at));
+        }
         let chain = walk(header[6], payload)?;
         let first = be32(header, 0);
         self.tos = (first >> 20) as u8;
@@ -20,9 +24,6 @@ impl Draft {
         self.ttl = header[7];
         self.nw_proto = chain.proto;
         self.frag = chain.frag;
-        for (i, at) in [8, 16, 24, 32].into_iter().enumerate() {
-            key.set_word(7 + i, be64(header, at));
-        }
         if self.frag & FRAG_LATER != 0 {
             return None;
         }

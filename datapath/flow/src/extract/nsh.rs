@@ -9,16 +9,17 @@ pub(super) fn read(draft: &mut Draft, key: &mut FlowKey, bytes: &[u8]) {
     // Version:2 O:1 U:1 TTL:6 length:6 (in 4-byte words).
     let len = usize::from(first & 0x3f) * 4;
     let version = first >> 14;
-    let kind = base[2] & 0x0f;
-    if version != 0 || len < 8 || len > bytes.len() {
+    let kind = base[2];
+    if version != 0 || len > bytes.len() {
         return;
     }
     let context = match (kind, bytes.get(8..24).and_then(|b| b.first_chunk::<16>())) {
         (MD_FIXED, Some(context)) if len == 24 => {
             [be32(context, 0), be32(context, 4), be32(context, 8), be32(context, 12)]
         }
-        (MD_VARIABLE, _) => [0; 4],
-        _ => return,
+        (MD_FIXED, _) => return,
+        (MD_VARIABLE, _) if len < 8 => return,
+        _ => [0; 4],
     };
     let flags = u64::from(first >> 12 & 3);
     let ttl = u64::from(first >> 6 & 0x3f);

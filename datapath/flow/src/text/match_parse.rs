@@ -51,6 +51,43 @@ pub fn parse_match_key(pattern: &mut Match, key: &str, value: Option<&str>, port
     Ok(true)
 }
 
+/// Read a whole match: fields and shorthands separated by commas or blanks.
+///
+/// # Errors
+/// The text that the tools print.
+pub fn parse_match(text: &str, ports: &PortNames) -> Result<Match, String> {
+    let mut pattern = Match::any();
+    for (key, value) in pieces(text) {
+        if !parse_match_key(&mut pattern, key, value, ports)? {
+            return Err(match value {
+                Some(_) => format!("unknown keyword {key}"),
+                None => format!("field {key} missing value"),
+            });
+        }
+    }
+    Ok(pattern)
+}
+
+/// The `key=value` pieces of a flow: separated by commas and blanks; what stands in parentheses belongs together.
+pub fn pieces(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    const SEPARATORS: [char; 5] = [',', ' ', '\t', '\n', '\r'];
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start_matches(SEPARATORS);
+        if rest.is_empty() {
+            return None;
+        }
+        let mut depth = 0;
+        let end = rest.find(|c: char| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            depth <= 0 && SEPARATORS.contains(&c)
+        });
+        let (piece, tail) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = tail;
+        Some(piece.split_once('=').map_or((piece, None), |(key, value)| (key, Some(value))))
+    })
+}
+
 /// The field of that name, alias, or NXM/OXM name.
 pub fn field_by_any_name(name: &str) -> Option<FieldId> {
     FieldId::by_name(name)
@@ -58,25 +95,11 @@ pub fn field_by_any_name(name: &str) -> Option<FieldId> {
 }
 
 fn set_field(pattern: &mut Match, id: FieldId, text: &str, ports: &PortNames) -> Result<(), String> {
-    if id == FieldId::DlVlan && number::parse_u64(text) == Some(0xffff) {
-        pattern.set(FieldId::VlanTci, 0);
-        return Ok(());
-    }
-    // one port number, whatever the width that a version gives it
-    let id = if id == FieldId::InPort { FieldId::InPortOxm } else { id };
-    let (value, mask) = parse_value(id, text, ports)?;
-    let exact = mask == id.field().all_ones();
-    let tci = pattern.get(FieldId::VlanTci);
+    // An empty value is read as a wildcard by the fields that can be written that way.
+    let (value, mask) = parse_value(id, if text.is_empty() { "0/0" } else { text }, ports)?;
     match id {
-        // presence is the CFI bit: naming a VLAN or a priority asks for a tag
-        FieldId::DlVlan => {
-            pattern.set_masked(FieldId::VlanTci, tci.0 & 0xe000 | 0x1000 | value, tci.1 & 0xe000 | 0x1fff)
-        }
-        FieldId::VlanVid if exact && value & 0x1000 == 0 => pattern.set(FieldId::VlanTci, 0),
-        FieldId::VlanPcp | FieldId::DlVlanPcp => {
-            pattern.set_masked(FieldId::VlanTci, tci.0 & 0x0fff | 0x1000 | value << 13, tci.1 & 0x0fff | 0xf000);
-        }
-        FieldId::NwTos => pattern.set(FieldId::IpDscp, value >> 2),
+        // no tag at all
+        FieldId::DlVlan if number::parse_u64(text) == Some(0xffff) => pattern.set(id, 0xffff),
         _ => pattern.set_masked(id, value, mask),
     }
     Ok(())
@@ -87,7 +110,9 @@ fn set_field(pattern: &mut Match, id: FieldId, text: &str, ports: &PortNames) ->
 pub fn normalize(pattern: &mut Match) -> bool {
     use FieldId::*;
     let exact = |id: FieldId| pattern.is_exact(id).then(|| pattern.get(id).0);
-    let (eth_type, proto, icmp_type) = (exact(EthType), exact(NwProto), exact(IcmpType));
+    // namespace 1 of packet_type is that of Ethertypes
+    let eth_type = exact(PacketType).filter(|kind| kind >> 16 == 1).map(|kind| kind & 0xffff).or(exact(EthType));
+    let (proto, icmp_type) = (exact(NwProto), exact(IcmpType));
     let mut allowed: Vec<FieldId> = Vec::new();
     match eth_type {
         Some(0x0800) => allowed.extend([IpSrc, IpDst, NwProto, IpFrag, NwTos, NwTtl]),
@@ -186,7 +211,7 @@ mod tests {
             ("vlan_vid=0x1005/0x1fff,vlan_pcp=1", "dl_vlan=5,dl_vlan_pcp=1"),
             ("vlan_tci=0", "vlan_tci=0x0000"),
             ("dl_vlan=0xffff", "vlan_tci=0x0000"),
-            ("vlan_vid=5", "vlan_tci=0x0000"),
+            ("vlan_vid=5", "vlan_tci=0x0005/0x1fff"),
             ("vlan_vid=0x1005", "dl_vlan=5"),
             ("vlan_pcp=1", "dl_vlan_pcp=1"),
             ("vlan_tci=0x1000/0x1000", "vlan_tci=0x1000/0x1000"),
@@ -206,7 +231,8 @@ mod tests {
             ("ip,nw_src=1.2.3.4/0.0.255.0", "ip,nw_src=0.0.3.0/0.0.255.0"),
             ("ip,ip_dscp=3", "ip,nw_tos=12"),
             ("in_port=65534", "in_port=LOCAL"),
-            ("eth,tcp", "eth,tcp"),
+            ("eth,tcp", "tcp"),
+            ("recirc_id=0,tcp", "recirc_id=0,eth,tcp"),
             (
                 "dl_type=0x894f,nsh_spi=0x123,nsh_si=4,nsh_c1=0x5/0xf,nsh_flags=1,nsh_ttl=3,nsh_mdtype=1,nsh_np=3",
                 "dl_type=0x894f,nsh_flags=1,nsh_ttl=3,nsh_mdtype=1,nsh_np=3,nsh_spi=0x123,nsh_si=4,nsh_c1=0x5/0xf",

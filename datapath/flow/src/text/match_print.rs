@@ -1,317 +1,337 @@
 //! A match as `ovs-ofctl dump-flows` prints it: shorthands for protocols, then the fields in the tools' order.
 
-use std::fmt::Write;
-
-use crate::text::number::{CT_STATE, TCP_FLAGS, TUN_FLAGS, format_flags, format_masked_flags, hex};
-use crate::text::value::{format_frag, format_ipv4, format_ipv6, format_mac};
+use crate::field::{FieldId, Masking};
+use crate::matching::Match;
+use crate::text::flags::{CT_STATE, TUN_FLAGS, format_flags_under};
+use crate::text::number::hex;
+use crate::text::value;
 use crate::text::{PortNames, format_value};
-use crate::{FieldId, Match, OfPort};
 
-/// The match, without its priority. Empty for a match of everything.
+/// The fields of a match in the order and form of the tools, without priority, cookie and the like; empty if it
+/// matches everything.
 pub fn format_match(pattern: &Match, ports: &PortNames) -> String {
-    let mut p = Printer { pattern, ports, text: String::new() };
-    p.metadata();
-    let shorthand = p.protocol();
-    p.registers();
-    p.tunnel();
-    p.number("metadata", FieldId::Metadata);
-    p.port("in_port", FieldId::InPortOxm);
-    p.vlan();
-    p.ethernet(&shorthand);
-    p.network(&shorthand);
-    p.transport(&shorthand);
-    p.text
+    let mut out = Writer { pattern, ports, out: String::new() };
+    out.pipeline();
+    let kind = out.kind();
+    out.metadata();
+    out.link(&kind);
+    out.network(&kind);
+    out.transport(&kind);
+    out.out
 }
 
-struct Printer<'a> {
+pub(super) struct Writer<'a> {
     pattern: &'a Match,
     ports: &'a PortNames,
-    text: String,
+    out: String,
 }
 
-/// What the protocol's shorthand already says.
-#[derive(Default)]
-struct Shorthand {
-    eth_type: Option<u16>,
+/// What the shorthand said already.
+pub(super) struct Kind {
+    eth_type: u16,
     nw_proto: Option<u8>,
-    says_type: bool,
-    says_proto: bool,
+    skip_type: bool,
+    skip_proto: bool,
 }
 
-impl Printer<'_> {
-    fn word(&mut self, word: &str) {
-        if !self.text.is_empty() {
-            self.text.push(',');
+impl Writer<'_> {
+    fn put(&mut self, text: &str) {
+        if !self.out.is_empty() {
+            self.out.push(',');
         }
-        self.text.push_str(word);
+        self.out.push_str(text);
     }
 
     fn named(&mut self, name: &str, value: &str) {
-        self.word(name);
-        let _ = write!(self.text, "={value}");
+        self.put(name);
+        self.out.push('=');
+        self.out.push_str(value);
     }
 
-    /// `name=0x..[/0x..]`, `0` for zero.
-    fn number(&mut self, name: &str, id: FieldId) {
-        let (value, mask) = self.pattern.get(id);
-        if mask == id.field().all_ones() {
-            self.named(name, &hex(value));
-        } else if mask != 0 {
-            self.named(name, &format!("{}/{}", hex(value), hex(mask)));
-        }
-    }
-
-    /// `name=decimal`, or `name=0x../0x..` when masked.
-    fn decimal(&mut self, name: &str, id: FieldId) {
-        let (value, mask) = self.pattern.get(id);
-        if mask == id.field().all_ones() {
-            self.named(name, &value.to_string());
-        } else if mask != 0 {
-            self.named(name, &format!("{}/{}", hex(value), hex(mask)));
-        }
-    }
-
-    fn value(&mut self, name: &str, id: FieldId) {
-        let (value, mask) = self.pattern.get(id);
+    /// The field as its form says, if it is matched at all.
+    fn field(&mut self, name: &str, field: FieldId) {
+        let (value, mask) = self.pattern.get(field);
         if mask != 0 {
-            self.named(name, &format_value(id, value, mask, self.ports));
+            self.named(name, &format_value(field, value, mask, self.ports));
         }
     }
 
-    fn port(&mut self, name: &str, id: FieldId) {
-        let (value, mask) = self.pattern.get(id);
-        if mask != 0 {
-            self.named(name, &self.ports.show(OfPort(value as u32)).to_string());
-        }
-    }
-
-    fn metadata(&mut self) {
-        self.number("pkt_mark", FieldId::PktMark);
-        self.number("recirc_id", FieldId::RecircId);
-        self.number("dp_hash", FieldId::DpHash);
-        self.decimal("conj_id", FieldId::ConjId);
-        self.number("skb_priority", FieldId::SkbPriority);
-        self.port("actset_output", FieldId::ActsetOutput);
-        let (state, mask) = self.pattern.get(FieldId::CtState);
-        if mask == FieldId::CtState.field().all_ones() {
-            self.named("ct_state", &format_flags(state, CT_STATE));
-        } else if mask != 0 {
-            self.named("ct_state", &format_masked_flags(state, mask, CT_STATE));
-        }
-        self.decimal("ct_zone", FieldId::CtZone);
-        self.number("ct_mark", FieldId::CtMark);
-        self.number("ct_label", FieldId::CtLabel);
-        self.value("ct_nw_src", FieldId::CtNwSrc);
-        self.value("ct_ipv6_src", FieldId::CtIpv6Src);
-        self.value("ct_nw_dst", FieldId::CtNwDst);
-        self.value("ct_ipv6_dst", FieldId::CtIpv6Dst);
-        self.decimal("ct_nw_proto", FieldId::CtNwProto);
-        self.decimal("ct_tp_src", FieldId::CtTpSrc);
-        self.decimal("ct_tp_dst", FieldId::CtTpDst);
-        let (kind, mask) = self.pattern.get(FieldId::PacketType);
-        if mask != 0 && kind == 0 {
-            self.word("eth");
-        } else {
-            self.value("packet_type", FieldId::PacketType);
-        }
-    }
-
-    fn protocol(&mut self) -> Shorthand {
-        let mut said = Shorthand::default();
-        if !self.pattern.is_exact(FieldId::EthType) {
-            return said;
-        }
-        let eth_type = self.pattern.get(FieldId::EthType).0 as u16;
-        said.eth_type = Some(eth_type);
-        if self.pattern.is_exact(FieldId::NwProto) {
-            said.nw_proto = Some(self.pattern.get(FieldId::NwProto).0 as u8);
-        }
-        said.says_type = true;
-        said.says_proto = true;
-        let word = match (eth_type, said.nw_proto) {
-            (0x0800, Some(1)) => "icmp",
-            (0x0800, Some(6)) => "tcp",
-            (0x0800, Some(17)) => "udp",
-            (0x0800, Some(132)) => "sctp",
-            (0x86dd, Some(58)) => "icmp6",
-            (0x86dd, Some(6)) => "tcp6",
-            (0x86dd, Some(17)) => "udp6",
-            (0x86dd, Some(132)) => "sctp6",
-            (other, _) => {
-                said.says_proto = false;
-                match other {
-                    0x0800 => "ip",
-                    0x86dd => "ipv6",
-                    0x0806 => "arp",
-                    0x8035 => "rarp",
-                    0x8847 => "mpls",
-                    0x8848 => "mplsm",
-                    _ => {
-                        said.says_type = false;
-                        return said;
-                    }
-                }
-            }
-        };
-        self.word(word);
-        said
-    }
-
-    fn registers(&mut self) {
-        for i in 0..16 {
-            let id = FieldId::ALL[FieldId::Reg0 as usize + i];
-            self.number(id.field().name, id);
-        }
-    }
-
-    fn tunnel(&mut self) {
-        self.number("tun_id", FieldId::TunId);
-        for id in [FieldId::TunSrc, FieldId::TunDst, FieldId::TunIpv6Src, FieldId::TunIpv6Dst] {
-            self.value(id.field().name, id);
-        }
-        self.decimal("tun_gbp_id", FieldId::TunGbpId);
-        self.number("tun_gbp_flags", FieldId::TunGbpFlags);
-        self.decimal("tun_tos", FieldId::TunTos);
-        self.decimal("tun_ttl", FieldId::TunTtl);
-        self.decimal("tun_erspan_ver", FieldId::TunErspanVer);
-        self.number("tun_erspan_idx", FieldId::TunErspanIdx);
-        self.decimal("tun_erspan_dir", FieldId::TunErspanDir);
-        self.number("tun_erspan_hwid", FieldId::TunErspanHwid);
-        self.number("gtpu_flags", FieldId::TunGtpuFlags);
-        self.decimal("gtpu_msgtype", FieldId::TunGtpuMsgtype);
-        let (value, mask) = self.pattern.get(FieldId::TunFlags);
-        if mask != 0 {
-            self.named("tun_flags", &format_masked_flags(value, mask, TUN_FLAGS));
-        }
-    }
-
-    /// `dl_vlan` and `dl_vlan_pcp` where they say it all, else the TCI with its mask.
-    fn vlan(&mut self) {
-        const VID: u128 = 0x0fff;
-        const CFI: u128 = 0x1000;
-        const PCP: u128 = 0xe000;
-        let (tci, mask) = self.pattern.get(FieldId::VlanTci);
+    /// A field written in hexadecimal with `digits` digits, its mask too unless it is exact.
+    fn padded(&mut self, name: &str, field: FieldId, digits: usize) {
+        let (value, mask) = self.pattern.get(field);
         if mask == 0 {
             return;
         }
-        let whole = |bits: u128| mask & bits == 0 || mask & bits == bits;
-        if mask & tci & CFI != 0 && whole(VID) && whole(PCP) && mask & (VID | PCP) != 0 {
-            if mask & VID != 0 {
-                self.named("dl_vlan", &(tci & VID).to_string());
+        let mut text = format!("{value:#0width$x}", width = digits + 2);
+        if mask != field.field().all_ones() {
+            text += &format!("/{mask:#0width$x}", width = digits + 2);
+        }
+        self.named(name, &text);
+    }
+
+    /// A field that is written in hexadecimal without its mask.
+    fn bare_hex(&mut self, name: &str, field: FieldId) {
+        let (value, mask) = self.pattern.get(field);
+        if mask != 0 {
+            self.named(name, &hex(value));
+        }
+    }
+
+    /// Exact in decimal, masked in hexadecimal that writes zero as 0x0.
+    fn port(&mut self, name: &str, field: FieldId) {
+        let (value, mask) = self.pattern.get(field);
+        match mask {
+            0 => {}
+            0xffff => self.named(name, &value.to_string()),
+            _ => self.named(name, &format!("{value:#x}/{mask:#x}")),
+        }
+    }
+
+    fn pipeline(&mut self) {
+        self.field("pkt_mark", FieldId::PktMark);
+        self.bare_hex("recirc_id", FieldId::RecircId);
+        self.field("dp_hash", FieldId::DpHash);
+        self.field("conj_id", FieldId::ConjId);
+        self.field("skb_priority", FieldId::SkbPriority);
+        self.field("actset_output", FieldId::ActsetOutput);
+        let (state, mask) = self.pattern.get(FieldId::CtState);
+        if mask != 0 {
+            self.named("ct_state", &format_flags_under(state, mask, u32::MAX.into(), CT_STATE));
+        }
+        let (zone, mask) = self.pattern.get(FieldId::CtZone);
+        if mask != 0 {
+            self.named("ct_zone", &zone.to_string());
+        }
+        self.field("ct_mark", FieldId::CtMark);
+        self.field("ct_label", FieldId::CtLabel);
+        self.field("ct_nw_src", FieldId::CtNwSrc);
+        self.field("ct_ipv6_src", FieldId::CtIpv6Src);
+        self.field("ct_nw_dst", FieldId::CtNwDst);
+        self.field("ct_ipv6_dst", FieldId::CtIpv6Dst);
+        self.field("ct_nw_proto", FieldId::CtNwProto);
+        self.port("ct_tp_src", FieldId::CtTpSrc);
+        self.port("ct_tp_dst", FieldId::CtTpDst);
+    }
+
+    /// Packet type and shorthand.
+    fn kind(&mut self) -> Kind {
+        let (packet_type, mask) = self.pattern.get(FieldId::PacketType);
+        let ethernet = packet_type == 0;
+        if mask != 0 && !ethernet {
+            self.named("packet_type", &value::format_packet_type(packet_type as u32));
+        } else if self.pattern.get(FieldId::RecircId).1 != 0 && mask | self.pattern.get(FieldId::EthType).1 != 0 {
+            // Only megaflows match this; they say even what goes without saying.
+            self.put("eth");
+        }
+        let eth_type = self.pattern.get(FieldId::EthType);
+        let nw_proto = self.pattern.is_exact(FieldId::NwProto).then(|| self.pattern.get(FieldId::NwProto).0 as u8);
+        let mut kind = Kind {
+            eth_type: if ethernet { eth_type.0 as u16 } else { packet_type as u16 },
+            nw_proto,
+            skip_type: eth_type.1 == 0,
+            skip_proto: nw_proto.is_none(),
+        };
+        if eth_type.1 == 0 {
+            if ethernet {
+                kind.eth_type = 0;
             }
-            if mask & PCP != 0 {
-                self.named("dl_vlan_pcp", &(tci >> 13).to_string());
+            return kind;
+        }
+        let with_proto = match (eth_type.0, nw_proto) {
+            (0x0800, Some(1)) => Some("icmp"),
+            (0x0800, Some(6)) => Some("tcp"),
+            (0x0800, Some(17)) => Some("udp"),
+            (0x0800, Some(132)) => Some("sctp"),
+            (0x86dd, Some(58)) => Some("icmp6"),
+            (0x86dd, Some(6)) => Some("tcp6"),
+            (0x86dd, Some(17)) => Some("udp6"),
+            (0x86dd, Some(132)) => Some("sctp6"),
+            _ => None,
+        };
+        let short = with_proto.or(match eth_type.0 {
+            0x0800 => Some("ip"),
+            0x86dd => Some("ipv6"),
+            0x0806 => Some("arp"),
+            0x8035 => Some("rarp"),
+            0x8847 => Some("mpls"),
+            0x8848 => Some("mplsm"),
+            _ => None,
+        });
+        if let Some(short) = short {
+            self.put(short);
+            kind.skip_type = true;
+            kind.skip_proto |= with_proto.is_some();
+        }
+        kind
+    }
+
+    fn metadata(&mut self) {
+        for nth in 0..16 {
+            let field = FieldId::ALL[FieldId::Reg0 as usize + nth];
+            self.field(field.field().name, field);
+        }
+        self.tunnel();
+        self.field("metadata", FieldId::Metadata);
+        self.field("in_port", FieldId::InPortOxm);
+    }
+
+    fn tunnel(&mut self) {
+        for field in [FieldId::TunId, FieldId::TunSrc, FieldId::TunDst, FieldId::TunIpv6Src, FieldId::TunIpv6Dst] {
+            self.field(field.field().name, field);
+        }
+        self.port("tun_gbp_id", FieldId::TunGbpId);
+        self.bare_hex("tun_gbp_flags", FieldId::TunGbpFlags);
+        self.field("tun_tos", FieldId::TunTos);
+        self.field("tun_ttl", FieldId::TunTtl);
+        self.field("tun_erspan_ver", FieldId::TunErspanVer);
+        match self.pattern.get(FieldId::TunErspanVer).0 {
+            1 => self.field("tun_erspan_idx", FieldId::TunErspanIdx),
+            2 => {
+                self.field("tun_erspan_dir", FieldId::TunErspanDir);
+                self.field("tun_erspan_hwid", FieldId::TunErspanHwid);
+            }
+            _ => {}
+        }
+        self.bare_hex("gtpu_flags", FieldId::TunGtpuFlags);
+        let (msgtype, mask) = self.pattern.get(FieldId::TunGtpuMsgtype);
+        if mask != 0 {
+            self.named("gtpu_msgtype", &msgtype.to_string());
+        }
+        let (flags, mask) = self.pattern.get(FieldId::TunFlags);
+        if mask != 0 {
+            self.named("tun_flags", &format_flags_under(flags, mask, 0xffff, TUN_FLAGS));
+        }
+    }
+
+    fn link(&mut self, kind: &Kind) {
+        self.vlan(
+            "",
+            FieldId::VlanTci.get_mask(self.pattern.mask()) as u16,
+            self.pattern.get(FieldId::VlanTci).0 as u16,
+        );
+        let inner = |words: u64| (words >> 48) as u16;
+        self.vlan("1", inner(self.pattern.mask().word(4)), inner(self.pattern.key().word(4)));
+        self.field("dl_src", FieldId::EthSrc);
+        self.field("dl_dst", FieldId::EthDst);
+        if !kind.skip_type {
+            self.padded("dl_type", FieldId::EthType, 4);
+        }
+    }
+
+    /// A tag: VID and PCP by name if they and the presence of a tag are all that is matched.
+    fn vlan(&mut self, suffix: &str, mask: u16, tci: u16) {
+        let (vid, pcp) = (mask & 0xfff, mask & 0xe000);
+        if mask & tci & 0x1000 != 0 && matches!(vid, 0 | 0xfff) && matches!(pcp, 0 | 0xe000) && vid | pcp != 0 {
+            if vid != 0 {
+                self.named(&format!("dl_vlan{suffix}"), &(tci & 0xfff).to_string());
+            }
+            if pcp != 0 {
+                self.named(&format!("dl_vlan_pcp{suffix}"), &(tci >> 13).to_string());
             }
         } else if mask == 0xffff {
-            self.named("vlan_tci", &format!("{tci:#06x}"));
-        } else {
-            self.named("vlan_tci", &format!("{tci:#06x}/{mask:#06x}"));
+            self.named(&format!("vlan_tci{suffix}"), &format!("{tci:#06x}"));
+        } else if mask != 0 {
+            self.named(&format!("vlan_tci{suffix}"), &format!("{tci:#06x}/{mask:#06x}"));
         }
     }
 
-    fn ethernet(&mut self, said: &Shorthand) {
-        for (name, id) in [("dl_src", FieldId::EthSrc), ("dl_dst", FieldId::EthDst)] {
-            let (value, mask) = self.pattern.get(id);
+    fn network(&mut self, kind: &Kind) {
+        let is_arp = matches!(kind.eth_type, 0x0806 | 0x8035);
+        match kind.eth_type {
+            0x86dd => {
+                self.field("ipv6_src", FieldId::Ipv6Src);
+                self.field("ipv6_dst", FieldId::Ipv6Dst);
+                self.padded("ipv6_label", FieldId::Ipv6Label, 5);
+            }
+            0x0806 | 0x8035 => {
+                self.field("arp_spa", FieldId::ArpSpa);
+                self.field("arp_tpa", FieldId::ArpTpa);
+            }
+            0x894f => self.nsh(),
+            _ => {
+                self.field("nw_src", FieldId::IpSrc);
+                self.field("nw_dst", FieldId::IpDst);
+            }
+        }
+        if !kind.skip_proto {
+            self.field(if is_arp { "arp_op" } else { "nw_proto" }, FieldId::NwProto);
+        }
+        if is_arp {
+            self.field("arp_sha", FieldId::ArpSha);
+            self.field("arp_tha", FieldId::ArpTha);
+        }
+        let (tos, mask) = self.pattern.get(FieldId::NwTos);
+        if mask & 0xfc != 0 {
+            self.named("nw_tos", &(tos & 0xfc).to_string());
+        }
+        if mask & 3 != 0 {
+            self.named("nw_ecn", &(tos & 3).to_string());
+        }
+        self.field("nw_ttl", FieldId::NwTtl);
+        self.field("mpls_label", FieldId::MplsLabel);
+        self.field("mpls_tc", FieldId::MplsTc);
+        self.field("mpls_ttl", FieldId::MplsTtl);
+        self.field("mpls_bos", FieldId::MplsBos);
+        let lse = |word: u64, high: bool| if high { word >> 32 } else { word & 0xffff_ffff };
+        for (name, word, high) in [("mpls_lse1", 25, false), ("mpls_lse2", 26, true)] {
+            let mask = lse(self.pattern.mask().word(word), high);
             if mask != 0 {
-                self.named(name, &format_mac(value as u64, mask as u64));
+                self.named(name, &lse(self.pattern.key().word(word), high).to_string());
             }
         }
-        let (eth_type, mask) = self.pattern.get(FieldId::EthType);
-        if mask != 0 && !said.says_type {
-            self.named("dl_type", &format!("{eth_type:#06x}"));
-        }
-    }
-
-    fn network(&mut self, said: &Shorthand) {
-        let arp = matches!(said.eth_type, Some(0x0806 | 0x8035));
-        let (source, target) = if arp { ("arp_spa", "arp_tpa") } else { ("nw_src", "nw_dst") };
-        if said.eth_type == Some(0x86dd) {
-            for (name, id) in [("ipv6_src", FieldId::Ipv6Src), ("ipv6_dst", FieldId::Ipv6Dst)] {
-                let (value, mask) = self.pattern.get(id);
-                if mask != 0 {
-                    self.named(name, &format_ipv6(value, mask));
-                }
-            }
-            let (label, mask) = self.pattern.get(FieldId::Ipv6Label);
-            if mask == FieldId::Ipv6Label.field().all_ones() {
-                self.named("ipv6_label", &format!("{label:#07x}"));
-            } else if mask != 0 {
-                self.named("ipv6_label", &format!("{label:#07x}/{mask:#07x}"));
-            }
-        } else {
-            for (name, id) in [(source, FieldId::IpSrc), (target, FieldId::IpDst)] {
-                let (value, mask) = self.pattern.get(id);
-                if mask != 0 {
-                    self.named(name, &format_ipv4(value as u32, mask as u32));
-                }
-            }
-        }
-        if let Some(proto) = said.nw_proto.filter(|_| !said.says_proto) {
-            self.named(if arp { "arp_op" } else { "nw_proto" }, &proto.to_string());
-        } else if said.eth_type.is_none() {
-            self.decimal("nw_proto", FieldId::NwProto);
-        }
-        if arp {
-            self.value("arp_sha", FieldId::ArpSha);
-            self.value("arp_tha", FieldId::ArpTha);
-        }
-        if said.eth_type == Some(0x894f) {
-            self.nsh();
-        }
-        self.ip_bits();
+        self.field("nw_frag", FieldId::IpFrag);
     }
 
     fn nsh(&mut self) {
-        for id in [FieldId::NshFlags, FieldId::NshTtl, FieldId::NshMdtype, FieldId::NshNp] {
-            self.decimal(id.field().name, id);
+        let (flags, mask) = self.pattern.get(FieldId::NshFlags);
+        match mask {
+            0 => {}
+            0xff => self.named("nsh_flags", &flags.to_string()),
+            _ => self.named("nsh_flags", &format!("{flags:#04x}/{mask:#04x}")),
         }
-        self.number("nsh_spi", FieldId::NshSpi);
-        self.decimal("nsh_si", FieldId::NshSi);
-        for id in [FieldId::NshC1, FieldId::NshC2, FieldId::NshC3, FieldId::NshC4] {
-            self.number(id.field().name, id);
+        for field in [FieldId::NshTtl, FieldId::NshMdtype, FieldId::NshNp] {
+            self.field(field.field().name, field);
+        }
+        let (spi, mask) = self.pattern.get(FieldId::NshSpi);
+        if mask != 0 {
+            self.named("nsh_spi", &format!("{spi:#x}"));
+        }
+        self.field("nsh_si", FieldId::NshSi);
+        for field in [FieldId::NshC1, FieldId::NshC2, FieldId::NshC3, FieldId::NshC4] {
+            let (value, mask) = self.pattern.get(field);
+            debug_assert!(field.field().masking == Masking::Arbitrary);
+            match mask {
+                0 => {}
+                0xffff_ffff => self.named(field.field().name, &format!("{value:#x}")),
+                _ => self.named(field.field().name, &format!("{value:#x}/{mask:#x}")),
+            }
         }
     }
 
-    fn ip_bits(&mut self) {
-        let (dscp, mask) = self.pattern.get(FieldId::IpDscp);
-        if mask != 0 {
-            self.named("nw_tos", &(dscp << 2).to_string());
-        }
-        self.decimal("nw_ecn", FieldId::NwEcn);
-        self.decimal("nw_ttl", FieldId::NwTtl);
-        self.decimal("mpls_label", FieldId::MplsLabel);
-        self.decimal("mpls_tc", FieldId::MplsTc);
-        self.decimal("mpls_ttl", FieldId::MplsTtl);
-        self.decimal("mpls_bos", FieldId::MplsBos);
-        let (frag, mask) = self.pattern.get(FieldId::IpFrag);
-        if mask != 0 {
-            self.named("nw_frag", &format_frag(frag, mask));
-        }
-    }
-
-    fn transport(&mut self, said: &Shorthand) {
-        let icmp = matches!((said.eth_type, said.nw_proto), (Some(0x0800), Some(1)));
-        let icmp6 = matches!((said.eth_type, said.nw_proto), (Some(0x86dd), Some(58)));
-        if icmp || icmp6 {
-            self.decimal("icmp_type", FieldId::IcmpType);
-            self.decimal("icmp_code", FieldId::IcmpCode);
-        } else {
-            self.decimal("tp_src", FieldId::TcpSrc);
-            self.decimal("tp_dst", FieldId::TcpDst);
-        }
-        if icmp6 {
-            self.value("nd_target", FieldId::NdTarget);
-            self.value("nd_sll", FieldId::NdSll);
-            self.value("nd_tll", FieldId::NdTll);
-            self.decimal("nd_reserved", FieldId::NdReserved);
-            self.decimal("nd_options_type", FieldId::NdOptionsType);
-            return;
-        }
-        let (flags, mask) = self.pattern.get(FieldId::TcpFlags);
-        if mask == FieldId::TcpFlags.field().all_ones() {
-            self.named("tcp_flags", &format_flags(flags, TCP_FLAGS));
-        } else if mask != 0 {
-            self.named("tcp_flags", &format_masked_flags(flags, mask, TCP_FLAGS));
+    fn transport(&mut self, kind: &Kind) {
+        match (kind.eth_type, kind.nw_proto) {
+            (0x0800, Some(1)) => {
+                self.port("icmp_type", FieldId::TcpSrc);
+                self.port("icmp_code", FieldId::TcpDst);
+            }
+            (0x86dd, Some(58)) => {
+                self.port("icmp_type", FieldId::TcpSrc);
+                self.port("icmp_code", FieldId::TcpDst);
+                self.field("nd_target", FieldId::NdTarget);
+                self.field("nd_sll", FieldId::NdSll);
+                self.field("nd_tll", FieldId::NdTll);
+                if matches!(self.pattern.get(FieldId::Icmpv6Type).0, 135 | 136) {
+                    self.field("nd_reserved", FieldId::NdReserved);
+                    self.field("nd_options_type", FieldId::NdOptionsType);
+                }
+            }
+            _ => {
+                self.port("tp_src", FieldId::TcpSrc);
+                self.port("tp_dst", FieldId::TcpDst);
+                if kind.nw_proto == Some(6) {
+                    self.field("tcp_flags", FieldId::TcpFlags);
+                }
+            }
         }
     }
 }

@@ -71,7 +71,7 @@ impl fmt::Display for ShownPort<'_> {
             (Some(reserved), _) => f.write_str(reserved),
             (None, Some(name)) if is_plain(name) => f.write_str(name),
             (None, Some(name)) => write!(f, "{name:?}"),
-            (None, None) => write!(f, "{}", self.port.0),
+            (None, None) => write!(f, "{}", self.port),
         }
     }
 }

@@ -1,260 +1,271 @@
-//! A field's value and mask in text, each [`FieldForm`] in its own way (ovs-fields(7), "Format").
+//! One field's value and mask as text (ovs-fields(7), "Format").
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::field::{FieldForm, Masking};
-use crate::text::PortNames;
-use crate::text::number::{CT_STATE, TCP_FLAGS, TUN_FLAGS, format_flags, format_masked_flags, parse_flags, parse_u128};
-use crate::{Field, FieldId, OfPort};
+use weft_packet::Mac;
 
-/// Read `VALUE` or `VALUE/MASK` of a field: the value (zero outside of the mask) and the bits that matter.
+use super::PortNames;
+use super::error::{FlagKind, TextError};
+use super::flags::{CT_STATE, FlagError, TCP_FLAGS, TUN_FLAGS, format_flags_under, parse_flags};
+use super::number::hex;
+use crate::field::{Field, FieldForm, FieldId, Masking};
+use crate::port::OfPort;
+
+/// Read `value` or `value/mask` (or `*`) as `field` writes it. Returns value and mask; value bits that the mask leaves
+/// out, and bits beyond the field's width, are dropped.
 ///
 /// # Errors
 /// The text that the tools print: what was read, and what was expected.
-pub fn parse_value(id: FieldId, text: &str, ports: &PortNames) -> Result<(u128, u128), String> {
-    let field = id.field();
+pub fn parse_value(field: FieldId, text: &str, ports: &PortNames) -> Result<(u128, u128), String> {
+    parse(field, text, ports).map_err(|error| error.to_string())
+}
+
+fn parse(field: FieldId, text: &str, ports: &PortNames) -> Result<(u128, u128), TextError> {
+    let f = field.field();
     if text == "*" {
         return Ok((0, 0));
     }
-    let (value, mask) = match field.form {
-        FieldForm::Decimal | FieldForm::Hexadecimal => integers(field, text)?,
-        FieldForm::Ethernet => masked(text, mac)?.ok_or_else(|| format!("{text}: invalid Ethernet address"))?,
+    let (value, mask) = match f.form {
+        FieldForm::Decimal | FieldForm::Hexadecimal => integers(f, text)?,
+        FieldForm::Ethernet => ethernet(text)?,
         FieldForm::Ipv4 => ipv4(text)?,
         FieldForm::Ipv6 => ipv6(text)?,
-        FieldForm::OfPort16 | FieldForm::OfPort32 => (port(field, text, ports)?, field.all_ones()),
-        FieldForm::Frag => frag(text)?,
-        FieldForm::TunnelFlags => flags(text, field, TUN_FLAGS, "tunnel")?,
-        FieldForm::TcpFlags => flags(text, field, TCP_FLAGS, "TCP")?,
-        FieldForm::CtState => flags(text, field, CT_STATE, "ct_state")?,
-        FieldForm::PacketType => (packet_type(text)?, field.all_ones()),
+        FieldForm::OfPort16 | FieldForm::OfPort32 => (port(f, text, ports)?, f.all_ones()),
+        FieldForm::Frag => fragment(text)?,
+        FieldForm::TcpFlags => flags(text, TCP_FLAGS, 0xfff, FlagKind::Tcp)?,
+        FieldForm::CtState => match flags(text, CT_STATE, 0xff, FlagKind::CtState)? {
+            (value, 0xff) if !text.contains(['/', '+', '-']) => (value, f.all_ones()),
+            masked => masked,
+        },
+        // Only this flag can be matched.
+        FieldForm::TunnelFlags => flags(text, &TUN_FLAGS[..1], 1, FlagKind::Tunnel)?,
+        FieldForm::PacketType => (packet_type(text)?, f.all_ones()),
     };
-    let (mask, full) = (mask & field.all_ones(), field.all_ones());
-    if mask != full && mask != 0 && field.masking == Masking::None {
-        return Err(format!("{text}: invalid mask for field {}", field.name));
+    let ones = f.all_ones();
+    // A mask of the field's whole wire width is an exact match, also where not all its bits are significant.
+    let mask = mask & ones;
+    if f.masking == Masking::None && mask != ones && mask != 0 {
+        return Err(TextError::MaskNotAllowed { text: text.into(), field: f.name });
     }
     Ok((value & mask, mask))
 }
 
-/// Print a value with its mask as `set_field` and `learn` show them; the mask only where it is not all ones.
-pub fn format_value(id: FieldId, value: u128, mask: u128, ports: &PortNames) -> String {
-    let field = id.field();
+/// Write a value with its mask as `set_field` and `learn` show them; the mask only where it is not all ones.
+pub fn format_value(field: FieldId, value: u128, mask: u128, ports: &PortNames) -> String {
+    let f = field.field();
     if mask == 0 {
-        return "ANY".to_owned();
+        return "ANY".into();
     }
-    let exact = mask == field.all_ones();
-    match field.form {
-        FieldForm::OfPort16 | FieldForm::OfPort32 if exact => ports.show(OfPort(value as u32)).to_string(),
+    let exact = mask == f.all_ones();
+    match f.form {
         FieldForm::Decimal if exact => value.to_string(),
-        FieldForm::Decimal | FieldForm::Hexadecimal | FieldForm::OfPort16 | FieldForm::OfPort32 => {
-            if exact {
-                format!("{value:#x}")
-            } else {
-                format!("{value:#x}/{mask:#x}")
-            }
-        }
+        FieldForm::Decimal => format!("{value}/{}", hex(mask)),
+        FieldForm::Hexadecimal => masked_hex(value, mask, f.all_ones()),
         FieldForm::Ethernet => format_mac(value as u64, mask as u64),
         FieldForm::Ipv4 => format_ipv4(value as u32, mask as u32),
         FieldForm::Ipv6 => format_ipv6(value, mask),
+        FieldForm::OfPort16 => ports.show(OfPort::from_u16(value as u16)).to_string(),
+        FieldForm::OfPort32 => ports.show(OfPort(value as u32)).to_string(),
         FieldForm::Frag => format_frag(value, mask),
-        FieldForm::TunnelFlags => format_masked_flags(value, mask, TUN_FLAGS),
-        FieldForm::TcpFlags if exact => format_flags(value, TCP_FLAGS),
-        FieldForm::TcpFlags => format_masked_flags(value, mask, TCP_FLAGS),
-        FieldForm::CtState if exact => format_flags(value, CT_STATE),
-        FieldForm::CtState => format_masked_flags(value, mask, CT_STATE),
-        FieldForm::PacketType => format!("({},{:#x})", value >> 16, value & 0xffff),
+        FieldForm::TcpFlags => format_flags_under(value, mask, 0xfff, TCP_FLAGS),
+        FieldForm::CtState => format_flags_under(value, mask, u32::MAX.into(), CT_STATE),
+        FieldForm::TunnelFlags => format_flags_under(value, mask, 0xffff, TUN_FLAGS),
+        FieldForm::PacketType => format_packet_type(value as u32),
     }
+}
+
+/// `0x..[/0x..]`, `0` for zero.
+pub(super) fn masked_hex(value: u128, mask: u128, all: u128) -> String {
+    if mask == all { hex(value) } else { format!("{}/{}", hex(value), hex(mask)) }
 }
 
 /// A MAC address, with its mask if that is not all ones.
 pub fn format_mac(value: u64, mask: u64) -> String {
     const ALL: u64 = 0xffff_ffff_ffff;
-    let one = |mac: u64| {
-        let b = mac.to_be_bytes();
-        format!("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", b[2], b[3], b[4], b[5], b[6], b[7])
-    };
-    if mask & ALL == ALL { one(value) } else { format!("{}/{}", one(value), one(mask)) }
+    let mac = Mac::from_u64(value);
+    if mask & ALL == ALL { mac.to_string() } else { format!("{mac}/{}", Mac::from_u64(mask)) }
 }
 
-/// An IPv4 address, with prefix length or mask if not exact.
+/// A MAC address as a number.
+pub fn parse_mac(text: &str) -> Option<u64> {
+    text.parse::<Mac>().ok().map(Mac::to_u64)
+}
+
+/// `10.0.0.0/8`, `10.0.0.0/255.0.255.0`, or just the address.
 pub fn format_ipv4(value: u32, mask: u32) -> String {
     let address = Ipv4Addr::from(value);
-    match mask.leading_ones() {
-        32 => address.to_string(),
-        ones if mask.count_ones() == ones => format!("{address}/{ones}"),
+    match mask {
+        u32::MAX => address.to_string(),
+        _ if mask.leading_ones() + mask.trailing_zeros() == 32 => format!("{address}/{}", mask.leading_ones()),
         _ => format!("{address}/{}", Ipv4Addr::from(mask)),
     }
 }
 
-/// An IPv6 address, with prefix length or mask if not exact.
+/// The same for IPv6.
 pub fn format_ipv6(value: u128, mask: u128) -> String {
-    let address = Ipv6Addr::from(value);
-    match mask.leading_ones() {
-        128 => address.to_string(),
-        ones if mask.count_ones() == ones => format!("{address}/{ones}"),
-        _ => format!("{address}/{}", Ipv6Addr::from(mask)),
+    let address = ipv6_text(value);
+    match mask {
+        u128::MAX => address,
+        _ if mask.leading_ones() + mask.trailing_zeros() == 128 => format!("{address}/{}", mask.leading_ones()),
+        _ => format!("{address}/{}", ipv6_text(mask)),
+    }
+}
+
+/// As C's inet_ntop writes it: it shows ::a.b.c.d for addresses with 96 leading zeros.
+pub fn ipv6_text(value: u128) -> String {
+    if value >> 32 == 0 && value >> 16 != 0 {
+        return format!("::{}", Ipv4Addr::from(value as u32));
+    }
+    Ipv6Addr::from(value).to_string()
+}
+
+/// `(ns,type)`; types below ten in decimal, as the tools do.
+pub fn format_packet_type(value: u32) -> String {
+    match (value >> 16, value & 0xffff) {
+        (ns, kind @ 0..=9) => format!("({ns},{kind})"),
+        (ns, kind) => format!("({ns},{kind:#x})"),
     }
 }
 
 /// A word for the fragment bits that matter.
 pub fn format_frag(value: u128, mask: u128) -> String {
-    let word = match (value, mask) {
-        (0, 3) => "no",
-        (1, 1) => "yes",
-        (1, 3) => "first",
-        (3, 3) => "later",
-        (0, 2) => "not_later",
-        _ => return format!("{value:#x}/{mask:#x}"),
-    };
-    word.to_owned()
+    let word = FRAGMENTS.iter().find(|(_, v, m)| (value & mask, mask & 3) == ((*v).into(), (*m).into()));
+    word.map_or_else(|| format!("{}/{}", hex(value), hex(mask)), |(name, ..)| (*name).into())
 }
 
-/// A MAC address as a number, from `xx:xx:xx:xx:xx:xx` (one or two digits each).
-pub fn parse_mac(text: &str) -> Option<u64> {
-    let mut value = 0;
-    let mut parts = text.split(':');
-    for _ in 0..6 {
-        let part = parts.next().filter(|p| matches!(p.len(), 1 | 2))?;
-        value = value << 8 | u64::from(u8::from_str_radix(part, 16).ok()?);
+/// A number in decimal, hexadecimal with 0x or octal with 0, and what follows it.
+pub(super) fn number(text: &str) -> Option<(Result<u128, TooLarge>, &str)> {
+    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(rest) => (rest, 16),
+        None => (text, 10),
+    };
+    let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
+    let (run, rest) = digits.split_at(end);
+    if run.is_empty() {
+        // A bare "0x" reads as 0.
+        return (radix == 16).then_some((Ok(0), rest));
     }
-    parts.next().is_none().then_some(value)
+    Some((u128::from_str_radix(run, radix).map_err(|_| TooLarge), rest))
 }
 
-fn mac(text: &str) -> Option<u128> {
-    parse_mac(text).map(u128::from)
-}
+/// More than 128 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooLarge;
 
-fn masked(text: &str, parse: impl Fn(&str) -> Option<u128>) -> Result<Option<(u128, u128)>, String> {
-    let Some((value, mask)) = text.split_once('/') else {
-        return Ok(parse(text).map(|value| (value, u128::MAX)));
+fn integers(f: &Field, text: &str) -> Result<(u128, u128), TextError> {
+    let too_large = || TextError::TooLarge { text: text.into(), bytes: f.wire_bytes(), field: f.name };
+    if text.starts_with('-') {
+        return Err(too_large());
+    }
+    let fits = |value: Result<u128, TooLarge>| {
+        value.ok().filter(|v| f.wire_bits >= 128 || v >> f.wire_bits == 0).ok_or_else(too_large)
     };
-    Ok(parse(value).zip(parse(mask)))
-}
-
-fn integers(field: &Field, text: &str) -> Result<(u128, u128), String> {
-    let one = |part: &str| {
-        let value = parse_u128(part).ok_or_else(|| format!("{text}: bad syntax for field {}", field.name))?;
-        let wire_max = if field.wire_bits >= 128 { u128::MAX } else { (1 << field.wire_bits) - 1 };
-        if value > wire_max {
-            return Err(format!("{part}: value too large for {}-byte field {}", field.wire_bytes(), field.name));
-        }
-        Ok(value)
+    let (value, rest) = number(text).ok_or(TextError::BadValue { text: text.into(), field: f.name })?;
+    let value = fits(value)?;
+    let Some(mask) = rest.strip_prefix('/') else {
+        let bad = TextError::BadValue { text: text.into(), field: f.name };
+        return if rest.is_empty() { Ok((value, u128::MAX)) } else { Err(bad) };
     };
-    match text.split_once('/') {
-        Some((value, mask)) => Ok((one(value)?, one(mask)?)),
-        None => Ok((one(text)?, u128::MAX)),
+    match number(mask) {
+        Some((mask, "")) => Ok((value, fits(mask)?)),
+        _ => Err(TextError::BadMask { text: text.into(), field: f.name }),
     }
 }
 
-fn ipv4(text: &str) -> Result<(u128, u128), String> {
-    let bad = || format!("{text}: invalid IP address");
-    let (address, mask) = match text.split_once('/') {
-        None => (text, u32::MAX),
-        Some((address, mask)) if mask.contains('.') => (address, mask.parse::<Ipv4Addr>().map_err(|_| bad())?.into()),
-        Some((address, prefix)) => {
-            let prefix: u32 = prefix.parse().map_err(|_| bad())?;
-            if prefix > 32 {
-                return Err(format!("{text}: IPv4 network prefix bits not between 0 and 32, inclusive"));
+fn ethernet(text: &str) -> Result<(u128, u128), TextError> {
+    let bad = |_| TextError::Ethernet { text: text.into() };
+    let (value, mask) = text.split_once('/').map_or((text, None), |(v, m)| (v, Some(m)));
+    let mask = mask.map_or(Ok(Mac::BROADCAST), str::parse).map_err(bad)?;
+    Ok((value.parse::<Mac>().map_err(bad)?.to_u64().into(), mask.to_u64().into()))
+}
+
+fn ipv4(text: &str) -> Result<(u128, u128), TextError> {
+    let bad = || TextError::Ipv4 { text: text.into() };
+    let (value, mask) = text.split_once('/').map_or((text, None), |(v, m)| (v, Some(m)));
+    let value = ipv4_address(value).ok_or_else(bad)?;
+    let mask = match mask {
+        None => u32::MAX,
+        Some(dotted) if dotted.contains('.') => ipv4_address(dotted).ok_or_else(bad)?,
+        Some(len) => {
+            let len: u32 = len.parse().map_err(|_| bad())?;
+            if len > 32 {
+                return Err(TextError::Ipv4Prefix { text: text.into() });
             }
-            (address, u32::MAX.checked_shl(32 - prefix).unwrap_or(0))
+            u32::MAX.checked_shl(32 - len).unwrap_or(0)
         }
     };
-    let address: Ipv4Addr = address.parse().map_err(|_| bad())?;
-    Ok((u128::from(u32::from(address)), u128::from(mask)))
+    Ok((value.into(), mask.into()))
 }
 
-fn ipv6(text: &str) -> Result<(u128, u128), String> {
-    let bad = || format!("{text}: invalid IPv6 address");
-    let (address, mask) = match text.split_once('/') {
-        None => (text, u128::MAX),
-        Some((address, mask)) if mask.contains(':') => (address, mask.parse::<Ipv6Addr>().map_err(|_| bad())?.into()),
-        Some((address, prefix)) => {
-            let prefix: u32 = prefix.parse().map_err(|_| bad())?;
-            if prefix > 128 {
-                return Err(format!("{text}: IPv6 network prefix bits not between 0 and 128, inclusive"));
+/// Four decimal bytes, leading zeros allowed.
+pub(super) fn ipv4_address(text: &str) -> Option<u32> {
+    let mut parts = text.split('.');
+    let mut address = 0;
+    for _ in 0..4 {
+        let part = parts.next()?;
+        if part.is_empty() || part.len() > 3 || !part.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        address = address << 8 | u32::from(part.parse::<u8>().ok()?);
+    }
+    parts.next().is_none().then_some(address)
+}
+
+fn ipv6(text: &str) -> Result<(u128, u128), TextError> {
+    let bad = || TextError::Ipv6 { text: text.into() };
+    let (value, mask) = text.split_once('/').map_or((text, None), |(v, m)| (v, Some(m)));
+    let value = value.parse::<Ipv6Addr>().map_err(|_| bad())?.to_bits();
+    let mask = match mask {
+        None => u128::MAX,
+        Some(address) if address.contains(':') => address.parse::<Ipv6Addr>().map_err(|_| bad())?.to_bits(),
+        Some(len) => {
+            let len: u32 = len.parse().map_err(|_| bad())?;
+            if len > 128 {
+                return Err(TextError::Ipv6Prefix { text: text.into() });
             }
-            (address, u128::MAX.checked_shl(128 - prefix).unwrap_or(0))
+            u128::MAX.checked_shl(128 - len).unwrap_or(0)
         }
     };
-    Ok((u128::from(address.parse::<Ipv6Addr>().map_err(|_| bad())?), mask))
+    Ok((value, mask))
 }
 
-fn port(field: &Field, text: &str, ports: &PortNames) -> Result<u128, String> {
-    let port = ports
-        .parse(text)
-        .ok_or_else(|| format!("{text}: invalid or unknown port for {}", field.name.trim_end_matches("_oxm")))?;
-    Ok(u128::from(port.0))
+fn port(f: &Field, text: &str, ports: &PortNames) -> Result<u128, TextError> {
+    let name = f.name.trim_end_matches("_oxm");
+    let port = ports.parse(text).ok_or(TextError::Port { text: text.into(), field: name })?;
+    Ok(if f.form == FieldForm::OfPort16 { u128::from(port.to_u16().unwrap_or(u16::MAX)) } else { port.0.into() })
 }
 
-fn frag(text: &str) -> Result<(u128, u128), String> {
-    match text {
-        "no" => Ok((0, 3)),
-        "yes" => Ok((1, 1)),
-        "first" => Ok((1, 3)),
-        "later" => Ok((3, 3)),
-        "not_later" => Ok((0, 2)),
-        _ => Err(format!(
-            "{text}: unknown fragment type (valid types are \"no\", \"yes\", \"first\", \"later\", \"not_later\""
-        )),
+fn fragment(text: &str) -> Result<(u128, u128), TextError> {
+    let found = FRAGMENTS.iter().find(|(name, ..)| *name == text);
+    found.map(|(_, v, m)| ((*v).into(), (*m).into())).ok_or(TextError::Fragment { text: text.into() })
+}
+
+fn flags(text: &str, names: &[&str], all: u128, what: FlagKind) -> Result<(u128, u128), TextError> {
+    parse_flags(text, all, names).map_err(|error| match error {
+        FlagError::Unknown(text) => TextError::Flag { text: text.into(), what },
+        FlagError::Twice(text) => TextError::FlagTwice { text: text.into(), what },
+    })
+}
+
+fn packet_type(text: &str) -> Result<u128, TextError> {
+    let bad = |at: &str, missing| TextError::PacketType { text: at.into(), missing };
+    let rest = text.strip_prefix('(').ok_or_else(|| bad(text, "missing '('"))?;
+    let part = |at: &str| match number(at) {
+        Some((Ok(value), rest)) if value <= 0xffff => Some((value, at.len() - rest.len())),
+        _ => None,
+    };
+    let (ns, len) = part(rest).ok_or_else(|| bad(rest, "ns"))?;
+    let rest = rest[len..].strip_prefix(',').ok_or_else(|| bad(&rest[len..], "missing ','"))?;
+    let (id, len) = part(rest).ok_or_else(|| bad(rest, "ns_type"))?;
+    if &rest[len..] != ")" {
+        return Err(bad(&rest[len..], "missing ')'"));
     }
+    Ok(ns << 16 | id)
 }
 
-fn flags(text: &str, field: &Field, names: &[(u128, &str)], what: &str) -> Result<(u128, u128), String> {
-    parse_flags(text, field.all_ones(), names).map_err(|word| format!("{word}: unknown {what} flag(s)"))
-}
-
-fn packet_type(text: &str) -> Result<u128, String> {
-    let inner = text.strip_prefix('(').and_then(|t| t.strip_suffix(')'));
-    let parts = inner.and_then(|t| t.split_once(',')).and_then(|(ns, id)| Some((parse_u128(ns)?, parse_u128(id)?)));
-    match parts {
-        Some((ns, id)) if ns <= 1 && id <= 0xffff => Ok(ns << 16 | id),
-        _ => Err(format!("{text}: bad syntax for packet type: expected (NS,TYPE)")),
-    }
-}
+/// Name, value, mask.
+const FRAGMENTS: [(&str, u8, u8); 5] =
+    [("no", 0, 3), ("yes", 1, 1), ("first", 1, 3), ("later", 3, 3), ("not_later", 0, 2)];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn parse(name: &str, text: &str) -> Result<(u128, u128), String> {
-        parse_value(FieldId::by_name(name).expect("a field"), text, &PortNames::new())
-    }
-
-    #[test]
-    fn errors_name_what_was_read_and_the_field() {
-        for (name, text, error) in [
-            ("nw_src", "bad", "bad: invalid IP address"),
-            ("nw_src", "1.1.1.1/33", "1.1.1.1/33: IPv4 network prefix bits not between 0 and 32, inclusive"),
-            ("dl_src", "bad", "bad: invalid Ethernet address"),
-            ("tp_src", "70000", "70000: value too large for 2-byte field tcp_src"),
-            ("reg0", "0x1ffffffff", "0x1ffffffff: value too large for 4-byte field reg0"),
-            ("in_port", "foo", "foo: invalid or unknown port for in_port"),
-            ("tcp_flags", "foo", "foo: unknown TCP flag(s)"),
-            ("ct_state", "+foo", "foo: unknown ct_state flag(s)"),
-            ("eth_type", "0x9999/0xff", "0x9999/0xff: invalid mask for field eth_type"),
-        ] {
-            assert_eq!(parse(name, text), Err(error.to_owned()));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_printed_reads_back(index in 0..FieldId::ALL.len(), value: u128, mask: u128, exact: bool) {
-            let id = FieldId::ALL[index];
-            let all = id.field().all_ones();
-            let masks = !matches!(id.field().form, FieldForm::Frag | FieldForm::TunnelFlags | FieldForm::TcpFlags
-                | FieldForm::CtState | FieldForm::OfPort16 | FieldForm::OfPort32 | FieldForm::PacketType);
-            prop_assume!(masks);
-            let exact = exact || id.field().masking == Masking::None || mask & all == 0;
-            let mask = if exact { all } else { mask & all };
-            let value = value & mask;
-            let text = format_value(id, value, mask, &PortNames::new());
-            prop_assert_eq!(parse_value(id, &text, &PortNames::new()), Ok((value, mask)), "{}", text);
-        }
-
-        #[test]
-        fn no_text_makes_it_panic(index in 0..FieldId::ALL.len(), text in "\\PC{0,24}") {
-            let _ = parse_value(FieldId::ALL[index], &text, &PortNames::new());
-        }
-    }
-}
+mod tests;

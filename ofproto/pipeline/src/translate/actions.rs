@@ -77,7 +77,10 @@ impl<'t> Context<'t, '_> {
                 }
             }
             Action::Pop(dst) => match self.stack.pop() {
-                Some(value) => self.write(*dst, value),
+                Some(value) => {
+                    self.write(*dst, value);
+                    self.note_value(*dst);
+                }
                 None => self.note(NodeKind::Warn, || "Failed to pop from an empty stack.".into()),
             },
             Action::Clone(inner) => self.on_a_copy(|ctx| ctx.run_actions(inner)),

@@ -69,6 +69,9 @@ impl Context<'_, '_> {
             }
             ETH_ARP | ETH_RARP => {
                 use FieldId::{ArpOp, ArpSha, ArpSpa, ArpTha, ArpTpa};
+                if [5, 11, 12].into_iter().any(|i| self.differs(i, u64::MAX)) {
+                    self.unwildcard(ArpOp);
+                }
                 self.commit_set(SetHeader::Arp, &[ArpSpa, ArpTpa, ArpOp, ArpSha, ArpTha]);
             }
             _ => {}
@@ -110,13 +113,13 @@ impl Context<'_, '_> {
         }
     }
 
-    /// Pop what is not wanted any more, push what is new; equal inner tags stay.
+    /// Pop what is not wanted any more, push what is new; equal inner tags stay. Whoever changed the key's tags has said
+    /// what that rested on.
     fn commit_tags(&mut self) {
         let (want, have) = (tags(&self.key), tags(&self.base));
         if want == have {
             return;
         }
-        self.unwildcard_tags();
         let kept = want.iter().rev().zip(have.iter().rev()).take_while(|(a, b)| a == b).count();
         for _ in kept..have.len() {
             self.out.push(DpAction::PopVlan);

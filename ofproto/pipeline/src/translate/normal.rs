@@ -41,18 +41,13 @@ impl Lane {
         }
     }
 
-    fn tag(self, keep_zero: PriorityTags) -> Tag {
-        let wanted = self.vid != 0
-            || match keep_zero {
-                PriorityTags::Never => false,
-                PriorityTags::IfNonzero => self.pcp != 0,
-                PriorityTags::Always => self.tpid != 0,
-            };
-        if !wanted {
+    fn tag(self, policy: PriorityTags) -> Tag {
+        let tci = self.vid | self.pcp;
+        if tci == 0 && !(policy == PriorityTags::Always && self.tpid != 0) {
             return Tag::default();
         }
         let tpid = if self.tpid == 0 { 0x8100 } else { self.tpid };
-        Tag { tpid, tci: TAG_PRESENT | self.vid | self.pcp }
+        Tag { tpid, tci: TAG_PRESENT | tci }
     }
 }
 
@@ -75,7 +70,10 @@ impl<'t> Context<'t, '_> {
         let place = match from {
             Ingress::Bundle(bundle) => match self.admit(bundle, seen) {
                 Some(place) => place,
-                None => return self.no_output(DropReason::VlanNotAllowed),
+                None => {
+                    self.note(NodeKind::Warn, || "disallowed VLAN VID for this input port, dropping".into());
+                    return self.no_output(DropReason::VlanNotAllowed);
+                }
             },
             Ingress::Controller => seen,
         };
@@ -106,13 +104,9 @@ impl<'t> Context<'t, '_> {
                 self.note(NodeKind::Detail, || "learned port is input port, dropping".into());
                 self.no_output(DropReason::SamePort);
             }
-            Some(to) if both_protected(from, to) => {
-                self.note(NodeKind::Detail, || "learned port is protected, dropping".into());
-                self.no_output(DropReason::PortConfig);
-            }
             Some(to) => {
                 self.note(NodeKind::Detail, || "forwarding to learned port".into());
-                self.output_to_bundle(to, place);
+                self.output_to_bundle(from, to, place);
             }
             None => {
                 self.note(NodeKind::Detail, || "no learned MAC for destination, flooding".into());
@@ -135,7 +129,7 @@ impl<'t> Context<'t, '_> {
         let name = || set.name.clone();
         match set.mode {
             VlanMode::Access if vid != 0 => {
-                self.note(NodeKind::Warn, || {
+                self.note(NodeKind::Error, || {
                     format!(
                         "dropping VLAN {vid} tagged packet received on port {} configured as VLAN {tag} access port",
                         name()
@@ -152,7 +146,7 @@ impl<'t> Context<'t, '_> {
                 if set.trunks.contains(vid) {
                     return Some(seen);
                 }
-                self.note(NodeKind::Warn, || {
+                self.note(NodeKind::Error, || {
                     format!(
                         "dropping VLAN {vid} packet received on port {} not configured for trunking VLAN {vid}",
                         name()
@@ -161,7 +155,7 @@ impl<'t> Context<'t, '_> {
                 None
             }
             VlanMode::Dot1qTunnel if !set.cvlans.contains(vid) => {
-                self.note(NodeKind::Warn, || {
+                self.note(NodeKind::Error, || {
                     format!(
                         "dropping VLAN {vid} packet received on dot1q-tunnel port {} that excludes this VLAN",
                         name()
@@ -170,8 +164,7 @@ impl<'t> Context<'t, '_> {
                 None
             }
             VlanMode::Dot1qTunnel => {
-                self.unwildcard_tags();
-                let outer = Lane { tpid: set.qinq_ethertype, vid: tag, pcp: seen.outer.pcp };
+                let outer = Lane { tpid: set.qinq_ethertype, vid: tag, pcp: 0 };
                 Some(Place { outer, inner: seen.outer })
             }
         }
@@ -211,14 +204,18 @@ impl<'t> Context<'t, '_> {
         let bridge = self.bridge;
         for to in bridge.bundles() {
             let is_ingress = from.is_some_and(|f| f.id == to.id);
-            if !is_ingress && !both_protected(from, to) && includes(to, place) && is_floodable(bridge, to) {
-                self.output_to_bundle(to, place);
+            if !is_ingress && includes(to, place) && is_floodable(bridge, to) {
+                self.output_to_bundle(from, to, place);
             }
         }
     }
 
     /// Leave by the bundle's first usable port, tagged as its VLAN mode has it.
-    fn output_to_bundle(&mut self, to: &'t Bundle, place: Place) {
+    fn output_to_bundle(&mut self, from: Option<&'t Bundle>, to: &'t Bundle, place: Place) {
+        if both_protected(from, to) {
+            self.note(NodeKind::Warn, || "Flow is between protected ports, skipping output.".into());
+            return self.no_output(DropReason::PortConfig);
+        }
         let bridge = self.bridge;
         let usable = |p: &&OfPort| bridge.port(**p).is_some_and(|p| p.is_up());
         let Some(&port) = to.ports.iter().find(usable).or(to.ports.first()) else {
@@ -227,15 +224,21 @@ impl<'t> Context<'t, '_> {
         let set = &to.settings;
         let Place { mut outer, mut inner } = place;
         match set.mode {
-            VlanMode::Access => outer.vid = 0,
-            VlanMode::NativeUntagged if Some(outer.vid) == set.tag => outer.vid = 0,
+            VlanMode::Access => (outer, inner) = Default::default(),
+            VlanMode::NativeUntagged if Some(outer.vid) == set.tag => (outer, inner) = (inner, Lane::default()),
             VlanMode::Dot1qTunnel => (outer, inner) = (inner, Lane::default()),
             VlanMode::Trunk | VlanMode::NativeTagged | VlanMode::NativeUntagged => {}
         }
-        let (outer, inner) = (outer.tag(set.priority_tags), inner.tag(set.priority_tags));
-        let (outer, inner) = if outer.tci == 0 { (inner, Tag::default()) } else { (outer, inner) };
         let before = (outer_tag(&self.key), inner_tag(&self.key));
-        if before != (outer, inner) {
+        if set.priority_tags != PriorityTags::Never {
+            outer.pcp = before.0.tci & 0xe000;
+            self.unwildcard_tags();
+        }
+        let (outer, inner) = (outer.tag(set.priority_tags), inner.tag(PriorityTags::Never));
+        let (outer, inner) = if outer.tci == 0 { (inner, Tag::default()) } else { (outer, inner) };
+        // a tag pushed on top says nothing of the one beneath; a kept one without VLAN is kept for its priority
+        let is_push = inner == before.0 && outer != before.0;
+        if (before != (outer, inner) && !is_push) || (before.0.tci & 0x1fff == TAG_PRESENT && before.0 == outer) {
             self.unwildcard_tags();
         }
         set_tags(&mut self.key, outer, inner);
@@ -268,7 +271,10 @@ fn includes(to: &Bundle, place: Place) -> bool {
     match set.mode {
         VlanMode::Access => is_tag && place.inner.vid == 0,
         VlanMode::Trunk => set.trunks.contains(place.outer.vid),
-        VlanMode::NativeTagged | VlanMode::NativeUntagged => is_tag || set.trunks.contains(place.outer.vid),
+        // a port with a native VLAN does not trunk VLAN 0
+        VlanMode::NativeTagged | VlanMode::NativeUntagged => {
+            is_tag || (place.outer.vid != 0 && set.trunks.contains(place.outer.vid))
+        }
         VlanMode::Dot1qTunnel => is_tag && set.cvlans.contains(place.inner.vid),
     }
 }

@@ -74,13 +74,19 @@ impl<'t> Context<'t, '_> {
                 if self.out.is_empty() {
                     self.drop = DropReason::TableMiss;
                 }
-                self.open(|ctx| format!("{:2}. No match.", ctx.table.0));
+                self.open(|ctx| match ctx.is_outermost() {
+                    true => format!("{:2}. No match.", ctx.table.0),
+                    false => format!("{:2}. reg0=0x2, priority 0", ctx.table.0),
+                });
                 self.note(NodeKind::Action, || "drop".into());
                 self.close();
             }
             Err(Miss::Controller) => {
                 self.rule = None;
-                self.open(|ctx| format!("{:2}. No match, and a \"packet-in\" is called for.", ctx.table.0));
+                self.open(|ctx| match ctx.is_outermost() {
+                    true => format!("{:2}. No match, and a \"packet-in\" is called for.", ctx.table.0),
+                    false => format!("{:2}. reg0=0x1, priority 0", ctx.table.0),
+                });
                 self.note(NodeKind::Action, || "controller(reason=)".into());
                 self.packet_in(&Default::default(), PacketInReason::IMPLICIT_MISS.0);
                 self.close();
@@ -147,8 +153,11 @@ impl<'t> Context<'t, '_> {
             self.note(NodeKind::Action, || format!("write_actions({})", text::actions(actions)));
             self.write_actions(actions);
             if self.trace.is_some() {
-                let set = self.action_set_text();
-                self.note(NodeKind::Detail, || format!("action set is: {set}"));
+                let set = match self.set_has_output() {
+                    true => format!("action set is: {}", self.action_set_text()),
+                    false => "action set is empty".into(),
+                };
+                self.note(NodeKind::Detail, || set);
             }
         }
         if let Some(write) = todo.write_metadata {
@@ -177,23 +186,29 @@ impl<'t> Context<'t, '_> {
 
     /// Run the action set in its order. Without an output or a group it changes nothing that anybody sees.
     pub(super) fn run_action_set(&mut self) {
-        if self.action_set.is_empty() || self.failure.is_some() {
+        if !self.set_has_output() || self.failure.is_some() {
             return;
         }
         self.exit = false;
         let set = std::mem::take(&mut self.action_set);
         self.open_set();
         let has_group = set.iter().any(|a| matches!(a, Action::Group(_)));
-        if set.iter().any(|a| rank(a) >= RANK_GROUP) {
-            for action in set {
-                if !(has_group && rank(action) > RANK_GROUP) {
-                    self.run_action(action);
-                }
+        for action in set {
+            if !(has_group && rank(action) > RANK_GROUP) {
+                self.run_action(action);
             }
-        } else {
-            self.note(NodeKind::Action, || "drop".into());
         }
         self.close_set();
+    }
+
+    fn set_has_output(&self) -> bool {
+        self.action_set.iter().any(|a| rank(a) >= RANK_GROUP)
+    }
+
+    /// Whether this is the bridge that the frame came in by. OVS tells a miss by the rule of its internal table that
+    /// stands for it, and shows that rule where the frame came through a patch port.
+    fn is_outermost(&self) -> bool {
+        self.deps.bridges.first().is_none_or(|(id, _)| *id == self.bridge.id)
     }
 
     fn action_set_text(&self) -> String {

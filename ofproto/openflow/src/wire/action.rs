@@ -1,0 +1,444 @@
+//! Action lists: OFPAT_* of every version (1.0 §5.2.4, 1.1 to 1.5 §7.2.6), padded and bounded.
+//!
+//! Nicira's extensions are in [`super::nicira`]. Invariant: an action's length is a multiple of 8, inside its list, and
+//! all of it was understood.
+
+use weft_flow::{FieldId, OfPort};
+use zerocopy::byteorder::big_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::buf::{Decoded, Encoded, Reader, Writer, bad, cannot};
+use super::match10::mac;
+use super::{NICIRA, ONF, nicira, oxm, set_field};
+use crate::action::{Action, DecTtl, SetField, SetForm, StripForm, SubField};
+use crate::error::ErrorCode;
+use crate::ids::{GroupId, MeterId, QueueId, Version};
+
+#[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct HeaderWire {
+    pub kind: U16,
+    pub len: U16,
+}
+
+#[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
+#[repr(C)]
+struct VendorWire {
+    kind: U16,
+    len: U16,
+    vendor: U32,
+    subtype: U16,
+}
+
+#[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
+#[repr(C)]
+struct Output10Wire {
+    port: U16,
+    max_len: U16,
+}
+
+#[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
+#[repr(C)]
+struct Output11Wire {
+    port: U32,
+    max_len: U16,
+    pad: [u8; 6],
+}
+
+#[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
+#[repr(C)]
+struct Enqueue10Wire {
+    port: U16,
+    pad: [u8; 6],
+    queue: U32,
+}
+
+#[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
+#[repr(C)]
+struct CopyFieldWire {
+    n_bits: U16,
+    src_ofs: U16,
+    dst_ofs: U16,
+    pad: [u8; 2],
+}
+
+/// OFPAT_VENDOR, OFPAT_EXPERIMENTER.
+pub(super) const VENDOR: u16 = 0xffff;
+
+/// Decodes a list that fills `bytes`.
+pub(crate) fn read_list(bytes: &[u8], version: Version) -> Decoded<Vec<Action>> {
+    read_nested(bytes, version, 0)
+}
+
+/// As [`read_list`], inside `depth` other actions.
+pub(super) fn read_nested(bytes: &[u8], version: Version, depth: u8) -> Decoded<Vec<Action>> {
+    if depth > MAX_DEPTH {
+        return bad(ErrorCode::OFPBAC_TOO_MANY, "actions are nested too deep");
+    }
+    let mut r = Reader::new(bytes, ErrorCode::OFPBAC_BAD_LEN);
+    let mut actions = Vec::new();
+    while !r.is_empty() {
+        let one = split_one(&mut r)?;
+        actions.push(read_one(one, version, depth)?);
+    }
+    Ok(actions)
+}
+
+/// The next action's bytes, header included.
+pub(super) fn split_one<'a>(r: &mut Reader<'a>) -> Decoded<&'a [u8]> {
+    let header: &HeaderWire = r.peek("action header")?;
+    let len = usize::from(header.len.get());
+    if len < 8 || len % 8 != 0 {
+        return bad(ErrorCode::OFPBAC_BAD_LEN, format!("an action of {len} bytes"));
+    }
+    r.bytes(len, "action")
+}
+
+/// Whether these bytes are Nicira's action with this number.
+pub(super) fn is_nicira(bytes: &[u8], subtype: u16) -> bool {
+    VendorWire::ref_from_prefix(bytes)
+        .is_ok_and(|(wire, _)| (wire.kind.get(), wire.vendor.get(), wire.subtype.get()) == (VENDOR, NICIRA, subtype))
+}
+
+fn read_one(bytes: &[u8], version: Version, depth: u8) -> Decoded<Action> {
+    let mut r = Reader::new(bytes, ErrorCode::OFPBAC_BAD_LEN);
+    let header: &HeaderWire = r.get("action header")?;
+    let kind = header.kind.get();
+    if kind == VENDOR {
+        let vendor = r.get::<U32>("experimenter id")?.get();
+        return match vendor {
+            NICIRA => nicira::read(r, version, depth),
+            ONF if matches!(version, Version::V13 | Version::V14) => {
+                if r.get::<U16>("ONF action type")?.get() != ONF_COPY_FIELD {
+                    return bad(ErrorCode::OFPBAC_BAD_VENDOR_TYPE, "unknown ONF action");
+                }
+                r.skip(2, "padding")?;
+                read_copy_field(r)
+            }
+            _ => bad(ErrorCode::OFPBAC_BAD_VENDOR, format!("unknown experimenter {vendor:#x}")),
+        };
+    }
+    if version == Version::V10 { read10(kind, r) } else { read11(kind, r, version) }
+}
+
+/// ONF's copy_field for 1.3 and 1.4.
+const ONF_COPY_FIELD: u16 = 3200;
+
+fn read10(kind: u16, mut r: Reader<'_>) -> Decoded<Action> {
+    let action = match kind {
+        0 => {
+            let wire: &Output10Wire = r.get("output")?;
+            let port = wire.port.get();
+            if (0xff00..0xfff8).contains(&port) {
+                return bad(ErrorCode::OFPBAC_BAD_OUT_PORT, format!("output to reserved port {port:#x}"));
+            }
+            Action::Output { port: OfPort::from_u16(port), max_len: wire.max_len.get() }
+        }
+        1 => set_vlan_vid(&mut r, true)?,
+        2 => set_vlan_pcp(&mut r, true)?,
+        3 => {
+            r.skip(4, "padding")?;
+            Action::StripVlan(StripForm::Strip)
+        }
+        4 => dl(&mut r, FieldId::EthSrc)?,
+        5 => dl(&mut r, FieldId::EthDst)?,
+        6 => nw(&mut r, FieldId::IpSrc)?,
+        7 => nw(&mut r, FieldId::IpDst)?,
+        8 => nw_tos(&mut r)?,
+        9 => tp(&mut r, FieldId::TcpSrc)?,
+        10 => tp(&mut r, FieldId::TcpDst)?,
+        11 => {
+            let wire: &Enqueue10Wire = r.get("enqueue")?;
+            let port = OfPort::from_u16(wire.port.get());
+            if wire.port.get() >= 0xff00 && port != OfPort::IN_PORT && port != OfPort::LOCAL {
+                return bad(ErrorCode::OFPBAC_BAD_OUT_PORT, format!("enqueue to reserved port {port}"));
+            }
+            Action::Enqueue { port, queue: QueueId(wire.queue.get()) }
+        }
+        _ => return bad(ErrorCode::OFPBAC_BAD_TYPE, format!("unknown action type {kind}")),
+    };
+    finish(r, action)
+}
+
+fn read11(kind: u16, mut r: Reader<'_>, version: Version) -> Decoded<Action> {
+    let old = version == Version::V11;
+    let action = match kind {
+        0 => {
+            let wire: &Output11Wire = r.get("output")?;
+            let port = OfPort(wire.port.get());
+            if (0xff00..0xffff_fff8).contains(&port.0) {
+                return bad(ErrorCode::OFPBAC_BAD_OUT_PORT, format!("output to reserved port {:#x}", port.0));
+            }
+            Action::Output { port, max_len: wire.max_len.get() }
+        }
+        1 if old => set_vlan_vid(&mut r, false)?,
+        2 if old => set_vlan_pcp(&mut r, false)?,
+        3 if old => dl(&mut r, FieldId::EthSrc)?,
+        4 if old => dl(&mut r, FieldId::EthDst)?,
+        5 if old => nw(&mut r, FieldId::IpSrc)?,
+        6 if old => nw(&mut r, FieldId::IpDst)?,
+        7 if old => nw_tos(&mut r)?,
+        8 if old => {
+            let ecn = byte(&mut r)?;
+            if ecn > 3 {
+                return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, "nw_ecn has two bits");
+            }
+            modify(FieldId::NwEcn, ecn.into())
+        }
+        9 if old => tp(&mut r, FieldId::TcpSrc)?,
+        10 if old => tp(&mut r, FieldId::TcpDst)?,
+        13 if old => {
+            let label = r.get::<U32>("label")?.get();
+            if label > 0xf_ffff {
+                return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, "an MPLS label has 20 bits");
+            }
+            modify(FieldId::MplsLabel, label.into())
+        }
+        14 if old => {
+            let tc = byte(&mut r)?;
+            if tc > 7 {
+                return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, "an MPLS traffic class has three bits");
+            }
+            modify(FieldId::MplsTc, tc.into())
+        }
+        15 => modify(FieldId::MplsTtl, byte(&mut r)?.into()),
+        16 => {
+            r.skip(4, "padding")?;
+            Action::DecMplsTtl
+        }
+        17 => {
+            let ethertype = short(&mut r)?;
+            if !matches!(ethertype, 0x8100 | 0x88a8) {
+                return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, format!("{ethertype:#x} is no VLAN tag"));
+            }
+            Action::PushVlan { ethertype }
+        }
+        18 => {
+            r.skip(4, "padding")?;
+            Action::StripVlan(StripForm::Pop)
+        }
+        19 => {
+            let ethertype = short(&mut r)?;
+            if !matches!(ethertype, 0x8847 | 0x8848) {
+                return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, format!("{ethertype:#x} is no MPLS type"));
+            }
+            Action::PushMpls { ethertype }
+        }
+        20 => Action::PopMpls { ethertype: short(&mut r)? },
+        21 => Action::SetQueue(QueueId(r.get::<U32>("queue")?.get())),
+        22 => Action::Group(GroupId(r.get::<U32>("group")?.get())),
+        23 => modify(FieldId::NwTtl, byte(&mut r)?.into()),
+        24 => {
+            r.skip(4, "padding")?;
+            Action::DecTtl(DecTtl { controllers: vec![0], explicit: false })
+        }
+        25 if !old => return set_field::read(r, version),
+        28 if version >= Version::V15 => return read_copy_field(r),
+        29 if version >= Version::V15 => Action::Meter(MeterId(r.get::<U32>("meter")?.get())),
+        _ => return bad(ErrorCode::OFPBAC_BAD_TYPE, format!("unknown action type {kind}")),
+    };
+    finish(r, action)
+}
+
+fn finish(r: Reader<'_>, action: Action) -> Decoded<Action> {
+    if r.is_empty() { Ok(action) } else { bad(ErrorCode::OFPBAC_BAD_LEN, format!("{} bytes too many", r.len())) }
+}
+
+fn modify(field: FieldId, value: u128) -> Action {
+    Action::SetField(SetField { field, value, mask: field.field().all_ones(), form: SetForm::Mod })
+}
+
+fn byte(r: &mut Reader<'_>) -> Decoded<u8> {
+    Ok(r.bytes(4, "argument")?[0])
+}
+
+fn short(r: &mut Reader<'_>) -> Decoded<u16> {
+    let value = r.get::<U16>("argument")?.get();
+    r.skip(2, "padding")?;
+    Ok(value)
+}
+
+fn set_vlan_vid(r: &mut Reader<'_>, push: bool) -> Decoded<Action> {
+    let vid = short(r)?;
+    if vid > 0xfff {
+        return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, format!("VLAN {vid} does not exist"));
+    }
+    Ok(Action::SetVlanVid { vid, push })
+}
+
+fn set_vlan_pcp(r: &mut Reader<'_>, push: bool) -> Decoded<Action> {
+    let pcp = byte(r)?;
+    if pcp > 7 {
+        return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, format!("VLAN priority {pcp} does not exist"));
+    }
+    Ok(Action::SetVlanPcp { pcp, push })
+}
+
+fn dl(r: &mut Reader<'_>, field: FieldId) -> Decoded<Action> {
+    let bytes = r.get::<[u8; 6]>("address")?;
+    r.skip(6, "padding")?;
+    Ok(modify(field, mac(*bytes)))
+}
+
+fn nw(r: &mut Reader<'_>, field: FieldId) -> Decoded<Action> {
+    Ok(modify(field, r.get::<U32>("address")?.get().into()))
+}
+
+fn nw_tos(r: &mut Reader<'_>) -> Decoded<Action> {
+    let tos = byte(r)?;
+    if tos & 3 != 0 {
+        return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, "nw_tos has its two low bits set");
+    }
+    Ok(modify(FieldId::IpDscp, (tos >> 2).into()))
+}
+
+fn tp(r: &mut Reader<'_>, field: FieldId) -> Decoded<Action> {
+    Ok(modify(field, short(r)?.into()))
+}
+
+fn read_copy_field(mut r: Reader<'_>) -> Decoded<Action> {
+    let wire: &CopyFieldWire = r.get("copy_field")?;
+    let (n_bits, src_ofs, dst_ofs) = (wire.n_bits.get(), wire.src_ofs.get(), wire.dst_ofs.get());
+    let src = oxm::read_field(&mut r)?;
+    let dst = oxm::read_field(&mut r)?;
+    move_checked(SubField { field: src, ofs: src_ofs, n_bits }, SubField { field: dst, ofs: dst_ofs, n_bits })
+}
+
+/// A move whose bits exist; both forms of it end here.
+pub(super) fn move_checked(src: SubField, dst: SubField) -> Decoded<Action> {
+    check_source(src)?;
+    check_destination(dst)?;
+    Ok(Action::Move { src, dst })
+}
+
+/// The bits exist.
+pub(super) fn check_source(sub: SubField) -> Decoded<()> {
+    let end = u32::from(sub.ofs) + u32::from(sub.n_bits);
+    let bits = bits_of(sub.field);
+    if sub.n_bits == 0 || end > u32::from(bits) {
+        let name = sub.field.field().name;
+        return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, format!("bits {} to {end} of {name}, which has {bits}", sub.ofs));
+    }
+    Ok(())
+}
+
+/// How many bits actions may name: arp_op has 16, though only 8 are ever kept.
+pub(super) fn bits_of(field: FieldId) -> u16 {
+    if field == FieldId::ArpOp { 16 } else { field.field().bits }
+}
+
+/// The bits exist and may be written.
+pub(super) fn check_destination(sub: SubField) -> Decoded<()> {
+    check_source(sub)?;
+    if !sub.field.field().writable {
+        return bad(ErrorCode::OFPBAC_BAD_SET_ARGUMENT, format!("{} is read-only", sub.field.field().name));
+    }
+    Ok(())
+}
+
+/// Appends a list. `has_vlan`: packets are known to have a tag, so that `mod_vlan_vid` need not push one first.
+pub(crate) fn write_list(w: &mut Writer, actions: &[Action], version: Version, has_vlan: bool) -> Encoded<()> {
+    let mut has_vlan = has_vlan;
+    for action in actions {
+        write_one(w, action, version, has_vlan)?;
+        match action {
+            Action::PushVlan { .. } => has_vlan = true,
+            Action::SetVlanVid { push, .. } | Action::SetVlanPcp { push, .. } => has_vlan |= push,
+            Action::StripVlan(_) => has_vlan = false,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn write_one(w: &mut Writer, action: &Action, version: Version, has_vlan: bool) -> Encoded<()> {
+    let v10 = version == Version::V10;
+    match action {
+        Action::Output { port, max_len } if v10 => match port.to_u16() {
+            Some(port) => simple(w, 0, |w| w.put(&Output10Wire { port: port.into(), max_len: (*max_len).into() })),
+            None => return cannot(version, format!("port {}", port.0)),
+        },
+        Action::Output { port, max_len } => simple(w, 0, |w| {
+            w.put(&Output11Wire { port: port.0.into(), max_len: (*max_len).into(), pad: [0; 6] });
+        }),
+        Action::Enqueue { port, queue } if v10 => match port.to_u16() {
+            Some(port) => simple(w, 11, |w| {
+                w.put(&Enqueue10Wire { port: port.into(), pad: [0; 6], queue: queue.0.into() });
+            }),
+            None => return cannot(version, format!("port {}", port.0)),
+        },
+        Action::Enqueue { port, queue } => {
+            // Later versions have no enqueue: choose the queue, send, forget the queue.
+            write_one(w, &Action::SetQueue(*queue), version, has_vlan)?;
+            write_one(w, &Action::Output { port: *port, max_len: u16::MAX }, version, has_vlan)?;
+            write_one(w, &Action::PopQueue, version, has_vlan)?;
+        }
+        Action::SetVlanVid { vid, push } => {
+            push_if_needed(w, *push && !has_vlan, version);
+            set_field::write_vlan_vid(w, *vid, version);
+        }
+        Action::SetVlanPcp { pcp, push } => {
+            push_if_needed(w, *push && !has_vlan, version);
+            set_field::write_vlan_pcp(w, *pcp, version);
+        }
+        Action::StripVlan(_) => argument(w, if v10 { 3 } else { 18 }, [0; 4]),
+        Action::PushVlan { ethertype } if !v10 => argument(w, 17, two(*ethertype)),
+        Action::PushVlan { .. } => return cannot(version, "push_vlan"),
+        Action::PushMpls { ethertype } if !v10 => argument(w, 19, two(*ethertype)),
+        Action::PopMpls { ethertype } if !v10 => argument(w, 20, two(*ethertype)),
+        Action::DecMplsTtl if !v10 => argument(w, 16, [0; 4]),
+        Action::SetQueue(queue) if !v10 => argument(w, 21, queue.0.to_be_bytes()),
+        Action::Group(group) if !v10 => argument(w, 22, group.0.to_be_bytes()),
+        Action::DecTtl(ttl) if !v10 && !ttl.explicit => argument(w, 24, [0; 4]),
+        Action::Move { src, dst } if version >= Version::V15 => {
+            let start = w.len();
+            w.put(&HeaderWire { kind: 28.into(), len: 0.into() });
+            w.put(&CopyFieldWire {
+                n_bits: src.n_bits.into(),
+                src_ofs: src.ofs.into(),
+                dst_ofs: dst.ofs.into(),
+                pad: [0; 2],
+            });
+            for field in [src.field, dst.field] {
+                if !oxm::write_field(w, field, Some(version)) {
+                    return cannot(version, field.field().name);
+                }
+            }
+            w.pad(start, 8);
+            w.close(start, 2);
+        }
+        Action::Meter(meter) if version >= Version::V15 => argument(w, 29, meter.0.to_be_bytes()),
+        Action::Meter(_) => return cannot(version, "meter behind other actions"),
+        Action::SetField(set) => return set_field::write(w, set, version),
+        _ => return nicira::write(w, action, version),
+    }
+    Ok(())
+}
+
+fn push_if_needed(w: &mut Writer, needed: bool, version: Version) {
+    if needed && version != Version::V10 {
+        argument(w, 17, two(0x8100));
+    }
+}
+
+fn two(value: u16) -> [u8; 4] {
+    let [a, b] = value.to_be_bytes();
+    [a, b, 0, 0]
+}
+
+/// An action of 8 bytes.
+pub(super) fn argument(w: &mut Writer, kind: u16, bytes: [u8; 4]) {
+    simple(w, kind, |w| w.slice(&bytes));
+}
+
+/// An action with a body, closed and padded.
+pub(super) fn simple(w: &mut Writer, kind: u16, body: impl FnOnce(&mut Writer)) {
+    let start = w.len();
+    w.put(&HeaderWire { kind: kind.into(), len: 0.into() });
+    body(w);
+    w.pad(start, 8);
+    w.close(start, 2);
+}
+
+/// How deep actions nest: clone in clone ..., ct in clone.
+const MAX_DEPTH: u8 = 64;

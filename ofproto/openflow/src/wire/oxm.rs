@@ -1,0 +1,498 @@
+//! Field values as TLVs: OXM (OpenFlow 1.5 §7.2.3.2) and its forerunner NXM, alone and as a whole match.
+//!
+//! ```text
+//! class:16 field:7 has_mask:1 length:8 [experimenter:32 if class is 0xffff] value [mask]
+//! ```
+//! Which of a field's identities is written depends on the version: none (Nicira's structures) takes NXM where there is
+//! one, a version takes the newest OXM that it knows.
+//!
+//! Invariant: a decoded match holds each field once, its prerequisites first, and no value bit outside of its mask.
+
+use weft_flow::field::{Masking, Prerequisite};
+use weft_flow::{FieldId, Match, OfPort};
+use zerocopy::byteorder::big_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::buf::{Decoded, Reader, Writer, bad};
+use crate::error::ErrorCode;
+use crate::ids::Version;
+
+#[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
+#[repr(C)]
+struct OxmWire {
+    class: U16,
+    field_mask: u8,
+    length: u8,
+}
+
+const EXPERIMENTER_CLASS: u16 = 0xffff;
+
+/// A TLV's header, understood.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Header {
+    pub class: u16,
+    pub vendor: u32,
+    pub field: u8,
+    pub has_mask: bool,
+    /// Bytes of value and mask.
+    pub payload: usize,
+}
+
+impl Header {
+    /// The header of a field without a mask as `version` says it (`None`: Nicira's structures).
+    pub fn of(field: FieldId, version: Option<Version>) -> Option<Header> {
+        let row = field.field();
+        let newest =
+            version.and_then(|v| row.oxm.iter().filter(|o| o.since != 0 && o.since <= v as u8).max_by_key(|o| o.since));
+        // tcp_flags and actset_output have both ONF's and the standard's identity: the newest known wins.
+        let id = newest.or_else(|| row.oxm.first())?;
+        Some(Header { class: id.class, vendor: id.vendor, field: id.field, has_mask: false, payload: row.wire_bytes() })
+    }
+
+    pub fn read(r: &mut Reader<'_>) -> Decoded<Header> {
+        let wire: &OxmWire = r.get("OXM header")?;
+        let mut payload = usize::from(wire.length);
+        let class = wire.class.get();
+        let mut vendor = 0;
+        if class == EXPERIMENTER_CLASS {
+            if payload < 4 {
+                return bad(ErrorCode::OFPBMC_BAD_LEN, "an experimenter OXM is shorter than its experimenter id");
+            }
+            payload -= 4;
+            vendor = r.get::<U32>("OXM experimenter id")?.get();
+        }
+        Ok(Header { class, vendor, field: wire.field_mask >> 1, has_mask: wire.field_mask & 1 == 1, payload })
+    }
+
+    pub fn write(self, w: &mut Writer) {
+        let experimenter = self.class == EXPERIMENTER_CLASS;
+        let length = self.payload + if experimenter { 4 } else { 0 };
+        w.put(&OxmWire {
+            class: U16::new(self.class),
+            field_mask: self.field << 1 | u8::from(self.has_mask),
+            length: length as u8,
+        });
+        if experimenter {
+            w.put(&U32::new(self.vendor));
+        }
+    }
+
+    /// The registry's field, whatever the length says.
+    pub fn lookup(self) -> Option<FieldId> {
+        FieldId::by_oxm(self.class, self.vendor, self.field)
+    }
+
+    /// For messages: `0x00010604`-like.
+    pub fn number(self) -> u32 {
+        u32::from(self.class) << 16 | u32::from(self.field) << 9 | u32::from(self.has_mask) << 8 | self.payload as u32
+    }
+}
+
+/// A field's header without value (stack, move, output_reg ...).
+pub(crate) fn read_field(r: &mut Reader<'_>) -> Decoded<FieldId> {
+    let header = Header::read(r)?;
+    match header.lookup() {
+        Some(field) if header.payload == field.field().wire_bytes() && !header.has_mask => Ok(field),
+        Some(field) => bad(ErrorCode::OFPBAC_BAD_SET_LEN, format!("{} has a bad OXM length", field.field().name)),
+        None => bad(ErrorCode::OFPBAC_BAD_SET_TYPE, format!("unknown OXM {:#010x}", header.number())),
+    }
+}
+
+/// Writes a field's header; false if the field has no identity on the wire.
+pub(crate) fn write_field(w: &mut Writer, field: FieldId, version: Option<Version>) -> bool {
+    match Header::of(field, version) {
+        Some(header) => {
+            header.write(w);
+            true
+        }
+        None => false,
+    }
+}
+
+/// Writes a field with its value, and the mask unless it is all ones.
+pub(crate) fn write_value(w: &mut Writer, field: FieldId, value: u128, mask: u128, version: Option<Version>) {
+    let Some(mut header) = Header::of(field, version) else { return };
+    let bytes = header.payload;
+    let exact = mask == field.field().all_ones();
+    if !exact {
+        header.has_mask = true;
+        header.payload *= 2;
+    }
+    header.write(w);
+    w.slice(&value.to_be_bytes()[16 - bytes..]);
+    if !exact {
+        w.slice(&mask.to_be_bytes()[16 - bytes..]);
+    }
+}
+
+/// One TLV with a known field: the field, its value and mask.
+pub(crate) fn read_known(header: Header, r: &mut Reader<'_>) -> Decoded<(FieldId, u128, u128)> {
+    let Some(field) = header.lookup() else {
+        return bad(ErrorCode::OFPBMC_BAD_FIELD, format!("unknown OXM {:#010x}", header.number()));
+    };
+    let row = field.field();
+    let width = row.wire_bytes();
+    if header.payload != if header.has_mask { 2 * width } else { width } {
+        return bad(ErrorCode::OFPBMC_BAD_LEN, format!("{} has a payload of {} bytes", row.name, header.payload));
+    }
+    let value = number(r.bytes(width, "OXM value")?);
+    if !header.has_mask {
+        return Ok((field, value, row.all_ones()));
+    }
+    let mask = number(r.bytes(width, "OXM mask")?);
+    if row.masking == Masking::None && mask & row.all_ones() != row.all_ones() {
+        return bad(ErrorCode::OFPBMC_BAD_MASK, format!("{} takes no mask", row.name));
+    }
+    if value & !mask != 0 {
+        return bad(ErrorCode::OFPBMC_BAD_WILDCARDS, format!("{} has value bits outside of its mask", row.name));
+    }
+    Ok((field, value, mask & row.all_ones()))
+}
+
+fn number(bytes: &[u8]) -> u128 {
+    bytes.iter().fold(0, |n, &b| n << 8 | u128::from(b))
+}
+
+/// What a decoder does with a field that it does not know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// Refuse the message.
+    Refuse,
+    /// Skip the field (metadata of packets).
+    Skip,
+}
+
+/// A cookie with its mask, that Nicira's match can carry.
+pub(crate) type NxCookie = Option<(u64, u64)>;
+
+/// Decodes TLVs into a match. Nicira's cookie pseudo-field is given beside it.
+pub(crate) fn read_match(bytes: &[u8], unknown: Unknown) -> Decoded<(Match, NxCookie)> {
+    let mut r = Reader::new(bytes, ErrorCode::OFPBMC_BAD_LEN);
+    let mut matching = Match::any();
+    let mut cookie = None;
+    while !r.is_empty() {
+        let header = Header::read(&mut r)?;
+        let mut payload = r.sub(header.payload, "OXM payload")?;
+        if (header.class, header.field) == NX_COOKIE && matches!(header.payload, 8 | 16) {
+            let value = number(payload.bytes(8, "cookie")?) as u64;
+            let mask = if header.has_mask { number(payload.bytes(8, "cookie mask")?) as u64 } else { u64::MAX };
+            cookie = Some((value, mask));
+            continue;
+        }
+        if unknown == Unknown::Skip && header.lookup().is_none() {
+            continue;
+        }
+        let (field, value, mask) = read_known(header, &mut payload)?;
+        let row = field.field();
+        let bits = row.all_ones();
+        if value & !bits != 0 {
+            return bad(ErrorCode::OFPBMC_BAD_VALUE, format!("{value:#x} does not fit {}", row.name));
+        }
+        if unknown == Unknown::Refuse {
+            let twice = if field == FieldId::NwTos { FieldId::IpDscp } else { field };
+            if matching.get(twice).1 != 0 && !shares_bits(field, &matching) {
+                return bad(ErrorCode::OFPBMC_DUP_FIELD, format!("{} is matched twice", row.name));
+            }
+            if !prerequisite_met(row.prerequisite, &matching) {
+                return bad(ErrorCode::OFPBMC_BAD_PREREQ, format!("{} without its prerequisites", row.name));
+            }
+        }
+        set(&mut matching, field, value, mask)?;
+    }
+    Ok((matching, cookie))
+}
+
+/// NXM_NX_COOKIE: no field of packets. It has the number of NXM_NX_MPLS_TTL too and differs in its length.
+const NX_COOKIE: (u16, u8) = (0x0001, 30);
+
+/// Requires a field, where one field says more than its own bits.
+fn set(matching: &mut Match, field: FieldId, value: u128, mask: u128) -> Decoded<()> {
+    match field {
+        FieldId::NwTos if value & 3 != 0 => {
+            return bad(ErrorCode::OFPBMC_BAD_VALUE, "the two low bits of nw_tos are ECN's");
+        }
+        // NXM_OF_IP_TOS says no more than the DSCP.
+        FieldId::NwTos => matching.set(FieldId::IpDscp, value >> 2),
+        FieldId::InPort => matching.set(FieldId::InPortOxm, OfPort::from_u16(value as u16).0.into()),
+        FieldId::VlanPcp => {
+            matching.set_masked(FieldId::VlanPcp, value, mask);
+            let (tci, bits) = matching.get(FieldId::VlanTci);
+            matching.set_masked(FieldId::VlanTci, tci | CFI, bits | CFI);
+        }
+        FieldId::VlanVid if mask == 0x1fff && value == 0 => {
+            matching.set_masked(FieldId::VlanTci, 0, 0x1fff | matching.get(FieldId::VlanTci).1)
+        }
+        FieldId::IpDscp if value > 63 => return bad(ErrorCode::OFPBMC_BAD_VALUE, "ip_dscp has six bits"),
+        _ => matching.set_masked(field, value, mask),
+    }
+    Ok(())
+}
+
+const CFI: u128 = 0x1000;
+
+/// vlan_pcp and vlan_vid share the tag's "present" bit; both may come.
+fn shares_bits(field: FieldId, matching: &Match) -> bool {
+    field == FieldId::VlanVid && matching.get(field).1 == CFI
+}
+
+/// Whether what a field needs is matched already (ovs-fields(7), "Prerequisites").
+pub(crate) fn prerequisite_met(prerequisite: Prerequisite, m: &Match) -> bool {
+    let eth_type = m.is_exact(FieldId::EthType).then(|| m.get(FieldId::EthType).0 as u16).or_else(|| {
+        // packet_type (1, ethertype) says the same of an L3 packet.
+        let (packet_type, mask) = m.get(FieldId::PacketType);
+        (mask != 0 && packet_type >> 16 == 1).then_some(packet_type as u16)
+    });
+    let proto = m.is_exact(FieldId::NwProto).then(|| m.get(FieldId::NwProto).0 as u8);
+    let ip = matches!(eth_type, Some(0x0800 | 0x86dd));
+    let nd_type = m.get(FieldId::Icmpv6Type);
+    let icmpv6 = eth_type == Some(0x86dd) && proto == Some(58);
+    let nd = |kinds: &[u128]| {
+        icmpv6 && nd_type.1 == 0xff && kinds.contains(&nd_type.0) && m.get(FieldId::Icmpv6Code) == (0, 0xff)
+    };
+    match prerequisite {
+        Prerequisite::None => true,
+        Prerequisite::Ethernet => m.get(FieldId::PacketType).1 == 0 || m.get(FieldId::PacketType).0 == 0,
+        Prerequisite::Arp => matches!(eth_type, Some(0x0806 | 0x8035)),
+        Prerequisite::Vlan => {
+            let (tci, mask) = m.get(FieldId::VlanTci);
+            mask & CFI != 0 && tci & CFI != 0
+        }
+        Prerequisite::Ipv4 => eth_type == Some(0x0800),
+        Prerequisite::Ipv6 => eth_type == Some(0x86dd),
+        Prerequisite::Ip => ip,
+        Prerequisite::Nsh => eth_type == Some(0x894f),
+        Prerequisite::Ct => {
+            let (state, mask) = m.get(FieldId::CtState);
+            state & mask & CT_TRACKED != 0
+        }
+        Prerequisite::Mpls => matches!(eth_type, Some(0x8847 | 0x8848)),
+        Prerequisite::Tcp => ip && proto == Some(6),
+        Prerequisite::Udp => ip && proto == Some(17),
+        Prerequisite::Sctp => ip && proto == Some(132),
+        Prerequisite::Icmpv4 => eth_type == Some(0x0800) && proto == Some(1),
+        Prerequisite::Icmpv6 => icmpv6,
+        Prerequisite::Nd => nd(&[135, 136]),
+        Prerequisite::NdSolicit => nd(&[135]),
+        Prerequisite::NdAdvert => nd(&[136]),
+    }
+}
+
+const CT_TRACKED: u128 = 0x20;
+
+/// Appends a match as TLVs, in the order that switches use. `version` `None`: NXM.
+pub(crate) fn write_match(w: &mut Writer, m: &Match, version: Option<Version>) {
+    let put = |w: &mut Writer, field: FieldId| {
+        let (value, mask) = m.get(field);
+        if mask != 0 {
+            write_value(w, field, value, mask, version);
+        }
+    };
+    let all = |w: &mut Writer, fields: &[FieldId]| fields.iter().for_each(|&f| put(w, f));
+
+    all(w, &[FieldId::DpHash, FieldId::RecircId, FieldId::ConjId]);
+    write_in_port(w, m, version);
+    all(w, &[FieldId::ActsetOutput, FieldId::PacketType, FieldId::EthSrc, FieldId::EthDst, FieldId::EthType]);
+    write_vlan(w, m, version);
+    all(w, &[FieldId::MplsTc, FieldId::MplsBos, FieldId::MplsTtl, FieldId::MplsLabel]);
+
+    let eth_type = m.get(FieldId::EthType).0 as u16;
+    let (packet_type, packet_type_mask) = m.get(FieldId::PacketType);
+    let eth_type = if packet_type_mask != 0 && packet_type >> 16 == 1 { packet_type as u16 } else { eth_type };
+    match eth_type {
+        0x0800 => {
+            all(w, &[FieldId::IpSrc, FieldId::IpDst]);
+            write_ip(w, m, version);
+        }
+        0x86dd => {
+            all(w, &[FieldId::Ipv6Src, FieldId::Ipv6Dst, FieldId::Ipv6Label]);
+            write_ip(w, m, version);
+        }
+        0x0806 | 0x8035 => {
+            all(w, &[FieldId::ArpOp, FieldId::ArpSpa, FieldId::ArpTpa, FieldId::ArpSha, FieldId::ArpTha]);
+        }
+        0x894f => all(
+            w,
+            &[
+                FieldId::NshFlags,
+                FieldId::NshTtl,
+                FieldId::NshMdtype,
+                FieldId::NshNp,
+                FieldId::NshSpi,
+                FieldId::NshSi,
+                FieldId::NshC1,
+                FieldId::NshC2,
+                FieldId::NshC3,
+                FieldId::NshC4,
+            ],
+        ),
+        _ => {}
+    }
+    all(
+        w,
+        &[
+            FieldId::TunId,
+            FieldId::TunFlags,
+            FieldId::TunSrc,
+            FieldId::TunDst,
+            FieldId::TunIpv6Src,
+            FieldId::TunIpv6Dst,
+            FieldId::TunGbpId,
+            FieldId::TunGbpFlags,
+            FieldId::TunErspanVer,
+            FieldId::TunErspanIdx,
+            FieldId::TunErspanDir,
+            FieldId::TunErspanHwid,
+            FieldId::TunGtpuFlags,
+            FieldId::TunGtpuMsgtype,
+        ],
+    );
+    write_registers(w, m, version);
+    all(
+        w,
+        &[
+            FieldId::PktMark,
+            FieldId::CtState,
+            FieldId::CtZone,
+            FieldId::CtMark,
+            FieldId::CtLabel,
+            FieldId::CtNwSrc,
+            FieldId::CtNwDst,
+            FieldId::CtIpv6Src,
+            FieldId::CtIpv6Dst,
+            FieldId::CtNwProto,
+            FieldId::CtTpSrc,
+            FieldId::CtTpDst,
+            FieldId::Metadata,
+        ],
+    );
+}
+
+/// Appends Nicira's cookie pseudo-field, unless any cookie fits.
+pub(crate) fn write_nx_cookie(w: &mut Writer, cookie: u64, mask: u64) {
+    if mask == 0 {
+        return;
+    }
+    let header = Header {
+        class: NX_COOKIE.0,
+        vendor: 0,
+        field: NX_COOKIE.1,
+        has_mask: mask != u64::MAX,
+        payload: if mask == u64::MAX { 8 } else { 16 },
+    };
+    header.write(w);
+    w.slice(&(cookie & mask).to_be_bytes());
+    if mask != u64::MAX {
+        w.slice(&mask.to_be_bytes());
+    }
+}
+
+fn write_in_port(w: &mut Writer, m: &Match, version: Option<Version>) {
+    let (port, mask) = m.get(FieldId::InPortOxm);
+    if mask == 0 {
+        return;
+    }
+    match version {
+        Some(_) => write_value(w, FieldId::InPortOxm, port, 0xffff_ffff, version),
+        None => {
+            let port = OfPort(port as u32).to_u16().unwrap_or(0xffff);
+            write_value(w, FieldId::InPort, port.into(), 0xffff, version);
+        }
+    }
+}
+
+/// NXM says the tag control information in one; OXM in two fields.
+fn write_vlan(w: &mut Writer, m: &Match, version: Option<Version>) {
+    let (tci, mask) = m.get(FieldId::VlanTci);
+    if mask == 0 {
+        return;
+    }
+    if version.is_none() {
+        write_value(w, FieldId::VlanTci, tci, mask, version);
+        return;
+    }
+    if mask & 0x1fff != 0 {
+        write_value(w, FieldId::VlanVid, tci & 0x1fff, mask & 0x1fff, version);
+    }
+    if mask & 0xe000 != 0 && tci & CFI != 0 {
+        write_value(w, FieldId::VlanPcp, tci >> 13, 7, version);
+    }
+}
+
+fn write_ip(w: &mut Writer, m: &Match, version: Option<Version>) {
+    let put = |w: &mut Writer, field: FieldId| {
+        let (value, mask) = m.get(field);
+        if mask != 0 {
+            write_value(w, field, value, mask, version);
+        }
+    };
+    put(w, FieldId::IpFrag);
+    let (dscp, dscp_mask) = m.get(FieldId::IpDscp);
+    if dscp_mask != 0 {
+        match version {
+            Some(_) => write_value(w, FieldId::IpDscp, dscp, dscp_mask, version),
+            None => write_value(w, FieldId::NwTos, dscp << 2, 0xff, version),
+        }
+    }
+    put(w, FieldId::NwEcn);
+    put(w, FieldId::NwTtl);
+    put(w, FieldId::NwProto);
+    if m.get(FieldId::NwProto).1 == 0 {
+        return;
+    }
+    match m.get(FieldId::NwProto).0 {
+        6 => [FieldId::TcpSrc, FieldId::TcpDst, FieldId::TcpFlags].iter().for_each(|&f| put(w, f)),
+        17 => [FieldId::UdpSrc, FieldId::UdpDst].iter().for_each(|&f| put(w, f)),
+        132 => [FieldId::SctpSrc, FieldId::SctpDst].iter().for_each(|&f| put(w, f)),
+        1 => [FieldId::IcmpType, FieldId::IcmpCode].iter().for_each(|&f| put(w, f)),
+        58 => {
+            [FieldId::Icmpv6Type, FieldId::Icmpv6Code].iter().for_each(|&f| put(w, f));
+            match m.get(FieldId::Icmpv6Type).0 {
+                135 => [FieldId::NdTarget, FieldId::NdSll].iter().for_each(|&f| put(w, f)),
+                136 => [FieldId::NdTarget, FieldId::NdTll].iter().for_each(|&f| put(w, f)),
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+}
+
+/// OpenFlow 1.5 has 64-bit packet registers of its own; before that there are only Nicira's.
+fn write_registers(w: &mut Writer, m: &Match, version: Option<Version>) {
+    let registers: &[FieldId] = if version.is_some_and(|v| v >= Version::V15) { &XREGS } else { &REGS };
+    for &register in registers {
+        let (value, mask) = m.get(register);
+        if mask != 0 {
+            write_value(w, register, value, mask, version);
+        }
+    }
+}
+
+const REGS: [FieldId; 16] = [
+    FieldId::Reg0,
+    FieldId::Reg1,
+    FieldId::Reg2,
+    FieldId::Reg3,
+    FieldId::Reg4,
+    FieldId::Reg5,
+    FieldId::Reg6,
+    FieldId::Reg7,
+    FieldId::Reg8,
+    FieldId::Reg9,
+    FieldId::Reg10,
+    FieldId::Reg11,
+    FieldId::Reg12,
+    FieldId::Reg13,
+    FieldId::Reg14,
+    FieldId::Reg15,
+];
+
+const XREGS: [FieldId; 8] = [
+    FieldId::Xreg0,
+    FieldId::Xreg1,
+    FieldId::Xreg2,
+    FieldId::Xreg3,
+    FieldId::Xreg4,
+    FieldId::Xreg5,
+    FieldId::Xreg6,
+    FieldId::Xreg7,
+];

@@ -1,0 +1,193 @@
+//! `ofproto/trace`: the path of a frame that nobody sent, through the same translation that forwards.
+
+use std::fmt::Write as _;
+
+use weft_base::Time;
+use weft_flow::dpctl::DpNames;
+use weft_flow::text::parse_match_key;
+use weft_flow::{FieldId, FlowKey, FlowMask, Match, OfPort};
+use weft_openflow::Action;
+use weft_packet::{DpPort, Frame};
+
+use super::show::port_names;
+use crate::bridge::Bridge;
+use crate::pipeline::Pipeline;
+use crate::tables::Tables;
+use crate::text;
+use crate::translate::{Input, Trace, translate};
+use crate::upcall::set_in_port;
+
+/// A command line, taken apart.
+struct Request<'a> {
+    /// A bridge or a datapath, if it was named.
+    place: Option<&'a str>,
+    flow: &'a str,
+    /// Learning will be done: a packet was given or is to be made.
+    side_effects: bool,
+    packet: Option<Vec<u8>>,
+    actions: Option<&'a str>,
+}
+
+impl Pipeline {
+    pub(super) fn trace(&self, args: &[&str], packet_out: bool, now: Time) -> Result<String, String> {
+        let request = parse(args, packet_out)?;
+        let tables = self.read();
+        let (bridge, mut key) = place_and_key(&tables, &request)?;
+        if let Some(packet) = &request.packet {
+            let in_port = OfPort(key.word(0) as u32);
+            let mut frame = Frame::copy_of(packet);
+            weft_flow::extract::extract(&mut frame, &mut key, Default::default())
+                .map_err(|_| "Error: packet is too short".to_string())?;
+            set_in_port(&mut key, in_port);
+        }
+        let actions = match request.actions {
+            Some(actions) => Some(text::parse_actions(actions, port_names(bridge))?),
+            None => None,
+        };
+        let shown = show(&tables, bridge, &key, actions.as_deref(), request.side_effects);
+        if request.side_effects {
+            self.learn(&tables, &shown.1, now);
+        }
+        Ok(shown.0)
+    }
+}
+
+/// Translate with a listener and write down what it heard.
+fn show(
+    tables: &Tables,
+    bridge: &Bridge,
+    key: &FlowKey,
+    actions: Option<&[Action]>,
+    side_effects: bool,
+) -> (String, Vec<crate::translate::LearnMac>) {
+    let mut trace = Trace::new(side_effects);
+    let done = translate(&Input { tables, bridge, key, actions }, Some(&mut trace));
+    let mut out = format!("Flow: {}\n", text::flow(key));
+    out.push_str(&trace.render());
+    out.push_str("\nFinal flow: ");
+    match trace.final_key() {
+        Some(last) if last != key => {
+            let _ = writeln!(out, "{}", text::flow(last));
+        }
+        _ => out.push_str("unchanged\n"),
+    }
+    let _ = writeln!(out, "Megaflow: {}", text::matching(&megaflow(key, &done.mask)));
+    let mut dp = text::dp_actions(&done.actions);
+    if !side_effects {
+        dp = dp.replace("dont_send=0", "dont_send=1");
+    }
+    let _ = writeln!(out, "Datapath actions: {dp}");
+    if let Some(failure) = done.failure {
+        let _ = writeln!(out, "Translation failed ({}), packet is dropped.", failure.text());
+    }
+    (out, done.learn.to_vec())
+}
+
+/// The megaflow as OVS prints it: "no tag" goes without saying, and so do fragments of what is no IP.
+fn megaflow(key: &FlowKey, mask: &FlowMask) -> Match {
+    let mut mask = mask.clone();
+    if key.word(2) as u16 == 0 {
+        FieldId::VlanTci.set_mask(&mut mask, 0);
+    }
+    let eth_type = FieldId::EthType.get(key);
+    if !matches!(eth_type, 0x0800 | 0x86dd) {
+        FieldId::IpFrag.set_mask(&mut mask, 0);
+    }
+    Match::new(key.clone(), mask)
+}
+
+fn parse<'a>(args: &[&'a str], packet_out: bool) -> Result<Request<'a>, String> {
+    let mut plain = Vec::new();
+    let mut generate = false;
+    let mut i = 0;
+    while i < args.len() {
+        let option = args[i].strip_prefix("--").or_else(|| args[i].strip_prefix('-'));
+        match option {
+            Some("generate") => generate = true,
+            Some("consistent") if packet_out => {}
+            Some("ct-next" | "l7" | "l7-len") => {
+                i += 1;
+                if i == args.len() {
+                    return Err(format!("Missing argument for option {}", args[i - 1]));
+                }
+            }
+            Some(_) => return Err(format!("{}: unknown option", args[i])),
+            None => plain.push(args[i]),
+        }
+        i += 1;
+    }
+    let actions = if packet_out { plain.pop() } else { None };
+    // [place] flow [packet]
+    let hex = |text: &str| {
+        let even = text.len().is_multiple_of(2) && text.len() >= 28;
+        even.then(|| (0..text.len()).step_by(2).map(|i| u8::from_str_radix(text.get(i..i + 2)?, 16).ok()).collect())
+            .flatten()
+    };
+    let (place, flow, packet) = match plain[..] {
+        [flow] => (None, flow, None),
+        [first, second] if !generate && hex(second).is_some() && is_flow(first) => (None, first, Some(second)),
+        [place, flow] => (Some(place), flow, None),
+        [place, flow, packet] => (Some(place), flow, Some(packet)),
+        _ => return Err("Syntax error".into()),
+    };
+    let packet = match packet {
+        Some(text) => Some(hex(text).ok_or("Trailing garbage in packet data")?),
+        None => None,
+    };
+    Ok(Request { place, flow, side_effects: generate || packet.is_some(), packet, actions })
+}
+
+/// Whether it is a flow rather than the name of a bridge or a datapath.
+fn is_flow(text: &str) -> bool {
+    text.contains('=') || text.contains('(')
+}
+
+/// Where the frame comes in, and its key in OpenFlow's terms.
+fn place_and_key<'t>(tables: &'t Tables, request: &Request<'_>) -> Result<(&'t Bridge, FlowKey), String> {
+    if let Some(bridge) = request.place.and_then(|name| tables.bridge_named(name)) {
+        let key = parse_flow(request.flow, bridge)?;
+        return Ok((bridge, key));
+    }
+    if let Some(place) = request.place
+        && !tables.bridges().any(|b| {
+            let kind = &b.settings.datapath_type;
+            place == format!("ovs-{kind}") || place == format!("{kind}@ovs-{kind}")
+        })
+    {
+        return Err(format!("{place}: unknown bridge"));
+    }
+    let mut key = text::parse_odp_flow(request.flow, &dp_names(tables))?;
+    let dp = DpPort(key.word(0) as u32);
+    let (bridge, port) = tables.port_of_dp(dp).ok_or_else(|| format!("no OpenFlow port for datapath port {dp}"))?;
+    set_in_port(&mut key, port.number);
+    Ok((bridge, key))
+}
+
+/// A flow in the syntax of ovs-ofctl, as the key of one frame.
+fn parse_flow(flow: &str, bridge: &Bridge) -> Result<FlowKey, String> {
+    let bad = |why: String| format!("Bad openflow flow syntax: {flow}: {why}");
+    let names = port_names(bridge);
+    let mut matching = Match::any();
+    for word in flow.split([',', ' ', '\t', '\n']).filter(|w| !w.is_empty()) {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word, None),
+        };
+        let parsed = parse_match_key(&mut matching, name, value, &names);
+        if !parsed.map_err(|why| bad(format!("bad value for {name} ({why})")))? {
+            return Err(bad(format!("unknown field {name}")));
+        }
+    }
+    let (in_port, mask) = matching.get(FieldId::InPortOxm);
+    let mut key = matching.key().clone();
+    set_in_port(&mut key, if mask == 0 { OfPort::NONE } else { OfPort(in_port as u32) });
+    if key.word(2) as u16 & 0x1000 != 0 && key.word(3) as u16 == 0 {
+        key.or_word(3, 0x8100);
+    }
+    Ok(key)
+}
+
+fn dp_names(tables: &Tables) -> DpNames {
+    let ports = tables.bridges().flat_map(|b| b.ports());
+    ports.filter_map(|p| p.dp().map(|dp| (dp, p.settings.name.clone()))).collect()
+}

@@ -1,0 +1,47 @@
+//! What: `coverage/*`: how often things happened, by name.
+//!
+//! Why: scripts watch single counters over time; people look for what moves when nothing should.
+
+use weft_engine::Datapath;
+
+use super::{Answer, Command, command};
+use crate::owner::Owner;
+
+pub const COMMANDS: &[Command] = &[
+    command("coverage/show", "", 0, 0, show),
+    command("coverage/read-counter", "COUNTER", 1, 1, |owner, args| {
+        let counts = counts(owner);
+        let found = counts.iter().find(|(name, _)| *name == args[0]);
+        found.map(|(_, count)| format!("{count}\n")).ok_or_else(|| "No such counter".to_owned())
+    }),
+];
+
+fn counts(owner: &Owner) -> Vec<(String, u64)> {
+    let stats = owner.switch.engine.stats();
+    let mut counts = vec![
+        ("bridge_reconfigure".to_owned(), owner.reconfigurations),
+        ("datapath_hit".to_owned(), stats.hit),
+        ("datapath_microflow_hit".to_owned(), stats.cache_hit),
+        ("datapath_missed".to_owned(), stats.missed),
+        ("datapath_lost".to_owned(), stats.lost),
+        ("dpif_flow_put".to_owned(), stats.missed),
+        ("unixctl_received".to_owned(), owner.commands_received),
+        ("worker_sleep".to_owned(), owner.switch.engine.sleeps()),
+    ];
+    for (_, reason, frames) in owner.switch.engine.drops() {
+        let name = format!("drop_{}", reason.name().replace('-', "_"));
+        match counts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += frames,
+            None => counts.push((name, frames)),
+        }
+    }
+    counts
+}
+
+fn show(owner: &mut Owner, _: &[String]) -> Answer {
+    let counts = counts(owner);
+    let never = counts.iter().filter(|(_, count)| *count == 0).count();
+    let lines =
+        counts.iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{name:<24} total: {count}\n"));
+    Ok(format!("Event coverage:\n{}{never} events never hit\n", lines.collect::<String>()))
+}
