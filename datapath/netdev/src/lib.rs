@@ -39,4 +39,5 @@ pub use link::{Duplex, Features, Link, LinkInfo, MtuRange, Stats};
 pub use monitor::{LinkEvent, Monitor};
 pub use queue::{BURST, RxQueue, TxCaps, TxQueue, TxReport};
 pub use spec::{Kind, OpenError, Spec};
+pub use sys::signal::die_of_crashes;
 pub use wake::{Sleeper, Waker};

@@ -218,7 +218,8 @@ impl Vlog {
             module,
             level,
             message,
-            facility: facility.unwrap_or(Facility::DAEMON),
+            // What `%B` shows when nobody chose a facility, as ovs-appctl(8) has it.
+            facility: facility.unwrap_or(Facility::LOCAL0),
             serial: self.0.serial.fetch_add(1, Ordering::Relaxed) + 1,
             now: jiff::Timestamp::now(),
         };
@@ -236,7 +237,7 @@ impl Vlog {
         }
         if let Some(line) = syslog {
             if let Some(out) = &outlets.syslog {
-                out.send(&record, &line);
+                out.send(&Record { facility: facility.unwrap_or(Facility::DAEMON), ..record }, &line);
             }
             if let Some(out) = &outlets.target {
                 out.send(&Record { facility: facility.unwrap_or(Facility::LOCAL0), ..record }, &line);

@@ -27,7 +27,7 @@ pub const COMMANDS: &[Command] = &[
     command("dpctl/add-dp", "dp [iface...]", 1, 100, |_, _| Err(managed("add_dp"))),
     command("dpctl/del-dp", "dp", 1, 1, |_, _| Err(managed("del_dp"))),
     command("dpctl/add-if", "dp iface...", 2, 100, |_, _| Err(managed("add_if"))),
-    command("dpctl/del-if", "dp iface...", 2, 100, |_, _| Err(managed("del_if"))),
+    command("dpctl/del-if", "dp iface...", 2, 100, del_if),
     command("dpctl/set-if", "dp iface...", 2, 100, |_, _| Err(managed("set_if"))),
     command("dpctl/parse-actions", "actions", 1, 100, |_, args| {
         args.iter().map(|text| round_trip(text)).collect::<Result<Vec<_>, _>>().map(|lines| lines.concat())
@@ -84,6 +84,18 @@ fn skip_datapath<'a>(owner: &Owner, args: &'a [String], without: usize) -> Resul
 
 fn names(owner: &Owner) -> DpNames {
     owner.switch.dp_names().into_iter().collect()
+}
+
+fn del_if(owner: &mut Owner, args: &[String]) -> Answer {
+    if !is_datapath(owner, &args[0]) {
+        return Err(NO_DATAPATH.to_owned());
+    }
+    for name in &args[1..] {
+        if !owner.detach(name) {
+            return Err(format!("ovs-vswitchd: no port named {name}"));
+        }
+    }
+    Ok(String::new())
 }
 
 fn dump_dps(owner: &mut Owner, _: &[String]) -> Answer {

@@ -61,6 +61,9 @@ pub fn register(commands: &mut Commands, owner: &mpsc::Sender<Event>, with_dummi
     for command in table().filter(|command| with_dummies || !only_with_dummies(command.name)) {
         commands.forward(command.name, command.usage, command.min, command.max, owner.clone(), Event::Command);
     }
+    for command in pipelines() {
+        commands.forward(command.name, command.usage, command.min, command.max, owner.clone(), Event::Command);
+    }
     commands.forward("exit", "[--cleanup]", 0, 1, owner.clone(), Event::Command);
 }
 
@@ -76,9 +79,18 @@ pub fn run(owner: &mut Owner, call: Call) {
             let answer = (command.handler)(owner, &call.args);
             call.reply.send(answer);
         }
-        // Only registered names are forwarded.
-        None => call.reply.error(format!("\"{}\" is not a valid command", call.command)),
+        // Only registered names are forwarded, so it is one of the pipeline's.
+        None => {
+            let args: Vec<&str> = call.args.iter().map(String::as_str).collect();
+            let answer = owner.switch.pipeline.command(&call.command, &args, owner.now());
+            call.reply.send(answer);
+        }
     }
+}
+
+/// The commands that the pipeline answers by itself, unless there is one of that name here.
+fn pipelines() -> impl Iterator<Item = &'static weft_pipeline::command::Command> {
+    weft_pipeline::command::COMMANDS.iter().filter(|theirs| table().all(|ours| ours.name != theirs.name))
 }
 
 #[cfg(test)]

@@ -65,12 +65,21 @@ impl Owner {
         self.pending.merge(touched);
     }
 
+    /// See [`crate::switch::Switch::detach`].
+    pub fn detach(&mut self, name: &str) -> bool {
+        let touched = self.switch.detach(name);
+        let found = touched.is_some();
+        self.later.merge(touched.unwrap_or_default());
+        found
+    }
+
     /// Plans and applies what the rows ask for, and says so in rows.
     pub(super) fn database_turn(&mut self) {
         if self.pending.is_empty() || !self.client.has_lock() || !self.client.is_live() {
             return;
         }
-        let touched = std::mem::take(&mut self.pending);
+        let mut touched = std::mem::take(&mut self.pending);
+        touched.merge(std::mem::take(&mut self.later));
         let steps = plan(self.reader.desired(), &self.switch.running, &touched);
         let changed = self.switch.apply(&steps);
         self.reconfigurations += 1;
@@ -83,16 +92,16 @@ impl Owner {
         if touched.switch {
             self.report_switch();
         }
-        if !self.configured {
-            self.configured = true;
-            tracing::info!(target: "bridge", "ovs-vswitchd (Open vSwitch) {COMPATIBLE}");
-        }
+        self.configured = true;
     }
 
     /// The first configuration is applied and reported: whoever started us may go on.
     fn ready(&mut self) {
         if let Err(error) = self.daemon.ready() {
             tracing::warn!(target: "daemon", "could not report that the daemon is ready: {error}");
+        }
+        if !std::mem::replace(&mut self.announced, true) {
+            tracing::info!(target: "bridge", "ovs-vswitchd (Open vSwitch) {COMPATIBLE}");
         }
     }
 

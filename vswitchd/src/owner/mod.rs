@@ -50,6 +50,8 @@ pub struct Owner {
     client: Client,
     to_database: mpsc::UnboundedSender<Message>,
     pending: Touched,
+    /// To be looked at with the next change, not before.
+    later: Touched,
     writer: Writer,
     statistics: statistics::Schedule,
     sockets: Sockets,
@@ -69,6 +71,8 @@ pub struct Owner {
     /// What the workers had counted when somebody cleared it.
     cleared: DpStats,
     configured: bool,
+    /// Whoever started us knows that we are ready.
+    announced: bool,
 }
 
 /// Names of interfaces whose devices a controller took up or down, until the owner has looked at them.
@@ -99,7 +103,6 @@ impl Owner {
     pub fn new(parts: Parts) -> Owner {
         let mut client = Client::new(weft_ovsdb::open_vswitch::OPEN_VSWITCH, crate::database::select());
         client.set_lock(Some(LOCK));
-        let now = parts.switch.now();
         Owner {
             switch: parts.switch,
             reader: Reader::default(),
@@ -107,8 +110,9 @@ impl Owner {
             client,
             to_database: parts.to_database,
             pending: Touched::default(),
+            later: Touched::default(),
             writer: Writer::default(),
-            statistics: statistics::Schedule::new(now),
+            statistics: statistics::Schedule::default(),
             sockets: parts.sockets,
             inbox: parts.inbox,
             events: parts.events,
@@ -121,6 +125,7 @@ impl Owner {
             commands_received: 0,
             cleared: DpStats::default(),
             configured: false,
+            announced: false,
         }
     }
 

@@ -8,29 +8,27 @@ use super::Owner;
 use crate::status::{key_values, optional_text, statistics};
 
 /// When statistics are due.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Schedule {
-    due: Time,
-}
-
-impl Schedule {
-    /// At once.
-    pub fn new(now: Time) -> Schedule {
-        Schedule { due: now }
-    }
+    /// When they were written last; `None`: never.
+    last: Option<Time>,
 }
 
 impl Owner {
     pub(super) fn statistics_deadline(&self) -> Option<Time> {
-        (!self.switch.interfaces.is_empty()).then_some(self.statistics.due)
+        if self.switch.interfaces.is_empty() {
+            return None;
+        }
+        // An interval that was changed counts from the last time too.
+        Some(self.statistics.last.map_or(Time::ZERO, |last| last + self.reader.desired().switch.stats_interval))
     }
 
     pub(super) fn statistics_turn(&mut self) {
         let now = self.now();
-        if now < self.statistics.due {
+        if self.statistics_deadline().is_none_or(|due| now < due) {
             return;
         }
-        self.statistics.due = now + self.reader.desired().switch.stats_interval;
+        self.statistics.last = Some(now);
         let counted: Vec<_> = self
             .switch
             .interfaces

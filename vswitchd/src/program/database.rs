@@ -41,8 +41,9 @@ async fn serve(base: Base, options: &Options) -> Result<ExitCode> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hup = signal(SignalKind::hangup())?;
     let mut child = options.run.as_deref().map(start_child).transpose()?;
-    tracing::info!(target: "ovsdb_server", "ovsdb-server (Open vSwitch) {}", crate::options::COMPATIBLE);
     daemon.ready()?;
+    // Only now: before this, whatever is logged reaches the user's terminal.
+    tracing::info!(target: "ovsdb_server", "ovsdb-server (Open vSwitch) {}", crate::options::COMPATIBLE);
     let mut code = ExitCode::SUCCESS;
     tokio::select! {
         _ = term.recv() => {}

@@ -17,6 +17,7 @@ use crate::options::{self, Parsed, Program};
 
 /// Runs the program that the executable's name says, with these words.
 pub fn run(words: impl IntoIterator<Item = String>) -> ExitCode {
+    weft_netdev::die_of_crashes();
     let program = Program::from_name(&daemon::executable_name());
     let options = match options::parse(program, words) {
         Ok(Parsed::Run(options)) => *options,

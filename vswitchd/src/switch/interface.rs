@@ -11,7 +11,7 @@ use weft_pipeline::{PortKind, PortSettings, PortState};
 
 use super::kind::{Kind, has_dummies, kind_of};
 use super::{Switch, settings};
-use crate::config::InterfaceConfig;
+use crate::config::{InterfaceConfig, Touched};
 use crate::status::InterfaceFacts;
 
 /// An interface of a bridge.
@@ -92,7 +92,10 @@ impl Interface {
     pub fn facts(&self) -> InterfaceFacts {
         let ofport = self.ofport().map(|port| if port == OfPort::LOCAL { LOCAL_16 } else { port.0 });
         match &self.state {
-            State::Failed(error) => InterfaceFacts { error: Some(error.clone()), ..InterfaceFacts::default() },
+            State::Failed(error) => InterfaceFacts {
+                error: Some(error.clone()).filter(|error| !error.is_empty()),
+                ..InterfaceFacts::default()
+            },
             State::Patch { .. } => InterfaceFacts {
                 ofport,
                 mac: Some(patch_mac(&self.name)),
@@ -148,7 +151,7 @@ impl Switch {
         let state = match self.open(bridge, port, config, &kind, request, has_dummies(&datapath_type, self.dummy)) {
             Ok(state) => state,
             Err(error) => {
-                if !config.is_patch() {
+                if !config.is_patch() && !error.is_empty() {
                     tracing::warn!(target: "bridge", "{error}");
                 }
                 State::Failed(error)
@@ -177,6 +180,11 @@ impl Switch {
         guessable: bool,
     ) -> Result<State, String> {
         let now = self.now();
+        if RESERVED.contains(&config.name.as_str()) {
+            tracing::warn!(target: "bridge", "could not create interface {}, name is reserved", config.name);
+            // The column `error` is for what the system says.
+            return Err(String::new());
+        }
         if config.is_patch() {
             let peer = config.peer().unwrap_or_default();
             if let Some(error) = patch_error(&config.name, peer) {
@@ -274,6 +282,26 @@ impl Switch {
             tracing::info!(target: "bridge", "bridge {bridge}: deleted interface {name} on port {}", decimal(ofport));
         }
         self.close(&interface);
+    }
+
+    /// Takes an interface out of the datapath although the database wants it (`dpctl/del-if`). It comes back with the
+    /// next change of the configuration.
+    pub fn detach(&mut self, name: &str) -> Option<Touched> {
+        let mut interface = self.interfaces.remove(name)?;
+        interface.device()?;
+        self.close(&interface);
+        interface.state = State::Failed(String::new());
+        interface.look();
+        let (bridge, port) = (interface.bridge.clone(), interface.port.clone());
+        if let Some(running) = self.running.port_mut(&bridge, &port)
+            && let Some(running) = running.interfaces.get_mut(name)
+        {
+            (running.ofport, running.retry) = (None, true);
+        }
+        self.interfaces.insert(name.to_owned(), interface);
+        let mut touched = Touched::default();
+        touched.ports.insert((bridge, port));
+        Some(touched)
     }
 
     /// Takes it out of pipeline and engine.
@@ -379,6 +407,9 @@ fn decimal(port: OfPort) -> u32 {
 }
 
 const LOCAL_16: u32 = 65534;
+
+/// Names that datapaths give to ports of their own.
+const RESERVED: &[&str] = &["ovs-dummy", "ovs-netdev", "ovs-system"];
 
 /// The counters of the device behind an interface, in the pipeline's words.
 pub fn port_counters(devices: &super::Devices, name: &str) -> weft_pipeline::PortCounters {

@@ -8,12 +8,14 @@
 //! - `packet`: packet sockets and their options.
 //! - `tun`: taps.
 //! - `ethtool`: drivers and link modes.
+//! - `signal`: what a crash does.
 #![allow(unsafe_code)]
 
 pub(crate) mod ethtool;
 pub(crate) mod mmsg;
 pub(crate) mod packet;
 pub(crate) mod ring;
+pub(crate) mod signal;
 pub(crate) mod tun;
 
 use std::io;
