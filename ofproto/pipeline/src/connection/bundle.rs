@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use weft_base::Time;
 use weft_openflow::bundle::{BundleAdd, BundleControl, BundleControlKind, BundleFlags};
-use weft_openflow::{ErrorCode, ErrorMessage, Message, Version, Xid};
+use weft_openflow::{ErrorCode, Message, Version, Xid};
 
 use super::dispatch::Replies;
 use crate::config::ConnectionId;
@@ -88,6 +88,7 @@ impl Pipeline {
         if !matches!(*add.message, Message::FlowMod(_)) {
             return Err(ErrorCode::OFPBFC_MSG_UNSUP);
         }
+        let version = connection.version();
         let all = &mut connection.bundles.all;
         let bundle = all.entry(add.id).or_insert(Bundle { flags: add.flags, closed: false, messages: Vec::new() });
         if bundle.closed {
@@ -98,7 +99,10 @@ impl Pipeline {
             all.remove(&add.id);
             return Err(ErrorCode::OFPBFC_BAD_FLAGS);
         }
-        bundle.messages.push((add.xid, *add.message, bytes[..bytes.len().min(64)].to_vec()));
+        // the message stands behind the bundle's header, which ONF's extension for 1.3 makes longer
+        let header = if version >= Version::V14 { 16 } else { 24 };
+        let inner = bytes.get(header..).unwrap_or_default().to_vec();
+        bundle.messages.push((add.xid, *add.message, inner));
         Ok(Vec::new())
     }
 
@@ -119,7 +123,7 @@ impl Pipeline {
                     Err(code) => {
                         flow_mod::revert(target, done);
                         drop(tables);
-                        let error = Message::Error(ErrorMessage { code, data: start });
+                        let error = weft_openflow::codec::error_reply(code, &start);
                         control.connections.send(id, xid, &error);
                         return Err(ErrorCode::OFPBFC_MSG_FAILED);
                     }

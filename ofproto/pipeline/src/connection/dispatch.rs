@@ -3,6 +3,7 @@
 use weft_base::Time;
 use weft_flow::{FlowKey, OfPort};
 use weft_openflow::controller::{Role, RoleMessage, RoleStatus};
+use weft_openflow::message::FlowFormat;
 use weft_openflow::port::{PortMod, PortReason};
 use weft_openflow::switch::SwitchConfig;
 use weft_openflow::table::TableMod;
@@ -78,9 +79,17 @@ impl Pipeline {
                 Ok(Vec::new())
             }
             Message::StatsRequest(request) => self.stats(control, id, xid, bridge, request, version, now),
-            Message::SetFlowFormat(_) | Message::FlowModTableId(_) | Message::FlowAge => Ok(Vec::new()),
+            Message::SetFlowFormat(format) => {
+                connection.dialect.nxm = format == FlowFormat::Nxm;
+                Ok(Vec::new())
+            }
+            Message::FlowModTableId(on) => {
+                connection.dialect.flow_mod_table_id = on;
+                Ok(Vec::new())
+            }
+            Message::FlowAge => Ok(Vec::new()),
             Message::SetPacketInFormat(format) => {
-                connection.packet_in_format = format;
+                connection.dialect.packet_in = format;
                 Ok(Vec::new())
             }
             Message::SetControllerId(controller_id) => {

@@ -28,8 +28,8 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use weft_base::{Time, TokenBucket};
+use weft_openflow::codec::{self as wire, Dialect, Framer};
 use weft_openflow::controller::{AsyncConfig, Role};
-use weft_openflow::packet::PacketInFormat;
 use weft_openflow::switch::FragHandling;
 use weft_openflow::{ErrorCode, ErrorMessage, Message, Version, Xid};
 
@@ -60,7 +60,8 @@ pub(crate) struct Connection {
     pub role: Role,
     /// What it wants to hear of; `None` where it never said.
     pub wanted: AsyncConfig,
-    pub packet_in_format: PacketInFormat,
+    /// How it says flows and wants packet-ins.
+    pub dialect: Dialect,
     pub controller_id: u16,
     pub miss_send_len: u16,
     pub invalid_ttl: bool,
@@ -69,7 +70,7 @@ pub(crate) struct Connection {
     pub monitors: monitor::Monitors,
     pub bundles: bundle::Bundles,
     limiter: Option<TokenBucket>,
-    input: Vec<u8>,
+    input: Framer,
     output: VecDeque<Vec<u8>>,
     backlog: usize,
     closing: bool,
@@ -91,14 +92,14 @@ impl Connection {
             version: None,
             role: Role::Equal,
             wanted: AsyncConfig::default(),
-            packet_in_format: PacketInFormat::Standard,
+            dialect: Dialect::new(Version::V10),
             controller_id: 0,
             miss_send_len: if service { 0 } else { 128 },
             invalid_ttl: false,
             frag: FragHandling::Normal,
             monitors: Default::default(),
             bundles: Default::default(),
-            input: Vec::new(),
+            input: Framer::new(),
             output: VecDeque::new(),
             backlog: 0,
             closing: false,
@@ -150,15 +151,22 @@ impl Connections {
 
     /// Queue a message, and copies of it for those who snoop.
     pub fn send(&mut self, to: ConnectionId, xid: Xid, message: &Message) {
+        if let Some(connection) = self.all.get(&to) {
+            let dialect = Dialect { version: connection.version(), ..connection.dialect };
+            self.send_in(to, xid, message, &dialect);
+        }
+    }
+
+    /// [`Connections::send`], in the words of a request.
+    fn send_in(&mut self, to: ConnectionId, xid: Xid, message: &Message, dialect: &Dialect) {
         let Some(connection) = self.all.get(&to) else { return };
         let (bridge, is_controller) = (connection.bridge, connection.settings.kind == ConnectionKind::Controller);
-        for bytes in codec::encode(connection.version(), xid, message) {
-            if is_controller {
-                self.snoop(bridge, &bytes);
-            }
-            if let Some(connection) = self.all.get_mut(&to) {
-                connection.push(bytes);
-            }
+        let bytes = codec::encode(dialect, xid, message);
+        if is_controller {
+            self.snoop(bridge, &bytes);
+        }
+        if let Some(connection) = self.all.get_mut(&to) {
+            connection.push(bytes);
         }
     }
 
@@ -219,27 +227,18 @@ impl Pipeline {
             return;
         }
         let mut input = std::mem::take(&mut connection.input);
-        input.extend_from_slice(bytes);
-        let mut done = 0;
-        while let Some(len) = codec::message_len(&input[done..]) {
-            match len {
-                Ok(len) if input.len() - done >= len => {
-                    let message = &input[done..done + len];
-                    self.one_message(&mut control, id, message, now);
-                    done += len;
-                }
-                Ok(_) => break,
-                Err(()) => {
-                    // a length below the header's: nothing after it can be made sense of
-                    self.close(&mut control, id);
-                    break;
-                }
+        input.push(bytes);
+        loop {
+            match input.next_message() {
+                Ok(Some(message)) => self.one_message(&mut control, id, message, now),
+                Ok(None) => break,
+                // nothing after a length that cannot be makes sense
+                Err(_) => return self.close(&mut control, id),
             }
             if control.connections.get_mut(id).is_none_or(|c| c.closing) {
                 return;
             }
         }
-        input.drain(..done);
         if let Some(connection) = control.connections.get_mut(id) {
             connection.input = input;
         }
@@ -328,21 +327,26 @@ impl Pipeline {
             control.connections.snoop(bridge, bytes);
         }
         let Some(connection) = control.connections.get_mut(id) else { return };
-        let xid = codec::xid(bytes);
         let Some(version) = connection.version else { return self.hello(control, id, bytes) };
-        let error = |code: ErrorCode| {
-            let data = bytes[..bytes.len().min(64)].to_vec();
-            Message::Error(ErrorMessage { code, data })
-        };
-        match codec::decode(version, bytes) {
-            Ok(message) => {
-                let replies = self.handle(control, id, xid, message, bytes, now);
-                match replies {
-                    Ok(replies) => replies.iter().for_each(|reply| control.connections.send(id, xid, reply)),
-                    Err(code) => control.connections.send(id, xid, &error(code)),
+        let dialect = Dialect { version, ..connection.dialect };
+        match wire::decode(bytes, &dialect) {
+            Ok(incoming) if incoming.version != version && !matches!(incoming.message, Message::Hello { .. }) => {
+                let error = wire::error_reply(ErrorCode::OFPBRC_BAD_VERSION, bytes);
+                control.connections.send(id, incoming.xid, &error);
+            }
+            Ok(incoming) => {
+                let dialect = dialect.answering(&incoming);
+                let xid = incoming.xid;
+                match self.handle(control, id, xid, incoming.message, bytes, now) {
+                    Ok(replies) => {
+                        for reply in &replies {
+                            control.connections.send_in(id, xid, reply, &dialect);
+                        }
+                    }
+                    Err(code) => control.connections.send(id, xid, &wire::error_reply(code, bytes)),
                 }
             }
-            Err(code) => control.connections.send(id, xid, &error(code)),
+            Err(why) => control.connections.send(id, xid_of(bytes), &wire::error_reply(why.code, bytes)),
         }
     }
 
@@ -350,14 +354,13 @@ impl Pipeline {
     fn hello(&self, control: &mut Control, id: ConnectionId, bytes: &[u8]) {
         let Some(connection) = control.connections.get_mut(id) else { return };
         let ours = connection.versions.0;
-        let theirs = match codec::hello(bytes) {
-            Some(versions) => versions,
-            None => return self.close(control, id), // something else than a HELLO came first
+        let theirs = match wire::decode(bytes, &Dialect::new(Version::V15)).map(|incoming| incoming.message) {
+            Ok(Message::Hello { versions }) => versions,
+            _ => return self.close(control, id), // something else than a HELLO came first
         };
-        let common = ours & theirs;
-        match Version::ALL.iter().rev().find(|v| common & v.bit() != 0) {
+        match wire::negotiate(ours, theirs) {
             Some(version) => {
-                connection.version = Some(*version);
+                connection.version = Some(version);
                 let bridge = connection.bridge;
                 self.peers_changed(control, bridge);
             }
@@ -374,8 +377,16 @@ impl Pipeline {
                 );
                 let code = ErrorCode::OFPHFC_INCOMPATIBLE;
                 let error = Message::Error(ErrorMessage { code, data: text.into_bytes() });
-                control.connections.send(id, codec::xid(bytes), &error);
+                control.connections.send(id, xid_of(bytes), &error);
             }
         }
+    }
+}
+
+/// A message's transaction id, even if the rest makes no sense.
+fn xid_of(message: &[u8]) -> Xid {
+    match message.first_chunk::<8>() {
+        Some(h) => Xid(u32::from_be_bytes([h[4], h[5], h[6], h[7]])),
+        None => Xid(0),
     }
 }
