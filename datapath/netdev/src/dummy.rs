@@ -149,7 +149,7 @@ impl Dummy {
     }
 }
 
-/// Open a dummy with `tx_queues` workers; the address is the next of aa:55:aa:55:00:00 and up.
+/// Open a dummy with `tx_queues` workers; the address is the next of aa:55:aa:55:00:01 and up.
 pub(crate) fn open(
     name: &str,
     options: &DummyOptions,
@@ -274,8 +274,10 @@ fn arp_reply(frame: &[u8], address: Ipv4Addr, mac: Mac) -> Option<Vec<u8>> {
     Some(reply)
 }
 
+/// Number 0 is that of the datapath's own device (`ovs-dummy`), which we have no need of but whose number users count in:
+/// the first bridge is 1.
 fn next_mac() -> Mac {
-    static NEXT: AtomicU32 = AtomicU32::new(0xaa55_0000);
+    static NEXT: AtomicU32 = AtomicU32::new(0xaa55_0001);
     let [a, b, c, d] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     Mac([0xaa, 0x55, a, b, c, d])
 }
