@@ -58,14 +58,16 @@ const TOOLS: &[Tool] = &[
 
 /// Finds the tool by the executable's name and runs it.
 pub fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
+    let mut args: Vec<String> = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
     let mut program = weft_jsonrpc::daemon::executable_name();
     let tool = find(&program).or_else(|| {
-        program = args.next()?;
+        // A detached child has its role in front of the tool's name.
+        let at = args.iter().position(|word| !word.starts_with('-'))?;
+        program = args.remove(at);
         find(&program)
     });
     let Some(tool) = tool else { return usage() };
-    let call = Call { program, args: args.collect() };
+    let call = Call { program, args };
     match (tool.run)(&call) {
         Ok(Exit(status)) => ExitCode::from(status),
         Err(failure) => {

@@ -34,7 +34,7 @@ pub async fn run(mut job: Job, mut rpc: Rpc, method: &str) -> Result<Exit, Failu
                 Message::Request { .. } => {}
             },
             Some(call) = calls.recv() => match call.command.as_str() {
-                "exit" => return Ok(exit(call.reply).await),
+                "exit" => return Ok(exit(job, call.reply).await),
                 // The server's answer goes where the first one went.
                 _ => {
                     rpc.send(&call.command, vec![json!(call.args[0])]);
@@ -45,8 +45,9 @@ pub async fn run(mut job: Job, mut rpc: Rpc, method: &str) -> Result<Exit, Failu
     }
 }
 
-/// Answers `exit` and gives the answer time to leave.
-pub async fn exit(reply: Reply) -> Exit {
+/// Answers `exit`, once the pidfile is gone so that a successor may start, and lets the answer out.
+pub async fn exit(job: Job, reply: Reply) -> Exit {
+    drop(job);
     reply.ok("");
     for _ in 0..10 {
         tokio::task::yield_now().await;

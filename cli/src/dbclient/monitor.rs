@@ -107,7 +107,7 @@ async fn run(
                 }
             }
             Some(call) = calls.recv() => match call.command.as_str() {
-                "exit" => return Ok(exit(call.reply).await),
+                "exit" => return Ok(exit(job, call.reply).await),
                 "ovsdb-client/block" => {
                     call.reply.ok(if blocked { "already blocking" } else { "now blocking" });
                     blocked = true;

@@ -107,7 +107,15 @@ pub fn add(context: &mut Context<'_>) -> Result<(), Failure> {
         added = Datum::from_text(word, &wide, Some(&mut context.symbols))?.union(&added);
     }
     let new = added.union(&old);
-    if new.len() > column.kind.max as usize {
+    let (size, max) = (new.len(), column.kind.max);
+    if size > max as usize && old.is_empty() {
+        let (table, column) = (&table.name, &column.name);
+        return fail(format!(
+            "\"add\" operation would put {size} values in column {column} of table {table} \
+             but the maximum number is {max}"
+        ));
+    }
+    if size > max as usize {
         // The server knows best why this cannot be.
         let json = match &added {
             Datum::One(atom) => serde_json::json!(["set", [atom.to_json()]]),
