@@ -374,8 +374,8 @@ fn prepare(device: &Device, config: &InterfaceConfig, bridge: &str) {
     {
         refused(&format!("Ethernet address to {mac}"), error);
     }
-    // Internal ports are the host's to bring up.
-    if !config.is_internal()
+    // Internal ports are the host's to bring up; a dummy's host is the test, which expects it up.
+    if (!config.is_internal() || device.dummy().is_some())
         && device.is_up().is_ok_and(|up| !up)
         && let Err(error) = device.set_up(true)
     {
