@@ -169,6 +169,13 @@ impl Engine {
         self.ask_each((0..self.lanes.len()).map(|id| (id, command(id))))
     }
 
+    /// A command about megaflows, to each worker about those that it has.
+    fn ask_owners(&self, flows: &[Arc<Megaflow>], command: fn(Arc<[Arc<Megaflow>]>) -> Command) {
+        let part = |id: usize| flows.iter().filter(move |f| f.worker.is_none_or(|w| w == id)).cloned();
+        let parts = (0..self.lanes.len()).map(|id| (id, part(id).collect::<Arc<[_]>>()));
+        self.ask_each(parts.filter(|(_, part)| !part.is_empty()).map(|(id, part)| (id, command(part))));
+    }
+
     /// Send commands to workers, then wait for all of them.
     fn ask_each(&self, commands: impl Iterator<Item = (usize, Command)>) -> bool {
         let waiting: Vec<Receiver<bool>> = commands.map(|(id, command)| self.lanes[id].send(command)).collect();
@@ -236,16 +243,10 @@ impl Datapath for Engine {
     }
 
     fn flows_delete(&self, flows: &[Arc<Megaflow>]) {
-        let everyone = flows.iter().any(|flow| flow.worker.is_none());
-        if everyone {
+        if flows.iter().any(|flow| flow.worker.is_none()) {
             self.common().retain(|there| !flows.iter().any(|flow| Arc::ptr_eq(there, flow)));
         }
-        let part = |id: usize| flows.iter().filter(move |f| f.worker.is_none_or(|w| w == id)).cloned();
-        let commands = (0..self.lanes.len())
-            .map(|id| (id, part(id).collect::<Arc<[_]>>()))
-            .filter(|(_, part)| !part.is_empty())
-            .map(|(id, part)| (id, Command::Delete(part)));
-        self.ask_each(commands);
+        self.ask_owners(flows, Command::Delete);
     }
 
     fn flow_flush(&self) {
@@ -254,16 +255,17 @@ impl Datapath for Engine {
     }
 
     fn flow_modify(&self, flow: &Arc<Megaflow>, actions: Vec<DpAction>, attachment: Attachment) {
-        flow.actions.store(Arc::new(actions));
-        flow.attachment.store(Arc::new(attachment));
-        match flow.worker {
-            Some(id) if id < self.lanes.len() => {
-                self.ask_each(std::iter::once((id, Command::Modify(Arc::clone(flow)))));
-            }
-            _ => {
-                self.ask_all(|_| Command::Modify(Arc::clone(flow)));
-            }
-        }
+        self.flows_modify(vec![(Arc::clone(flow), actions, attachment)]);
+    }
+
+    fn flows_modify(&self, changes: Vec<(Arc<Megaflow>, Vec<DpAction>, Attachment)>) {
+        let change = |(flow, actions, attachment): (Arc<Megaflow>, _, _)| {
+            flow.actions.store(Arc::new(actions));
+            flow.attachment.store(Arc::new(attachment));
+            flow
+        };
+        let flows: Vec<_> = changes.into_iter().map(change).collect();
+        self.ask_owners(&flows, Command::Modify);
     }
 
     fn flow_put(&self, pattern: Match, actions: Vec<DpAction>) -> Result<Arc<Megaflow>, FlowExists> {

@@ -125,6 +125,13 @@ pub trait Datapath: Send + Sync {
     /// Give a megaflow other actions (and the worker what it precomputed from them).
     fn flow_modify(&self, flow: &Arc<Megaflow>, actions: Vec<DpAction>, attachment: Attachment);
 
+    /// [`Datapath::flow_modify`] for many, with one round trip to each worker.
+    fn flows_modify(&self, changes: Vec<(Arc<Megaflow>, Vec<DpAction>, Attachment)>) {
+        for (flow, actions, attachment) in changes {
+            self.flow_modify(&flow, actions, attachment);
+        }
+    }
+
     /// Install a flow in every worker (`dpctl add-flow`).
     ///
     /// # Errors

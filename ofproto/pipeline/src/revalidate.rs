@@ -214,12 +214,14 @@ impl Pipeline {
                 match self.fate(&tables, flow, full.then_some(max_idle), now) {
                     Fate::Keep => {}
                     Fate::Delete => delete.push(flow.clone()),
-                    Fate::Modify(actions, attachment) => modify.push((flow, actions, attachment)),
+                    Fate::Modify(actions, attachment) => {
+                        modify.push((flow.clone(), actions, Box::new(attachment) as weft_engine::Attachment))
+                    }
                 }
             }
         }
-        for (flow, actions, attachment) in modify {
-            datapath.flow_modify(flow, actions, Box::new(attachment));
+        if !modify.is_empty() {
+            datapath.flows_modify(modify);
         }
         if !delete.is_empty() {
             datapath.flows_delete(&delete);

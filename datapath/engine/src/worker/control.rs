@@ -35,8 +35,8 @@ pub enum Command {
     Delete(Arc<[Arc<Megaflow>]>),
     /// Remove all megaflows.
     Flush,
-    /// A megaflow's actions changed.
-    Modify(Arc<Megaflow>),
+    /// Megaflows' actions changed.
+    Modify(Arc<[Arc<Megaflow>]>),
     /// Install a megaflow; answers no when it overlaps another.
     Put(Arc<Megaflow>),
     /// Run actions on a frame.
@@ -67,7 +67,7 @@ impl Worker {
             },
             Command::Delete(flows) => flows.iter().for_each(|flow| self.delete(flow)),
             Command::Flush => self.flush_flows(),
-            Command::Modify(flow) => self.modify(&flow),
+            Command::Modify(flows) => flows.iter().for_each(|flow| self.modify(flow)),
             Command::Put(flow) => {
                 if self.store.overlapping(&flow.pattern).is_some() {
                     return false;

@@ -72,7 +72,7 @@ fn a_modified_flow_does_the_new_thing_at_once() {
     sim.run();
     let flow = sim.flows().remove(0);
     flow.actions.store(Arc::new(vec![output(3)]));
-    sim.obey(Command::Modify(Arc::clone(&flow)));
+    sim.obey(Command::Modify(vec![Arc::clone(&flow)].into()));
     sim.wire(1).put(&udp(1, 2, 1));
     sim.run();
     assert_eq!((sim.wire(2).take().len(), sim.wire(3).take().len(), sim.asked()), (1, 1, 1));
