@@ -142,7 +142,7 @@ fn comparable(message: &Value) -> Value {
     }
     for result in object.get_mut("result").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(rows) = result.get_mut("rows").and_then(Value::as_array_mut) {
-            rows.sort_by_key(|row| weft_ovsdb::error::compact_sorted(row));
+            rows.sort_by_key(weft_ovsdb::error::compact_sorted);
         }
         let free = result["details"].as_str().is_some_and(|text| FREE.iter().any(|words| text.contains(words)));
         if free {

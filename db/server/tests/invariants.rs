@@ -144,10 +144,10 @@ fn run(seed: u64, transactions: usize) {
         let refused = db.flush().is_err();
         if failed || refused {
             assert_eq!(contents(&db, true), before, "{operations:?}");
-        } else if let Some(changes) = &done.changes {
-            if let Some(updates) = spec.changes(db.tables(), changes) {
-                follower.take(&schema, &serde_json::from_str(&updates).unwrap());
-            }
+        } else if let Some(changes) = &done.changes
+            && let Some(updates) = spec.changes(db.tables(), changes)
+        {
+            follower.take(&schema, &serde_json::from_str(&updates).unwrap());
         }
         check(&db);
         states.push(contents(&db, false));
