@@ -5,10 +5,11 @@
 
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
+use std::fmt;
 
 /// Takes the members of a JSON object one by one.
 pub struct Members<'a> {
-    what: &'a str,
+    what: &'a dyn fmt::Display,
     json: &'a Value,
     object: &'a Map<String, Value>,
     taken: Vec<&'a str>,
@@ -16,7 +17,7 @@ pub struct Members<'a> {
 
 impl<'a> Members<'a> {
     /// Begins to read `json`, which must be an object; `what` names it in messages.
-    pub fn new(json: &'a Value, what: &'a str) -> Result<Members<'a>> {
+    pub fn new(json: &'a Value, what: &'a dyn fmt::Display) -> Result<Members<'a>> {
         match json {
             Value::Object(object) => Ok(Members { what, json, object, taken: Vec::new() }),
             _ => Err(Error::syntax(None, format!("Parsing {what} failed: Object expected."))),
@@ -68,7 +69,7 @@ impl<'a> Members<'a> {
     }
 
     /// A syntax error of this object.
-    pub fn error(&self, details: std::fmt::Arguments<'_>) -> Error {
+    pub fn error(&self, details: fmt::Arguments<'_>) -> Error {
         Error::syntax(Some(self.json), format!("Parsing {} failed: {details}", self.what))
     }
 }

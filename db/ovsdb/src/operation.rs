@@ -111,8 +111,8 @@ impl Operation {
         schema: &DatabaseSchema,
         names: &mut dyn NamedUuids,
     ) -> Result<Operation> {
-        // Told apart by position only in messages, so the sentence is built only when needed.
-        let what = format!("ovsdb operation {at} of {of}");
+        // Only messages tell operations apart, so the words are not put together before one is needed.
+        let what = format_args!("ovsdb operation {at} of {of}");
         let mut members = Members::new(json, &what)?;
         let op = members.required_as("op", as_id)?;
         let operation = match op {

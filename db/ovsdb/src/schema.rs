@@ -67,7 +67,7 @@ pub struct ColumnSchema {
 impl DatabaseSchema {
     /// Reads a `<database-schema>`.
     pub fn from_json(json: &Value) -> Result<DatabaseSchema> {
-        let mut members = Members::new(json, "database schema")?;
+        let mut members = Members::new(json, &"database schema")?;
         let name = members.required_as("name", as_id)?.to_owned();
         let version = members.optional_as("version", Value::as_str)?.map(str::to_owned);
         let cksum = members.optional_as("cksum", Value::as_str)?.map(str::to_owned);

@@ -83,7 +83,7 @@ impl BaseType {
         if json.is_string() {
             return AtomType::from_json(json).map(BaseType::from);
         }
-        let mut members = Members::new(json, "ovsdb type")?;
+        let mut members = Members::new(json, &"ovsdb type")?;
         let kind = AtomType::from_json(members.required("type")?)?;
         let mut constraint = Constraint::None;
         if let Some(allowed) = members.optional("enum") {
@@ -258,7 +258,7 @@ impl ColumnType {
             return Ok(ColumnType::scalar(AtomType::from_json(json)?));
         }
         let simple_or_object = |v| if matches!(v, &Value::String(_) | &Value::Object(_)) { Some(v) } else { None };
-        let mut members = Members::new(json, "ovsdb type")?;
+        let mut members = Members::new(json, &"ovsdb type")?;
         let key = BaseType::from_json(members.required_as("key", simple_or_object)?)?;
         let value = match members.optional_as("value", simple_or_object)? {
             Some(value) => Some(BaseType::from_json(value)?),

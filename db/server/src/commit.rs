@@ -220,7 +220,7 @@ fn drop_dead_weak_refs(
     garbage: &mut Vec<RowId>,
 ) -> Result<()> {
     let Some(row) = tables[at.0].get(at.1).cloned() else { return Ok(()) };
-    let mut new = row.clone();
+    let mut values = Vec::new();
     for c in 0..tables[at.0].weak_columns.len() {
         let column = tables[at.0].weak_columns[c];
         let kind = tables[at.0].schema.columns[column].kind.clone();
@@ -255,10 +255,10 @@ fn drop_dead_weak_refs(
                 }
             }
         }
-        new = new.with([(column, kept)]);
+        values.push((column, kept));
     }
-    if !new.same_content(&row) {
-        txn.replace(tables, at.0, &row, new, uuids);
+    if !values.is_empty() {
+        txn.update(tables, at.0, &row, values, uuids);
     }
     Ok(())
 }

@@ -299,8 +299,7 @@ impl Run<'_> {
     ) -> Result<(), Error> {
         let values: Values = values.into_iter().filter(|(c, v)| *c != COL_VERSION && old[*c] != *v).collect();
         if !values.is_empty() {
-            let new = old.with(values);
-            self.txn.replace(self.tables, table, old, new, self.uuids);
+            self.txn.update(self.tables, table, old, values, self.uuids);
         }
         Ok(())
     }

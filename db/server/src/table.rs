@@ -71,11 +71,12 @@ impl Row {
 
     /// A copy with some columns replaced.
     pub fn with(&self, values: impl IntoIterator<Item = (usize, Datum)>) -> Row {
-        let mut columns: Vec<Datum> = self.0.to_vec();
+        let mut columns: Arc<[Datum]> = self.0.iter().cloned().collect();
+        let own = Arc::get_mut(&mut columns).expect("nobody else has it yet");
         for (column, value) in values {
-            columns[column] = value;
+            own[column] = value;
         }
-        Row::new(columns)
+        Row(columns)
     }
 }
 

@@ -7,7 +7,8 @@ use crate::table::{Row, RowId, Table};
 use crate::uuids::UuidSource;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use weft_ovsdb::schema::{COL_UUID, COL_VERSION};
+use weft_ovsdb::operation::Values;
+use weft_ovsdb::schema::COL_VERSION;
 use weft_ovsdb::{Atom, Datum, Uuid};
 
 /// A transaction in progress on a database's tables.
@@ -80,13 +81,20 @@ impl Txn {
         tables[table].put(row, 0);
     }
 
-    /// Replaces a row by a version of it with other columns.
-    pub fn replace(&mut self, tables: &mut [Table], table: usize, old: &Row, new: Row, uuids: &mut UuidSource) {
-        debug_assert_eq!(old[COL_UUID], new[COL_UUID]);
-        let first = self.touch((table, old.uuid()), Some(old));
+    /// Sets columns of a row, which is as `old` now.
+    pub fn update(
+        &mut self,
+        tables: &mut [Table],
+        table: usize,
+        old: &Row,
+        mut values: Values,
+        uuids: &mut UuidSource,
+    ) {
         // One new version for all that a transaction does to a row.
-        let new = if first { new.with([(COL_VERSION, Datum::One(Atom::Uuid(uuids.next())))]) } else { new };
-        tables[table].put(new, 0);
+        if self.touch((table, old.uuid()), Some(old)) {
+            values.push((COL_VERSION, Datum::One(Atom::Uuid(uuids.next()))));
+        }
+        tables[table].put(old.with(values), 0);
     }
 
     /// Deletes a row.

@@ -1,12 +1,12 @@
 //! The task of one connection: moves whole messages between a socket and the owner, and notices silence.
 
-use super::{Event, Incoming};
+use super::{Event, GOODBYE, Incoming};
 use crate::server::{SessionId, Text};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use weft_jsonrpc::connection::{Connection, ConnectionError};
 use weft_jsonrpc::message::Message;
 
@@ -67,7 +67,8 @@ async fn talk(
             biased;
             count = outbox.recv_many(&mut texts, TEXTS) => {
                 if count == 0 {
-                    line.connection.flush().await?;
+                    // The owner lets go; what is queued may still be read, but nobody waits for that for long.
+                    let _ = timeout(GOODBYE, line.connection.flush()).await;
                     return Ok(());
                 }
                 line.queue(&mut texts);
