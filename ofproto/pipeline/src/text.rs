@@ -75,7 +75,7 @@ pub(crate) fn flow(key: &FlowKey) -> String {
                 6 => fields.extend([TcpSrc, TcpDst, TcpFlags]),
                 17 | 132 => fields.extend([TcpSrc, TcpDst]),
                 _ if proto == icmp => {
-                    fields.extend([IcmpType, IcmpCode]);
+                    fields.extend([TcpSrc, TcpDst]);
                     match (kind, IcmpType.get(key)) {
                         (0x86dd, 135) => fields.extend([NdTarget, NdSll, NdReserved, NdOptionsType]),
                         (0x86dd, 136) => fields.extend([NdTarget, NdTll, NdReserved, NdOptionsType]),

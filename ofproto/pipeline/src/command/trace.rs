@@ -89,6 +89,9 @@ fn megaflow(key: &FlowKey, mask: &FlowMask) -> Match {
     if key.word(2) as u16 == 0 {
         FieldId::VlanTci.set_mask(&mut mask, 0);
     }
+    if key.word(4) >> 32 == 0 {
+        mask.set_word(4, mask.word(4) & 0xffff_ffff);
+    }
     let eth_type = FieldId::EthType.get(key);
     if !matches!(eth_type, 0x0800 | 0x86dd) {
         FieldId::IpFrag.set_mask(&mut mask, 0);
