@@ -143,6 +143,17 @@ impl MacTable {
         learned
     }
 
+    /// Cached verdicts learned the address on the bundle and were in use until `used`. What was seen elsewhere since then
+    /// is newer and stays.
+    pub fn refresh(&self, vlan: u16, mac: Mac, bundle: BundleId, used: Time) -> Learned {
+        let newer_elsewhere = self
+            .read()
+            .entries
+            .get(&(vlan, mac))
+            .is_some_and(|e| e.bundle != bundle && e.used.load(Ordering::Relaxed) >= used.as_nanos());
+        if newer_elsewhere { Learned::Refused } else { self.learn(vlan, mac, bundle, false, used) }
+    }
+
     /// `fdb/add`. Returns false if the very same static entry is there already.
     pub fn add_static(&self, vlan: u16, mac: Mac, bundle: BundleId, now: Time) -> bool {
         let mut inner = self.write();

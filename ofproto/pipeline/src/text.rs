@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use weft_base::Time;
 use weft_engine::Megaflow;
 use weft_flow::dpctl::{self, DpNames};
-use weft_flow::text::{PortNames, format_match, format_value};
-use weft_flow::{DpAction, FieldId, FlowKey, FlowMask, Match, OfPort};
+use weft_flow::text::{PortNames, format_key, format_match, format_value};
+use weft_flow::{DpAction, FieldId, FlowKey, Match, OfPort};
 use weft_openflow::Instructions;
 use weft_openflow::action::{Action, SubField};
 use weft_openflow::instruction::WriteMetadata;
@@ -59,58 +59,11 @@ pub(crate) fn is_now(dst: SubField, value: u128) -> String {
 
 /// A frame's key, every field that such a frame has; what is zero beyond the headers is left out.
 pub(crate) fn flow(key: &FlowKey) -> String {
-    use FieldId::*;
-    let mut fields: Vec<FieldId> = vec![InPortOxm, EthSrc, EthDst, EthType, VlanTci];
-    let proto = NwProto.get(key);
-    match EthType.get(key) {
-        kind @ (0x0800 | 0x86dd) => {
-            if kind == 0x0800 {
-                fields.extend([IpSrc, IpDst]);
-            } else {
-                fields.extend([Ipv6Src, Ipv6Dst, Ipv6Label]);
-            }
-            fields.extend([NwProto, NwTos, NwTtl, IpFrag]);
-            let icmp = if kind == 0x0800 { 1 } else { 58 };
-            match proto {
-                6 => fields.extend([TcpSrc, TcpDst, TcpFlags]),
-                17 | 132 => fields.extend([TcpSrc, TcpDst]),
-                _ if proto == icmp => {
-                    fields.extend([TcpSrc, TcpDst]);
-                    match (kind, IcmpType.get(key)) {
-                        (0x86dd, 135) => fields.extend([NdTarget, NdSll, NdReserved, NdOptionsType]),
-                        (0x86dd, 136) => fields.extend([NdTarget, NdTll, NdReserved, NdOptionsType]),
-                        _ => {}
-                    }
-                }
-                _ => {}
-            }
-        }
-        0x0806 | 0x8035 => fields.extend([ArpSpa, ArpTpa, ArpOp, ArpSha, ArpTha]),
-        0x8847 | 0x8848 => fields.extend([MplsLabel, MplsTc, MplsTtl, MplsBos]),
-        _ => {}
+    let text = format_key(key, &PortNames::new());
+    match FieldId::InPortOxm.get(key) == u128::from(OfPort::NONE.0) {
+        true => text.replacen("in_port=NONE", "in_port=ANY", 1),
+        false => text,
     }
-    let mut mask = FlowMask::new();
-    for field in fields {
-        field.unwildcard(&mut mask);
-    }
-    for field in FieldId::ALL {
-        let is_metadata = field < EthSrc && !matches!(field, InPort | InPortOxm | PacketType);
-        let is_wide = (Xreg0..=Xxreg3).contains(&field);
-        if is_metadata && !is_wide && field.get(key) != 0 {
-            field.unwildcard(&mut mask);
-        }
-    }
-    let mut text = matching(&Match::new(key.clone(), mask));
-    if VlanTci.get(key) != 0 {
-        let (tpid, tci) = ((key.word(4) >> 32) as u16, (key.word(4) >> 48) as u16);
-        let inner = match tpid {
-            0 => format!(",vlan_tci1={tci:#06x}"),
-            _ => format!(",dl_vlan1={},dl_vlan_pcp1={}", tci & 0xfff, tci >> 13),
-        };
-        let at = text.find(",dl_src=").unwrap_or(text.len());
-        text.insert_str(at, &inner);
-    }
-    text
 }
 
 /// `actions=...`, all instructions.

@@ -148,7 +148,7 @@ pub(crate) fn credit(tables: &Tables, credits: &[Credit], packets: u64, bytes: u
             Credit::Mac(mac) => {
                 let bridge = tables.bridge(mac.bridge).filter(|b| b.bundle(mac.bundle).is_some());
                 if let Some(bridge) = bridge {
-                    bridge.macs.learn(mac.vlan, mac.mac, mac.bundle, false, used);
+                    bridge.macs.refresh(mac.vlan, mac.mac, mac.bundle, used);
                 }
             }
         }

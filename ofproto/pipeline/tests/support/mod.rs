@@ -6,16 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use weft_base::Time;
-use weft_engine::{FlowExists, PortStats};
 use weft_engine::{Datapath, DpStats, Execute, Megaflow, MegaflowStats, Slowpath, Upcall};
+use weft_engine::{FlowExists, PortStats};
 use weft_flow::action::Userspace;
 use weft_flow::{DpAction, FlowKey, Match, OfPort};
 use weft_openflow::text::{FlowCommand, Names, parse_flow};
 use weft_openflow::{ErrorCode, FlowModCommand};
 use weft_packet::{DpPort, DropReason, Frame};
-use weft_pipeline::{
-    BridgeSettings, BundleSettings, FailMode, Hooks, Pipeline, PortKind, PortSettings, PortState,
-};
+use weft_pipeline::{BridgeSettings, BundleSettings, FailMode, Hooks, Pipeline, PortKind, PortSettings, PortState};
 
 /// Megaflows in a list; frames are looked up one by one.
 #[derive(Default)]
