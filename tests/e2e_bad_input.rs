@@ -46,7 +46,7 @@ fn malformed_messages_cost_their_own_connection_alone() {
         ] {
             exchange(&stage, "br0.mgmt", bytes).ok();
         }
-        exchange(&stage, &format!("vswitchd.{pid}.ctl"), b"{]").ok();
+        exchange(&stage, &format!("ovs-vswitchd.{pid}.ctl"), b"{]").ok();
         ensure!(daemon.pid()? == pid && stage.vsctl("list-br")? == "br0\n", "the daemon suffered");
         stage.ofctl(&["show", "br0"])?;
         stage.appctl(&["version"])?;

@@ -19,9 +19,7 @@ fn ofctl(stage: &Stage, args: &[&str]) -> Result<String> {
 }
 
 fn appctl(stage: &Stage, args: &[&str]) -> Result<String> {
-    let mut all = vec!["-t", "vswitchd"];
-    all.extend_from_slice(args);
-    stage.ours(OVS_APPCTL, &all)
+    stage.ours(OVS_APPCTL, args)
 }
 
 fn contains(text: &str, part: &str) -> Result<()> {
@@ -151,9 +149,9 @@ fn ovs_appctl_traces_and_lists() {
         }
         ofctl(&stage, &["add-flow", "br0", "in_port=1,ip,actions=dec_ttl,output:2"])?;
         let trace =
-            appctl(&stage, &["ofproto/trace", "br0", "in_port=1,ip,nw_ttl=64,nw_src=10.0.0.1,nw_dst=10.0.0.2"])?;
+            appctl(&stage, &["ofproto/trace", "br0", "in_port=1,icmp,nw_ttl=64,nw_src=10.0.0.1,nw_dst=10.0.0.2"])?;
         for part in [
-            "Flow: ip,in_port=1",
+            "Flow: icmp,in_port=1",
             "bridge(\"br0\")",
             "dec_ttl",
             "output:2",
@@ -177,7 +175,7 @@ fn ovs_appctl_traces_and_lists() {
         // what no rule takes dies with a reason
         appctl(&stage, &["netdev-dummy/receive", "p2", &frame.replace("in_port(1)", "in_port(2)")])?;
         contains(&appctl(&stage, &["drop/show"])?, "table-miss")?;
-        let unknown = stage.program(OVS_APPCTL, &["-t", "vswitchd", "no/such"]).output()?;
+        let unknown = stage.program(OVS_APPCTL, &["no/such"]).output()?;
         ensure!(!unknown.ok() && unknown.stderr.contains("\"no/such\" is not a valid command"), "{unknown:?}");
         Ok(())
     });
@@ -214,8 +212,8 @@ fn ovs_ofctl_sends_and_watches_packets() {
         let out = stage.run.join("monitor.log");
         let out = out.to_str().context("text")?;
         let pid = stage.run.join("monitor.pid");
-        ofctl(
-            &stage,
+        let monitor = stage.program(
+            OVS_OFCTL,
             &[
                 "monitor",
                 "br0",
@@ -229,7 +227,8 @@ fn ovs_ofctl_sends_and_watches_packets() {
                 "--unixctl",
                 &format!("{out}.ctl"),
             ],
-        )?;
+        );
+        monitor.detach()?;
         stage.ours(OVS_APPCTL, &["-t", &format!("{out}.ctl"), "ofctl/set-output-file", out])?;
         ofctl(&stage, &["add-flow", "br0", "in_port=1,actions=controller"])?;
         appctl(

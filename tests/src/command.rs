@@ -75,6 +75,19 @@ impl Program {
         Ok(output.stdout)
     }
 
+    /// Run a program that detaches a daemon, which may keep its standard output and error open for ever.
+    ///
+    /// # Errors
+    /// When it cannot be started or its exit status is not 0.
+    pub fn detach(self) -> Result<()> {
+        let shown = self.shown.clone();
+        let status = self.spawn()?.wait()?;
+        if !status.success() {
+            bail!("`{shown}`: {status}");
+        }
+        Ok(())
+    }
+
     /// Start it and let it run.
     ///
     /// # Errors

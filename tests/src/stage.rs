@@ -127,9 +127,7 @@ impl Stage {
     /// # Errors
     /// When it fails.
     pub fn appctl(&self, args: &[&str]) -> Result<String> {
-        let mut all = vec!["-t", "vswitchd"];
-        all.extend_from_slice(args);
-        self.ours("appctl", &all)
+        self.ours("appctl", args)
     }
 
     /// Start a whole switch with its embedded database; returns once it is ready.
@@ -137,11 +135,11 @@ impl Stage {
     /// # Errors
     /// When it does not come up; the error carries its log.
     pub fn start(&self, extra: &[&str]) -> Result<Daemon> {
-        let pidfile = self.run.join("vswitchd.pid");
+        let pidfile = self.run.join("ovs-vswitchd.pid");
         let mut args = vec!["--detach", "--no-chdir", "--pidfile", "--log-file", "-vconsole:off"];
         args.extend_from_slice(extra);
         let output = self.program("vswitchd", &args).output()?;
-        output.check().with_context(|| self.log("vswitchd"))?;
+        output.check().with_context(|| self.log("ovs-vswitchd"))?;
         Ok(Daemon { pidfile })
     }
 

@@ -60,7 +60,7 @@ pub fn run_inside(bin: &Path) -> Result<bool> {
         took().as_secs_f64()
     );
     if !checks.good {
-        println!("\nThe daemon's log:\n{}", stage.log("vswitchd"));
+        println!("\nThe daemon's log:\n{}", stage.log("ovs-vswitchd"));
     }
     Ok(checks.good)
 }
@@ -108,7 +108,7 @@ fn tagger(stage: &Stage, d: &Host) -> Result<()> {
     for key in ["OVS_RUNDIR", "OVS_DBDIR", "OVS_LOGDIR", "OVS_SYSCONFDIR"] {
         program = program.env(key, &run);
     }
-    program.run().with_context(|| inner.log("vswitchd"))?;
+    program.run().with_context(|| inner.log("ovs-vswitchd"))?;
     inner.vsctl(&format!(
         "add-br brd -- add-port brd {} trunks=10,20 -- add-port brd vlan10 tag=10 -- set Interface vlan10 type=internal \
          -- add-port brd vlan20 tag=20 -- set Interface vlan20 type=internal",
