@@ -87,9 +87,11 @@ const ONCE: SlotId = 1 << 31;
 const RANKING: Duration = Duration::from_secs(1);
 /// Buffers made in advance.
 const BUFFERS: usize = 2 * BURST;
-/// How many turns without frames a port is asked for more: at least (some microseconds), at most (some 30). The bounds
-/// are turns, not times, so that a stopped clock does not keep a worker spinning.
-const PATIENCE: std::ops::RangeInclusive<u32> = 8..=64;
+/// How many turns without frames a port is asked for more. At least some 20 microseconds: a round trip between two
+/// hosts leaves gaps of that length, and a worker that sleeps in them doubles it (50 us against 100 over veth, with a
+/// spin of 20 us and of 5), while every wake-up costs the sender's CPU, too. The bounds are turns, not times, so that a
+/// stopped clock does not keep a worker spinning.
+const PATIENCE: std::ops::RangeInclusive<u32> = 64..=256;
 
 impl Worker {
     /// A worker without ports. `nobody` counts drops of frames that came in by no port.
