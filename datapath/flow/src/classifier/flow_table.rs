@@ -13,11 +13,11 @@ use crate::key::{FlowKey, FlowMask};
 use crate::matching::Match;
 
 use super::packed::PackedMask;
-use super::store::{Store, share};
+use super::store::{Salts, Store};
 
 /// Flows found by key. See the module.
 pub struct FlowTable<V> {
-    seed: u64,
+    salts: Salts,
     /// By word 0 and the upper 48 bits of word 1.
     partitions: Store<Partition<V>>,
     /// Flows that do not match these words in full.
@@ -34,7 +34,8 @@ struct Subtable<V> {
     probe: Probe,
     store: Store<V>,
     hits: Cell<u64>,
-    mask: PackedMask,
+    /// Not looked at while probing.
+    mask: Box<PackedMask>,
 }
 
 /// The mask in one cache line, if it has at most seven words.
@@ -52,7 +53,11 @@ const PARTITION_BITS: u64 = !0xffff;
 impl<V> FlowTable<V> {
     /// An empty table. `seed` should be a secret of this run, so that nobody can craft collisions.
     pub fn new(seed: u64) -> FlowTable<V> {
-        FlowTable { seed, partitions: Store::new(2, seed), loose: Partition::new(), len: 0, probes: Cell::new(0) }
+        FlowTable::with_salts(Salts::new(seed))
+    }
+
+    fn with_salts(salts: Salts) -> FlowTable<V> {
+        FlowTable { salts, partitions: Store::new(2, salts), loose: Partition::new(), len: 0, probes: Cell::new(0) }
     }
 
     /// How many flows.
@@ -79,14 +84,13 @@ impl<V> FlowTable<V> {
     #[inline]
     pub fn lookup(&self, key: &FlowKey) -> Option<&V> {
         let words = partition_words(key);
-        let hash = share(self.seed, 0, words[0]).wrapping_add(share(self.seed, 1, words[1]));
-        if let Some(index) = self.partitions.find(hash, |stored| stored == words) {
-            let found = self.partitions.entry(index).lookup(key, &self.probes);
+        if let Some(index) = self.partitions.find(self.salts.hash(&words), |stored| stored == words) {
+            let found = self.partitions.entry(index).lookup(key, &self.salts, &self.probes);
             if found.is_some() || self.loose.subtables.is_empty() {
                 return found;
             }
         }
-        self.loose.lookup(key, &self.probes)
+        self.loose.lookup(key, &self.salts, &self.probes)
     }
 
     /// The flow with exactly this match.
@@ -96,7 +100,7 @@ impl<V> FlowTable<V> {
 
     /// Add a flow; returns the one with the same match that it replaces. The caller knows that no other overlaps it.
     pub fn insert(&mut self, pattern: &Match, value: V) -> Option<V> {
-        let seed = self.seed;
+        let salts = self.salts;
         let partition = if is_partitioned(pattern.mask()) {
             let words = partition_words(pattern.key());
             let index = self.partitions.find_words(&words).unwrap_or_else(|| {
@@ -108,7 +112,7 @@ impl<V> FlowTable<V> {
         } else {
             &mut self.loose
         };
-        let old = partition.insert(pattern, value, seed);
+        let old = partition.insert(pattern, value, salts);
         self.len += usize::from(old.is_none());
         old
     }
@@ -133,7 +137,7 @@ impl<V> FlowTable<V> {
 
     /// Remove all flows.
     pub fn clear(&mut self) {
-        *self = FlowTable { probes: self.probes.clone(), ..FlowTable::new(self.seed) };
+        *self = FlowTable { probes: self.probes.clone(), ..FlowTable::with_salts(self.salts) };
     }
 
     /// All flows, in no order.
@@ -169,9 +173,9 @@ impl<V> Partition<V> {
     }
 
     #[inline]
-    fn lookup(&self, key: &FlowKey, probes: &Cell<u64>) -> Option<&V> {
+    fn lookup(&self, key: &FlowKey, salts: &Salts, probes: &Cell<u64>) -> Option<&V> {
         for (nth, subtable) in self.subtables.iter().enumerate() {
-            if let Some(index) = subtable.find(key) {
+            if let Some(index) = subtable.find(key, salts) {
                 subtable.hits.set(subtable.hits.get() + 1);
                 probes.set(probes.get() + nth as u64 + 1);
                 return Some(subtable.store.entry(index));
@@ -182,7 +186,7 @@ impl<V> Partition<V> {
     }
 
     fn position(&self, mask: &PackedMask) -> Option<usize> {
-        self.subtables.iter().position(|s| s.mask == *mask)
+        self.subtables.iter().position(|s| *s.mask == *mask)
     }
 
     fn get(&self, pattern: &Match) -> Option<&V> {
@@ -191,10 +195,10 @@ impl<V> Partition<V> {
         subtable.store.find_words(&mask.pack(pattern.key())).map(|i| subtable.store.entry(i))
     }
 
-    fn insert(&mut self, pattern: &Match, value: V, seed: u64) -> Option<V> {
+    fn insert(&mut self, pattern: &Match, value: V, salts: Salts) -> Option<V> {
         let mask = PackedMask::new(pattern.mask());
         let position = self.position(&mask).unwrap_or_else(|| {
-            self.subtables.push(Subtable::new(mask.clone(), seed));
+            self.subtables.push(Subtable::new(mask.clone(), salts));
             self.subtables.len() - 1
         });
         let store = &mut self.subtables[position].store;
@@ -222,7 +226,7 @@ impl<V> Partition<V> {
 }
 
 impl<V> Subtable<V> {
-    fn new(mask: PackedMask, seed: u64) -> Subtable<V> {
+    fn new(mask: PackedMask, salts: Salts) -> Subtable<V> {
         let mut probe = Probe { len: u8::MAX, index: [0; 7], bits: [0; 7] };
         if mask.words().len() <= 7 {
             probe.len = mask.words().len() as u8;
@@ -230,25 +234,30 @@ impl<V> Subtable<V> {
                 (probe.index[nth], probe.bits[nth]) = (index, bits);
             }
         }
-        Subtable { probe, store: Store::new(mask.words().len(), seed), hits: Cell::new(0), mask }
+        Subtable { probe, store: Store::new(mask.words().len(), salts), hits: Cell::new(0), mask: Box::new(mask) }
     }
 
     #[inline]
-    fn find(&self, key: &FlowKey) -> Option<usize> {
-        let Probe { len, index, bits } = &self.probe;
-        let len = usize::from(*len);
-        if len > 7 {
-            return self.find_wide(key);
+    fn find(&self, key: &FlowKey, salts: &Salts) -> Option<usize> {
+        // A loop of known length is unrolled, its multiplications overlap.
+        match self.probe.len {
+            1 => self.find_words::<1>(key, salts),
+            2 => self.find_words::<2>(key, salts),
+            3 => self.find_words::<3>(key, salts),
+            4 => self.find_words::<4>(key, salts),
+            5 => self.find_words::<5>(key, salts),
+            6 => self.find_words::<6>(key, salts),
+            7 => self.find_words::<7>(key, salts),
+            _ => self.find_wide(key),
         }
+    }
+
+    #[inline]
+    fn find_words<const N: usize>(&self, key: &FlowKey, salts: &Salts) -> Option<usize> {
         let words = key.words();
-        let seed = self.store.seed();
-        let mut hash = 0u64;
-        for nth in 0..len {
-            hash = hash.wrapping_add(share(seed, nth, words[usize::from(index[nth])] & bits[nth]));
-        }
-        self.store.find(hash, |stored| {
-            stored.iter().enumerate().all(|(nth, value)| words[usize::from(index[nth])] & bits[nth] == *value)
-        })
+        let masked: [u64; N] =
+            std::array::from_fn(|nth| words[usize::from(self.probe.index[nth])] & self.probe.bits[nth]);
+        self.store.find(salts.hash(&masked), |stored| stored == masked)
     }
 
     fn find_wide(&self, key: &FlowKey) -> Option<usize> {

@@ -20,7 +20,7 @@ const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 #[derive(Clone)]
 pub(super) struct Store<E> {
     width: usize,
-    seed: u64,
+    salts: Salts,
     tags: Vec<u64>,
     slots: Vec<[u32; 8]>,
     /// Slots that are not free.
@@ -29,19 +29,41 @@ pub(super) struct Store<E> {
     entries: Vec<E>,
 }
 
-/// One word's share of a hash; the shares are added, so that they can be computed side by side.
-#[inline]
-pub(super) fn share(seed: u64, nth: usize, word: u64) -> u64 {
-    fold(word ^ seed ^ SALT[nth & 7].rotate_left(nth as u32 & 56), MULTIPLIER)
+/// What the hashes of a table are mixed with: secret as the seed is, so that nobody can craft collisions.
+#[derive(Clone, Copy)]
+pub(super) struct Salts([u64; 8]);
+
+impl Salts {
+    pub fn new(seed: u64) -> Salts {
+        Salts(SALT.map(|salt| fold(salt ^ seed, MULTIPLIER) | 1))
+    }
+
+    /// Two words share a multiplication, and the products are added, so that they can be computed side by side.
+    #[inline]
+    pub fn hash(&self, words: &[u64]) -> u64 {
+        self.hash_of(words.len(), |nth| words[nth])
+    }
+
+    /// The same for words that need not lie side by side.
+    #[inline]
+    pub fn hash_of(&self, len: usize, word: impl Fn(usize) -> u64) -> u64 {
+        let salt = |nth: usize| self.0[nth & 7].rotate_left(nth as u32 & 56);
+        let mut hash = 0u64;
+        let mut nth = 0;
+        while nth + 1 < len {
+            hash = hash.wrapping_add(fold(word(nth) ^ salt(nth), word(nth + 1) ^ salt(nth + 1)));
+            nth += 2;
+        }
+        if nth < len {
+            hash = hash.wrapping_add(fold(word(nth) ^ salt(nth), MULTIPLIER));
+        }
+        hash
+    }
 }
 
 impl<E> Store<E> {
-    pub fn new(width: usize, seed: u64) -> Store<E> {
-        Store { width, seed, tags: vec![0], slots: vec![[0; 8]], taken: 0, words: Vec::new(), entries: Vec::new() }
-    }
-
-    pub fn seed(&self) -> u64 {
-        self.seed
+    pub fn new(width: usize, salts: Salts) -> Store<E> {
+        Store { width, salts, tags: vec![0], slots: vec![[0; 8]], taken: 0, words: Vec::new(), entries: Vec::new() }
     }
 
     pub fn len(&self) -> usize {
@@ -66,8 +88,15 @@ impl<E> Store<E> {
         &self.words[index * self.width..(index + 1) * self.width]
     }
 
+    #[inline]
     pub fn hash(&self, words: &[u64]) -> u64 {
-        words.iter().enumerate().fold(0, |sum, (nth, word)| sum.wrapping_add(share(self.seed, nth, *word)))
+        self.salts.hash(words)
+    }
+
+    /// [`Store::hash`] of words that need not lie side by side.
+    #[inline]
+    pub fn hash_of(&self, word: impl Fn(usize) -> u64) -> u64 {
+        self.salts.hash_of(self.width, word)
     }
 
     /// The entry with this hash for whose words `equal` says so.
@@ -233,7 +262,7 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_like_a_map(ops in prop::collection::vec((any::<bool>(), 0u64..200), 0..2000)) {
-            let mut store = Store::new(1, 42);
+            let mut store = Store::new(1, Salts::new(42));
             let mut model = HashMap::new();
             for (nth, (insert, word)) in ops.into_iter().enumerate() {
                 let found = store.find_words(&[word]);

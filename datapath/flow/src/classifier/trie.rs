@@ -6,8 +6,8 @@
 #[derive(Default)]
 pub(super) struct Trie {
     nodes: Vec<Node>,
-    free: Vec<u32>,
-    root: Option<u32>,
+    free: Vec<Id>,
+    root: Option<Id>,
 }
 
 struct Node {
@@ -15,8 +15,11 @@ struct Node {
     run: u128,
     len: u8,
     rules: u32,
-    children: [Option<u32>; 2],
+    children: [Option<Id>; 2],
 }
+
+/// A node's index plus one, so that `Option` takes no room of its own.
+type Id = std::num::NonZeroU32;
 
 /// What a lookup found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -45,7 +48,7 @@ impl Trie {
                 self.set_child(at, Some(leaf));
                 return;
             };
-            let node = &self.nodes[index as usize];
+            let node = &self.nodes[place_of(index)];
             let same = ((node.run ^ value).leading_zeros() as u8).min(node.len).min(left);
             if same < node.len {
                 index = self.split(index, same);
@@ -54,7 +57,7 @@ impl Trie {
             value = shift(value, same);
             left -= same;
             if left == 0 {
-                self.nodes[index as usize].rules += 1;
+                self.nodes[place_of(index)].rules += 1;
                 return;
             }
             at = Place::Under(index, (value >> 127) as usize);
@@ -68,7 +71,7 @@ impl Trie {
         let mut path: Vec<Place> = vec![Place::Root];
         loop {
             let Some(index) = self.child(*path.last().expect("never empty")) else { return };
-            let node = &self.nodes[index as usize];
+            let node = &self.nodes[place_of(index)];
             let same = ((node.run ^ value).leading_zeros() as u8).min(node.len).min(left);
             if same < node.len {
                 return;
@@ -81,7 +84,7 @@ impl Trie {
             path.push(Place::Under(index, (value >> 127) as usize));
         }
         let last = self.child(*path.last().expect("never empty")).expect("found above");
-        let rules = &mut self.nodes[last as usize].rules;
+        let rules = &mut self.nodes[place_of(last)].rules;
         *rules = rules.saturating_sub(1);
         while let Some(place) = path.pop() {
             self.tidy(place);
@@ -96,7 +99,7 @@ impl Trie {
         let mut next = self.root;
         let mut branches = false;
         while let Some(index) = next {
-            let node = &self.nodes[index as usize];
+            let node = &self.nodes[place_of(index)];
             let same = ((node.run ^ rest).leading_zeros() as u8).min(node.len);
             depth += same;
             if same < node.len {
@@ -119,23 +122,23 @@ impl Trie {
         found
     }
 
-    fn child(&self, at: Place) -> Option<u32> {
+    fn child(&self, at: Place) -> Option<Id> {
         match at {
             Place::Root => self.root,
-            Place::Under(node, side) => self.nodes[node as usize].children[side],
+            Place::Under(node, side) => self.nodes[place_of(node)].children[side],
         }
     }
 
-    fn set_child(&mut self, at: Place, child: Option<u32>) {
+    fn set_child(&mut self, at: Place, child: Option<Id>) {
         match at {
             Place::Root => self.root = child,
-            Place::Under(node, side) => self.nodes[node as usize].children[side] = child,
+            Place::Under(node, side) => self.nodes[place_of(node)].children[side] = child,
         }
     }
 
     /// Cut a node's run after `at` bits: a new node with the first part takes its place. Returns the new node.
-    fn split(&mut self, index: u32, at: u8) -> u32 {
-        let node = &mut self.nodes[index as usize];
+    fn split(&mut self, index: Id, at: u8) -> Id {
+        let node = &mut self.nodes[place_of(index)];
         let run = keep(node.run, at);
         node.run = shift(node.run, at);
         node.len -= at;
@@ -148,7 +151,7 @@ impl Trie {
     /// Drop a childless node without rules, merge one with a single child.
     fn tidy(&mut self, place: Place) {
         let Some(index) = self.child(place) else { return };
-        let node = &self.nodes[index as usize];
+        let node = &self.nodes[place_of(index)];
         if node.rules > 0 {
             return;
         }
@@ -160,7 +163,7 @@ impl Trie {
             }
             [Some(only), None] | [None, Some(only)] => {
                 let (run, len) = (node.run, node.len);
-                let child = &mut self.nodes[only as usize];
+                let child = &mut self.nodes[place_of(only)];
                 child.run = run | if len == 0 { child.run } else { child.run >> len };
                 child.len += len;
                 self.set_child(place, Some(only));
@@ -169,13 +172,13 @@ impl Trie {
         }
     }
 
-    fn alloc(&mut self, node: Node) -> u32 {
+    fn alloc(&mut self, node: Node) -> Id {
         if let Some(index) = self.free.pop() {
-            self.nodes[index as usize] = node;
+            self.nodes[place_of(index)] = node;
             return index;
         }
         self.nodes.push(node);
-        (self.nodes.len() - 1) as u32
+        Id::new(self.nodes.len() as u32).expect("fewer than 2^32 nodes")
     }
 }
 
@@ -183,7 +186,11 @@ impl Trie {
 #[derive(Clone, Copy)]
 enum Place {
     Root,
-    Under(u32, usize),
+    Under(Id, usize),
+}
+
+fn place_of(id: Id) -> usize {
+    id.get() as usize - 1
 }
 
 fn keep(value: u128, len: u8) -> u128 {

@@ -10,10 +10,10 @@ use smallvec::SmallVec;
 use super::{Found, PrefixField, TrieLookups, left_aligned};
 use crate::classifier::packed::PackedMask;
 use crate::classifier::stage::{self, STAGES};
-use crate::classifier::store::{Store, share};
+use crate::classifier::store::{Salts, Store};
 use crate::classifier::trie::Trie;
 use crate::field::FieldId;
-use crate::key::{FlowKey, FlowMask};
+use crate::key::{FlowKey, FlowMask, SALT, fold};
 
 /// A rule and the next one with equal values.
 pub(super) struct Rule<V> {
@@ -74,7 +74,7 @@ impl<V> Subtable<V> {
             Box::new(Ports { bits: port_bits, len: 32 - port_bits.trailing_zeros() as u8, trie: Trie::default() })
         });
         let mut subtable = Subtable {
-            rules: Store::new(mask.words().len(), 0),
+            rules: Store::new(mask.words().len(), Salts::new(0)),
             priorities: BTreeMap::new(),
             stages,
             prefix_lens: [0; super::MAX_PREFIX_FIELDS],
@@ -96,11 +96,8 @@ impl<V> Subtable<V> {
 
     /// The best rule for a key.
     pub fn find(&self, key: &FlowKey) -> Option<&Rule<V>> {
-        let seed = self.rules.seed();
-        let mut hash = 0u64;
-        for (nth, &(i, bits)) in self.mask.words().iter().enumerate() {
-            hash = hash.wrapping_add(share(seed, nth, key.word(i.into()) & bits));
-        }
+        let masked = self.mask.words();
+        let hash = self.rules.hash_of(|nth| key.word(masked[nth].0.into()) & masked[nth].1);
         self.rules.find(hash, |words| self.mask.fits(words, key)).map(|index| self.rules.entry(index))
     }
 
@@ -280,11 +277,10 @@ impl<V> Subtable<V> {
 
 impl Stage {
     fn hash(&self, before: u32, key: &FlowKey) -> u32 {
-        let mut sum = u64::from(before);
-        for (nth, &(i, bits)) in self.words.iter().enumerate() {
-            sum = sum.wrapping_add(share(u64::from(before), nth, key.word(i.into()) & bits));
-        }
-        (sum >> 32) as u32 ^ sum as u32
+        let hash = self.words.iter().fold(u64::from(before), |hash, &(i, bits)| {
+            fold(key.word(i.into()) & bits ^ hash.wrapping_add(SALT[0]), SALT[usize::from(i) & 7])
+        });
+        (hash >> 32) as u32 ^ hash as u32
     }
 }
 
