@@ -177,7 +177,7 @@ async fn next_contents(link: &mut Link, options: &Options) -> Result<(), Failure
 /// One try; `None` if another is needed once the database has changed.
 async fn attempt(link: &mut Link, call: &Call, options: &Options, commands: &[Given]) -> Result<Option<Exit>, Failure> {
     let Some(replica) = link.replica() else { return fail("no database contents") };
-    let mut context = Context::new(Transaction::new(replica), &commands[0]);
+    let mut context = Context::new(Transaction::new(replica), commands);
     context.tx.comment(format!("{0}: {0} {1}", call.program, call.args.join(" ")));
     let root = context.root()?;
     if !options.no_wait {

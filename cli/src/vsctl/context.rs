@@ -13,6 +13,8 @@ pub struct Context<'a> {
     pub tx: Transaction<'a>,
     /// The present command.
     pub given: &'a Given,
+    /// Is this the only command of the call?
+    pub alone: bool,
     /// What the commands printed so far, one for each.
     pub output: Vec<Output>,
     /// Names for rows.
@@ -53,10 +55,11 @@ struct Symbol {
 
 impl<'a> Context<'a> {
     /// Before the first command.
-    pub fn new(tx: Transaction<'a>, given: &'a Given) -> Context<'a> {
+    pub fn new(tx: Transaction<'a>, commands: &'a [Given]) -> Context<'a> {
         Context {
             tx,
-            given,
+            given: &commands[0],
+            alone: commands.len() == 1,
             output: Vec::new(),
             symbols: Symbols::default(),
             must_wait: false,
