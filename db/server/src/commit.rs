@@ -12,6 +12,7 @@
 use crate::table::{Row, RowId, Table};
 use crate::txn::{ChangeSet, RowChange, Txn};
 use crate::uuids::UuidSource;
+use weft_ovsdb::schema::N_IMPLICIT;
 use weft_ovsdb::types::{BaseType, UNLIMITED};
 use weft_ovsdb::{Atom, ColumnType, DatabaseSchema, Datum, Error, Result, Uuid};
 
@@ -462,6 +463,9 @@ fn emptied(table: &Table, column: usize, uuid: Uuid, value: &Datum, inserted: bo
 
 fn duplicate_key(table: &Table, index: usize, new: &Row, other: &Row, txn: &Txn) -> Error {
     let columns = table.index_columns(index);
+    // Which row comes first must not depend on their random identities: the one with the greater values does.
+    let own = |row: &Row| row.columns()[N_IMPLICIT..].to_vec();
+    let (first, second) = if own(other) > own(new) { (other, new) } else { (new, other) };
     let name = |&c: &usize| format!("\"{}\"", table.schema.columns[c].name);
     let key = |row: &Row| columns.iter().map(|&c| row[c].to_text()).collect::<Vec<_>>().join(", ");
     let history = |row: &Row| {
@@ -491,9 +495,9 @@ fn duplicate_key(table: &Table, index: usize, new: &Row, other: &Row, txn: &Txn)
          row, with UUID {}, {}.  Second row, with UUID {}, {}.",
         table.schema.name,
         key(new),
-        new.uuid(),
-        history(new),
-        other.uuid(),
-        history(other),
+        first.uuid(),
+        history(first),
+        second.uuid(),
+        history(second),
     ))
 }
