@@ -30,6 +30,8 @@ pub struct Slot {
     mask: [u64; INLINE],
     /// Words at and behind [`INLINE`]: IPv6 addresses, connection state, tunnels.
     rest: Box<[Word]>,
+    /// Whether other workers count on the same megaflow. A copy: the megaflow has it on a line of its own.
+    shared: bool,
     /// What is done with its frames.
     pub program: Program,
     /// Its counters and what the control side sees; `None` for a free slot.
@@ -49,6 +51,7 @@ impl Slot {
             value: [0; INLINE],
             mask: [0; INLINE],
             rest: Box::default(),
+            shared: false,
             program: Program::default(),
             flow: None,
         };
@@ -64,7 +67,8 @@ impl Slot {
             .filter(|&at| at >= INLINE && mask.word(at) != 0)
             .map(|at| Word { at: at as u16, value: key.word(at), mask: mask.word(at) })
             .collect();
-        let mut slot = Slot { value: [0; INLINE], mask: [0; INLINE], rest, program, flow: None };
+        let shared = flow.worker.is_none();
+        let mut slot = Slot { value: [0; INLINE], mask: [0; INLINE], rest, shared, program, flow: None };
         slot.value.copy_from_slice(&key.words()[..INLINE]);
         slot.mask.copy_from_slice(&mask.words()[..INLINE]);
         slot.flow = Some(flow);
@@ -91,9 +95,9 @@ impl Slot {
     #[inline]
     pub fn count(&self, packets: u64, bytes: u64, tcp_flags: u16, now: Time) {
         if let Some(flow) = &self.flow {
-            match flow.worker {
-                Some(_) => flow.stats.count(packets, bytes, tcp_flags, now),
-                None => flow.stats.count_shared(packets, bytes, tcp_flags, now),
+            match self.shared {
+                false => flow.stats.count(packets, bytes, tcp_flags, now),
+                true => flow.stats.count_shared(packets, bytes, tcp_flags, now),
             }
         }
     }
