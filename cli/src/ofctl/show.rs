@@ -1,0 +1,111 @@
+//! Messages as people read them: name, version, transaction id, and the body in weft-openflow's words.
+
+use std::fmt::Write;
+
+use weft_openflow::text::{Names, message};
+use weft_openflow::{Dialect, Message, Version, codec};
+
+use super::peer::xid_of;
+use crate::failure::Failure;
+
+/// One message, with the line's end.
+pub fn message(bytes: &[u8], names: &Names, verbosity: u32) -> String {
+    let version = bytes.first().copied().and_then(Version::from_wire);
+    let dialect = Dialect { flow_mod_table_id: true, ..Dialect::new(version.unwrap_or(Version::V10)) };
+    let mut text = match codec::decode(bytes, &dialect) {
+        Ok(incoming) => {
+            let mut text = head(bytes, codec::Kind::name(incoming.kind), incoming.version);
+            if let Message::StatsReply { more: true, .. } = &incoming.message {
+                text.push_str(" flags=[more]");
+            }
+            text.push_str(&message::format_body(&incoming.message, incoming.version, names, verbosity));
+            text
+        }
+        Err(error) => {
+            let mut text = String::new();
+            // A length that is wrong from the start leaves nothing to say about the body.
+            let named = codec::kind_of(bytes).ok().filter(|kind| {
+                error.code != weft_openflow::ErrorCode::OFPBRC_BAD_LEN
+                    || matches!(kind, codec::Kind::NxPacketIn2 | codec::Kind::Resume)
+            });
+            if let (Some(kind), Some(version)) = (named, version) {
+                text.push_str(&head(bytes, kind.name(), version));
+                text.push(' ');
+            }
+            let _ = writeln!(text, "***decode error: {}***", error.code);
+            tracing::info!(target: "ofp_util", "{}", error.reason);
+            text.push_str(&hex(bytes));
+            text
+        }
+    };
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    if verbosity >= 3 {
+        text.push_str(&hex(bytes));
+    }
+    text
+}
+
+fn head(bytes: &[u8], name: &str, version: Version) -> String {
+    let of = if version == Version::V10 { String::new() } else { format!(" (OF{})", version.number()) };
+    format!("{name}{of} (xid={:#x}):", xid_of(bytes).unwrap_or_default().0)
+}
+
+/// The failure that a switch's error makes: the message itself goes to standard error as it is.
+pub fn refused(error: &[u8]) -> Failure {
+    eprint!("{}", message(error, &Names::none(), 2));
+    Failure::with_status(String::new(), 1)
+}
+
+/// Offset, sixteen bytes, and what of them can be printed.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for (row, chunk) in bytes.chunks(16).enumerate() {
+        let _ = write!(text, "{:08x} ", row * 16);
+        for at in 0..16 {
+            let mark = if at == 8 { '-' } else { ' ' };
+            match chunk.get(at) {
+                Some(byte) => {
+                    let _ = write!(text, "{mark}{byte:02x}");
+                }
+                None => text.push_str("   "),
+            }
+        }
+        text.push_str(" |");
+        for at in 0..16 {
+            text.push(match chunk.get(at) {
+                Some(byte @ 0x20..=0x7e) => *byte as char,
+                Some(_) => '.',
+                None => ' ',
+            });
+        }
+        text.push_str("|\n");
+    }
+    text
+}
+
+/// Bytes written as digits, with or without spaces.
+pub fn unhex(text: &str) -> Result<Vec<u8>, String> {
+    let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace() && *c != '.').collect();
+    if digits.len() % 2 == 1 || digits.iter().any(|c| !c.is_ascii_hexdigit()) {
+        return Err("trailing garbage following hex bytes".to_string());
+    }
+    let digit = |c: char| c.to_digit(16).unwrap_or(0) as u8;
+    Ok(digits.chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dump_has_offsets_bytes_and_letters() {
+        assert_eq!(
+            hex(&[4, 0x13, 0, 0x10, 0, 0, 0, 2, 0, 0x0c, 0x41, 0, 0, 0, 0, 0]),
+            "00000000  04 13 00 10 00 00 00 02-00 0c 41 00 00 00 00 00 |..........A.....|\n"
+        );
+        assert_eq!(unhex("0a 0B.0c").unwrap(), [10, 11, 12]);
+        assert!(unhex("0").is_err());
+    }
+}
