@@ -8,6 +8,7 @@
 //!
 //! ```text
 //!   main ─> TOOLS ─> vsctl ─> replica ─> OVSDB server      dbclient ─> OVSDB server
+//!                    ofctl ─> peer ─> OpenFlow switch
 //!                    appctl ─> unixctl ─> daemon           dbtool ─> database file
 //! ```
 //!
@@ -28,6 +29,7 @@ pub mod appctl;
 pub mod dbclient;
 pub mod dbtool;
 
+pub mod ofctl;
 pub mod vsctl;
 
 use failure::{Exit, Failure};
@@ -51,6 +53,7 @@ pub struct Call {
 
 const TOOLS: &[Tool] = &[
     Tool { names: ["vsctl", "ovs-vsctl"], summary: "configure a switch through its database", run: vsctl::run },
+    Tool { names: ["ofctl", "ovs-ofctl"], summary: "program and watch an OpenFlow switch", run: ofctl::run },
     Tool { names: ["appctl", "ovs-appctl"], summary: "ask a running daemon", run: appctl::run },
     Tool { names: ["dbclient", "ovsdb-client"], summary: "talk to an OVSDB server", run: dbclient::run },
     Tool { names: ["dbtool", "ovsdb-tool"], summary: "work on an OVSDB file", run: dbtool::run },
@@ -71,7 +74,10 @@ pub fn main() -> ExitCode {
     match (tool.run)(&call) {
         Ok(Exit(status)) => ExitCode::from(status),
         Err(failure) => {
-            eprintln!("{}: {failure}", call.program);
+            // An empty message: what went wrong is on standard error already.
+            if !failure.message.is_empty() {
+                eprintln!("{}: {failure}", call.program);
+            }
             ExitCode::from(failure.status)
         }
     }

@@ -39,11 +39,12 @@ impl Format {
         Dialect { nxm: self.nxm, flow_mod_table_id: self.table_id, ..Dialect::new(self.version) }
     }
 
-    fn name(self) -> String {
+    /// `OpenFlow10+table_id`, `OXM-OpenFlow13`, ...
+    pub fn name(self) -> String {
         match (self.version, self.nxm, self.table_id) {
-            (Version::V10, false, false) => "OpenFlow10".into(),
+            (Version::V10, false, false) => "OpenFlow10-table_id".into(),
             (Version::V10, false, true) => "OpenFlow10+table_id".into(),
-            (Version::V10, true, false) => "NXM".into(),
+            (Version::V10, true, false) => "NXM-table_id".into(),
             (Version::V10, true, true) => "NXM+table_id".into(),
             (Version::V11, ..) => "OpenFlow11".into(),
             (version, ..) => format!("OXM-{version}"),
@@ -118,27 +119,30 @@ impl Formats {
 
 impl fmt::Display for Formats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.len() == ALL.len() {
+            return f.write_str("any");
+        }
+        // Names of several forms first, then what they leave.
+        let mut left = self.0.clone();
         let mut words: Vec<String> = Vec::new();
-        for (nxm, short) in [(false, "OpenFlow10"), (true, "NXM")] {
-            let both: Vec<Format> = self.iter().filter(|o| o.version == Version::V10 && o.nxm == nxm).collect();
-            match both[..] {
-                [] => {}
-                [one] if one.table_id => words.push(one.name()),
-                [one] => words.push(format!("{}-table_id", one.name())),
-                _ => words.push(short.into()),
+        let groups: [(&str, Member); 3] = [
+            ("OpenFlow10", |f| f.version == Version::V10 && !f.nxm),
+            ("NXM", |f| f.version == Version::V10 && f.nxm),
+            ("OXM", |f| f.version >= Version::V12),
+        ];
+        for (name, member) in groups {
+            if ALL.iter().filter(|f| member(f)).all(|f| left.contains(f)) {
+                words.push(name.into());
+                left.retain(|f| !member(f));
             }
         }
-        let oxm: Vec<Format> = self.iter().filter(|o| o.version >= Version::V12).collect();
-        if oxm.len() == 4 {
-            words.push("OXM".into());
-        }
-        words.extend(self.iter().filter(|o| o.version == Version::V11).map(Format::name));
-        if oxm.len() < 4 {
-            words.extend(oxm.into_iter().map(Format::name));
-        }
+        words.extend(left.into_iter().map(Format::name));
         f.write_str(&if words.is_empty() { "none".to_string() } else { words.join(",") })
     }
 }
+
+/// Whether a form belongs to a group of forms.
+type Member = fn(&Format) -> bool;
 
 /// `OpenFlow10, OpenFlow13`.
 pub fn version_list(bits: u32) -> String {
@@ -152,7 +156,7 @@ mod tests {
 
     #[test]
     fn sets_have_the_names_that_users_know() {
-        assert_eq!(Formats::all().to_string(), "OpenFlow10,NXM,OXM,OpenFlow11");
+        assert_eq!(Formats::all().to_string(), "any");
         assert_eq!(Formats::all().within(Version::V10.bit()).to_string(), "OpenFlow10,NXM");
         assert_eq!(Formats::parse("NXM+table_id").unwrap().to_string(), "NXM+table_id");
         assert_eq!(Formats::parse("OXM-OpenFlow13").unwrap().to_string(), "OXM-OpenFlow13");

@@ -177,6 +177,16 @@ impl Peer {
         }
     }
 
+    /// A transaction id for a message that is encoded by hand.
+    pub fn fresh_xid(&self) -> Xid {
+        next_xid()
+    }
+
+    /// The next message, echo requests answered; the stream's end is a failure.
+    pub async fn next_reply(&mut self) -> Result<Vec<u8>, Failure> {
+        self.next_or_fail().await
+    }
+
     /// The next message that is no echo request (those are answered) and not of the stream's end.
     async fn next_or_fail(&mut self) -> Result<Vec<u8>, Failure> {
         loop {
@@ -215,7 +225,9 @@ impl Peer {
         let bytes = self.ask(request).await?;
         match codec::decode(&bytes, &self.dialect) {
             Ok(incoming) => Ok(incoming.message),
-            Err(error) => fail(format!("received bad reply: ***decode error: {}***\n{}", error.code, show::hex(&bytes))),
+            Err(error) => {
+                fail(format!("received bad reply: ***decode error: {}***\n{}", error.code, show::hex(&bytes)))
+            }
         }
     }
 

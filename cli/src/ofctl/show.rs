@@ -10,11 +10,16 @@ use crate::failure::Failure;
 
 /// One message, with the line's end.
 pub fn message(bytes: &[u8], names: &Names, verbosity: u32) -> String {
+    message_in(bytes, names, verbosity, true)
+}
+
+/// As [`message`]; `table_id`: OpenFlow 1.0's flow mods carry a table.
+pub fn message_in(bytes: &[u8], names: &Names, verbosity: u32, table_id: bool) -> String {
     let version = bytes.first().copied().and_then(Version::from_wire);
-    let dialect = Dialect { flow_mod_table_id: true, ..Dialect::new(version.unwrap_or(Version::V10)) };
+    let dialect = Dialect { flow_mod_table_id: table_id, ..Dialect::new(version.unwrap_or(Version::V10)) };
     let mut text = match codec::decode(bytes, &dialect) {
         Ok(incoming) => {
-            let mut text = head(bytes, codec::Kind::name(incoming.kind), incoming.version);
+            let mut text = head(bytes, incoming.kind.name_in(incoming.version), incoming.version);
             if let Message::StatsReply { more: true, .. } = &incoming.message {
                 text.push_str(" flags=[more]");
             }
@@ -29,7 +34,7 @@ pub fn message(bytes: &[u8], names: &Names, verbosity: u32) -> String {
                     || matches!(kind, codec::Kind::NxPacketIn2 | codec::Kind::Resume)
             });
             if let (Some(kind), Some(version)) = (named, version) {
-                text.push_str(&head(bytes, kind.name(), version));
+                text.push_str(&head(bytes, kind.name_in(version), version));
                 text.push(' ');
             }
             let _ = writeln!(text, "***decode error: {}***", error.code);

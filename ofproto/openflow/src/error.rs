@@ -60,6 +60,15 @@ impl ErrorCode {
         }
     }
 
+    /// Vendor (0: the standard), type and code, as `ofctl print-error` shows them.
+    pub fn numbers(self, version: Version) -> (u32, u16, u16) {
+        match self.to_wire(version) {
+            ErrorWire::Standard(kind, code) => (0, kind, code),
+            ErrorWire::Nicira(kind, code) => (crate::wire::NICIRA, kind, code),
+            ErrorWire::Experimenter(vendor, kind) => (vendor, kind, 0),
+        }
+    }
+
     /// The error with these numbers; the first by name where several share them.
     pub fn from_wire(version: Version, wire: ErrorWire) -> Option<ErrorCode> {
         let wanted = match wire {

@@ -199,6 +199,85 @@ pub struct Rfc2819Stats {
     pub rx_jabber: u64,
 }
 
+impl Rfc2819Stats {
+    /// In the order of the fields, as they lie on the wire.
+    pub fn counters(&self) -> [u64; 21] {
+        [
+            self.rx_1_to_64,
+            self.rx_65_to_127,
+            self.rx_128_to_255,
+            self.rx_256_to_511,
+            self.rx_512_to_1023,
+            self.rx_1024_to_1522,
+            self.rx_1523_to_max,
+            self.tx_1_to_64,
+            self.tx_65_to_127,
+            self.tx_128_to_255,
+            self.tx_256_to_511,
+            self.tx_512_to_1023,
+            self.tx_1024_to_1522,
+            self.tx_1523_to_max,
+            self.tx_multicast,
+            self.rx_broadcast,
+            self.tx_broadcast,
+            self.rx_undersized,
+            self.rx_oversize,
+            self.rx_fragments,
+            self.rx_jabber,
+        ]
+    }
+
+    /// The inverse of [`Rfc2819Stats::counters`].
+    pub fn from_counters(counters: [u64; 21]) -> Rfc2819Stats {
+        let [
+            rx_1_to_64,
+            rx_65_to_127,
+            rx_128_to_255,
+            rx_256_to_511,
+            rx_512_to_1023,
+            rx_1024_to_1522,
+            rx_1523_to_max,
+            tx_1_to_64,
+            tx_65_to_127,
+            tx_128_to_255,
+            tx_256_to_511,
+            tx_512_to_1023,
+            tx_1024_to_1522,
+            tx_1523_to_max,
+            tx_multicast,
+            rx_broadcast,
+            tx_broadcast,
+            rx_undersized,
+            rx_oversize,
+            rx_fragments,
+            rx_jabber,
+        ] = counters;
+        Rfc2819Stats {
+            rx_1_to_64,
+            rx_65_to_127,
+            rx_128_to_255,
+            rx_256_to_511,
+            rx_512_to_1023,
+            rx_1024_to_1522,
+            rx_1523_to_max,
+            tx_1_to_64,
+            tx_65_to_127,
+            tx_128_to_255,
+            tx_256_to_511,
+            tx_512_to_1023,
+            tx_1024_to_1522,
+            tx_1523_to_max,
+            tx_multicast,
+            rx_broadcast,
+            tx_broadcast,
+            rx_undersized,
+            rx_oversize,
+            rx_fragments,
+            rx_jabber,
+        }
+    }
+}
+
 /// A queue's counters.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the specification's names")]

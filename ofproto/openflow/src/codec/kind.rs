@@ -153,6 +153,20 @@ enum Place {
 }
 
 impl Kind {
+    /// The name in a version: groups are Nicira's extension in 1.0.
+    pub fn name_in(self, v: Version) -> &'static str {
+        match (self, self.place(v)) {
+            (Kind::GroupMod, Some(Place::Experimenter(..))) => "NXT_GROUP_MOD",
+            (Kind::GroupRequest, Some(Place::NxStats { .. })) => "NXST_GROUP request",
+            (Kind::GroupReply, Some(Place::NxStats { .. })) => "NXST_GROUP reply",
+            (Kind::GroupDescRequest, Some(Place::NxStats { .. })) => "NXST_GROUP_DESC request",
+            (Kind::GroupDescReply, Some(Place::NxStats { .. })) => "NXST_GROUP_DESC reply",
+            (Kind::GroupFeaturesRequest, Some(Place::NxStats { .. })) => "NXST_GROUP_FEATURES request",
+            (Kind::GroupFeaturesReply, Some(Place::NxStats { .. })) => "NXST_GROUP_FEATURES reply",
+            _ => self.name(),
+        }
+    }
+
     fn place(self, v: Version) -> Option<Place> {
         use Kind as K;
         let v10 = v == Version::V10;
@@ -161,6 +175,15 @@ impl Kind {
         let plain = |n: u8| Some(Place::Plain(n));
         let nx = |n: u32| Place::Experimenter(NICIRA, n);
         let either = |in10: u8, later: u8| Some(Place::Plain(if v10 { in10 } else { later }));
+        let nx_group = match self {
+            K::GroupRequest | K::GroupReply if v10 => Some(7),
+            K::GroupDescRequest | K::GroupDescReply if v10 => Some(8),
+            K::GroupFeaturesRequest | K::GroupFeaturesReply if v <= Version::V11 => Some(9),
+            _ => None,
+        };
+        if let (Some(number), Some((_, _, reply))) = (nx_group, self.stats()) {
+            return Some(Place::NxStats { reply, number });
+        }
         if let Some((first, number, reply)) = self.stats() {
             return since(first, Place::Stats { reply, number });
         }

@@ -14,10 +14,13 @@ mod ct_parse;
 mod encap_parse;
 pub mod flow_parse;
 pub mod flow_print;
+pub mod group_parse;
 pub mod instruction_parse;
 pub mod learn_parse;
 pub mod learn_print;
 pub mod message;
+pub mod meter_parse;
+pub mod nxm;
 mod select_parse;
 pub mod words;
 
@@ -33,8 +36,10 @@ use crate::TableId;
 pub use action_print::{format_action, format_actions, format_instructions};
 pub use flow_parse::{FlowCommand, parse_flow, parse_flow_mod_line};
 pub use flow_print::{format_flow_stats, format_flow_stats_with};
+pub use group_parse::parse_group;
 pub use instruction_parse::parse_instructions;
 pub use message::format_body;
+pub use meter_parse::parse_meter;
 
 /// The names that text may use for a bridge's ports and tables.
 #[derive(Clone, Debug, Default)]

@@ -95,6 +95,11 @@ struct FeaturesWire {
 const NTR: u32 = 0x0000_154d;
 const EXPERIMENTER: u16 = 0xffff;
 
+/// Nicira's extension for 1.0 has 1.5's layout.
+fn is_new(version: Version) -> bool {
+    version == Version::V10 || version >= Version::V15
+}
+
 fn kind(number: u8) -> Decoded<GroupKind> {
     match number {
         0 => Ok(GroupKind::All),
@@ -111,8 +116,8 @@ pub(crate) fn read_mod(r: &mut Reader<'_>, version: Version) -> Decoded<GroupMod
         0 => GroupModCommand::Add,
         1 => GroupModCommand::Modify,
         2 => GroupModCommand::Delete,
-        3 if version >= Version::V15 => GroupModCommand::InsertBucket,
-        5 if version >= Version::V15 => GroupModCommand::RemoveBucket,
+        3 if is_new(version) => GroupModCommand::InsertBucket,
+        5 if is_new(version) => GroupModCommand::RemoveBucket,
         0x8000 => GroupModCommand::AddOrModify,
         n => return bad(ErrorCode::OFPGMFC_BAD_COMMAND, format!("unknown group mod command {n}")),
     };
@@ -124,7 +129,7 @@ pub(crate) fn read_mod(r: &mut Reader<'_>, version: Version) -> Decoded<GroupMod
         command_bucket: Bucket::ALL,
         selection: Selection::default(),
     };
-    if version >= Version::V15 {
+    if is_new(version) {
         let wire: &Mod15Wire = r.get("group mod")?;
         m.command_bucket = wire.command_bucket.get();
         let buckets = r.sub(wire.buckets_len.get().into(), "buckets")?;
@@ -176,7 +181,7 @@ fn read_buckets(mut r: Reader<'_>, version: Version) -> Decoded<Vec<Bucket>> {
             watch_group: GroupId::ANY,
             actions: Vec::new(),
         };
-        if version >= Version::V15 {
+        if is_new(version) {
             let wire: &Bucket15Wire = e.get("bucket")?;
             bucket.id = wire.id.get();
             if bucket.id > Bucket::MAX {
@@ -250,7 +255,7 @@ fn read_properties(r: &mut Reader<'_>, kind: GroupKind, command: GroupModCommand
 fn write_buckets(w: &mut Writer, buckets: &[Bucket], kind: GroupKind, version: Version) -> Encoded<()> {
     for bucket in buckets {
         let start = w.len();
-        if version < Version::V15 {
+        if !is_new(version) {
             w.put(&Bucket11Wire {
                 len: 0.into(),
                 weight: bucket.weight.into(),
@@ -311,12 +316,12 @@ pub(crate) fn write_mod(w: &mut Writer, m: &GroupMod, version: Version) -> Encod
         GroupModCommand::Modify => 1,
         GroupModCommand::Delete => 2,
         GroupModCommand::AddOrModify => 0x8000,
-        GroupModCommand::InsertBucket if version >= Version::V15 => 3,
-        GroupModCommand::RemoveBucket if version >= Version::V15 => 5,
+        GroupModCommand::InsertBucket if is_new(version) => 3,
+        GroupModCommand::RemoveBucket if is_new(version) => 5,
         _ => return cannot(version, "commands for single buckets"),
     };
     w.put(&ModWire { command: command.into(), kind: m.kind as u8, pad: 0, group: m.group.0.into() });
-    if version < Version::V15 {
+    if !is_new(version) {
         if !m.selection.method.is_empty() {
             return cannot(version, "a selection method");
         }
@@ -345,7 +350,7 @@ pub(crate) fn read_desc(r: &mut Reader<'_>, version: Version) -> Decoded<GroupDe
         buckets: Vec::new(),
         selection: Selection::default(),
     };
-    if version >= Version::V15 {
+    if is_new(version) {
         let buckets_len = e.get::<U16>("buckets' length")?.get();
         e.skip(6, "padding")?;
         let buckets = e.sub(buckets_len.into(), "buckets")?;
@@ -360,7 +365,7 @@ pub(crate) fn read_desc(r: &mut Reader<'_>, version: Version) -> Decoded<GroupDe
 pub(crate) fn write_desc(w: &mut Writer, d: &GroupDesc, version: Version) -> Encoded<()> {
     let start = w.len();
     w.put(&DescWire { len: 0.into(), kind: d.kind as u8, pad: 0, group: d.group.0.into() });
-    if version >= Version::V15 {
+    if is_new(version) {
         w.zeros(8);
         let at = w.len();
         write_buckets(w, &d.buckets, d.kind, version)?;

@@ -65,7 +65,7 @@ pub(crate) fn read_request(kind: Kind, r: &mut Reader<'_>, v: Version) -> Decode
             StatsRequest::Queue { port, queue }
         }
         Kind::GroupRequest => StatsRequest::Group(GroupId(id(r)?)),
-        Kind::GroupDescRequest if v >= Version::V15 => StatsRequest::GroupDesc(GroupId(id(r)?)),
+        Kind::GroupDescRequest if v10 || v >= Version::V15 => StatsRequest::GroupDesc(GroupId(id(r)?)),
         Kind::GroupDescRequest => StatsRequest::GroupDesc(GroupId::ALL),
         Kind::GroupFeaturesRequest => StatsRequest::GroupFeatures,
         Kind::MeterRequest => StatsRequest::Meter(MeterId(id(r)?)),
@@ -136,7 +136,7 @@ pub(crate) fn write_request(w: &mut Writer, kind: Kind, q: &StatsRequest, v: Ver
         | StatsRequest::MeterConfig(MeterId(id)) => {
             write_id(w, *id);
         }
-        StatsRequest::GroupDesc(GroupId(id)) if v >= Version::V15 => write_id(w, *id),
+        StatsRequest::GroupDesc(GroupId(id)) if v10 || v >= Version::V15 => write_id(w, *id),
         StatsRequest::TableFeatures(tables) => tables.iter().for_each(|t| table::write_features(w, t, v)),
         StatsRequest::PortDesc(port) if v >= Version::V15 => port::write_port_number(w, *port, v)?,
         StatsRequest::FlowMonitor(monitors) => {

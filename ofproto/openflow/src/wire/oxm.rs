@@ -158,8 +158,10 @@ fn number(bytes: &[u8]) -> u128 {
 pub(crate) enum Unknown {
     /// Refuse the message.
     Refuse,
-    /// Skip the field (metadata of packets).
+    /// Skip the field and take the others as they are (metadata of packets).
     Skip,
+    /// Skip the field; the others must make sense together.
+    SkipButCheck,
 }
 
 /// A cookie with its mask, that Nicira's match can carry.
@@ -179,7 +181,7 @@ pub(crate) fn read_match(bytes: &[u8], unknown: Unknown) -> Decoded<(Match, NxCo
             cookie = Some((value, mask));
             continue;
         }
-        if unknown == Unknown::Skip && header.lookup().is_none() {
+        if unknown != Unknown::Refuse && header.lookup().is_none() {
             continue;
         }
         let (field, value, mask) = read_known(header, &mut payload)?;
@@ -188,7 +190,7 @@ pub(crate) fn read_match(bytes: &[u8], unknown: Unknown) -> Decoded<(Match, NxCo
         if value & !bits != 0 {
             return bad(ErrorCode::OFPBMC_BAD_VALUE, format!("{value:#x} does not fit {}", row.name));
         }
-        if unknown == Unknown::Refuse {
+        if unknown != Unknown::Skip {
             let twice = if field == FieldId::NwTos { FieldId::IpDscp } else { field };
             if matching.get(twice).1 != 0 && !shares_bits(field, &matching) {
                 return bad(ErrorCode::OFPBMC_DUP_FIELD, format!("{} is matched twice", row.name));

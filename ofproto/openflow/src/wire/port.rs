@@ -13,6 +13,7 @@ use crate::error::ErrorCode;
 use crate::ids::{Mac, QueueId, Version};
 use crate::port::{
     PortConfig, PortDesc, PortFeatures, PortMod, PortReason, PortState, PortStats, PortStatus, QueueConfig, QueueStats,
+    Rfc2819Stats,
 };
 
 #[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
@@ -451,7 +452,7 @@ impl EthernetCounters {
 }
 
 /// OVS's experimenter property with named counters.
-const CUSTOM_EXPERIMENTER: u32 = super::NICIRA;
+const INTEL: u32 = 0x0000_aa01;
 const EXPERIMENTER: u16 = 0xffff;
 
 pub(crate) fn read_stats(r: &mut Reader<'_>, version: Version) -> Decoded<PortStats> {
@@ -493,13 +494,28 @@ pub(crate) fn read_stats(r: &mut Reader<'_>, version: Version) -> Decoded<PortSt
     Ok(s)
 }
 
+fn read_rfc2819(mut r: Reader<'_>, s: &mut PortStats) -> Decoded<()> {
+    r.skip(4, "padding")?;
+    let mut counters = [0; 21];
+    for counter in &mut counters {
+        *counter = r.get::<U64>("RFC 2819 counter")?.get();
+    }
+    if counters.iter().any(|n| *n != u64::MAX) {
+        s.rfc2819 = Some(Box::new(Rfc2819Stats::from_counters(counters)));
+    }
+    Ok(())
+}
+
 /// Named counters: count:16, then length:8 name value:64 each.
 fn read_custom(mut r: Reader<'_>, s: &mut PortStats) -> Decoded<()> {
     let vendor = r.get::<U32>("experimenter")?.get();
     let kind = r.get::<U32>("experimenter type")?.get();
-    if (vendor, kind) != (CUSTOM_EXPERIMENTER, 2) {
-        return Ok(());
+    match (vendor, kind) {
+        (INTEL, 1) => return read_rfc2819(r, s),
+        (INTEL, 2) => {}
+        _ => return Ok(()),
     }
+    r.skip(2, "padding")?;
     let n = r.get::<U16>("number of counters")?.get();
     for _ in 0..n {
         let len = usize::from(r.bytes(1, "counter's name")?[0]);
@@ -518,10 +534,19 @@ pub(crate) fn write_stats(w: &mut Writer, s: &PortStats, version: Version) -> En
             w.zeros(4);
             w.put(&EthernetCounters::of(s));
         });
+        if let Some(rmon) = &s.rfc2819 {
+            write_property(w, EXPERIMENTER, |w| {
+                w.put(&U32::new(INTEL));
+                w.put(&U32::new(1));
+                w.zeros(4);
+                rmon.counters().iter().for_each(|n| w.put(&U64::new(*n)));
+            });
+        }
         if !s.custom.is_empty() {
             write_property(w, EXPERIMENTER, |w| {
-                w.put(&U32::new(CUSTOM_EXPERIMENTER));
+                w.put(&U32::new(INTEL));
                 w.put(&U32::new(2));
+                w.zeros(2);
                 w.put(&U16::new(s.custom.len() as u16));
                 for (name, value) in &s.custom {
                     let name = &name.as_bytes()[..name.len().min(255)];

@@ -222,7 +222,9 @@ const FIELDS11: [(FieldId, u32); 15] = [
 ];
 
 fn fields(table: &[(FieldId, u32)], bits: u32) -> Vec<FieldId> {
-    table.iter().filter(|(_, bit)| bits & bit != 0).map(|(field, _)| *field).collect()
+    let mut fields: Vec<FieldId> = table.iter().filter(|(_, bit)| bits & bit != 0).map(|(field, _)| *field).collect();
+    fields.sort_unstable();
+    fields
 }
 
 fn bits(table: &[(FieldId, u32)], fields: &[FieldId]) -> u32 {
@@ -232,7 +234,9 @@ fn bits(table: &[(FieldId, u32)], fields: &[FieldId]) -> u32 {
 /// 1.2's bitmaps of OXM fields.
 fn oxm_fields(bitmap: u64) -> Vec<FieldId> {
     let basic = |n: u8| FieldId::by_oxm(0x8000, 0, n);
-    (0..64u8).filter(|n| bitmap >> n & 1 == 1).filter_map(basic).collect()
+    let mut fields: Vec<FieldId> = (0..64u8).filter(|n| bitmap >> n & 1 == 1).filter_map(basic).collect();
+    fields.sort_unstable();
+    fields
 }
 
 fn oxm_bitmap(fields: &[FieldId]) -> u64 {

@@ -87,7 +87,9 @@ fn features(bits: PortFeatures) -> String {
 }
 
 pub(super) fn descs(ports: &[PortDesc]) -> String {
-    ports.iter().fold("\n".to_owned(), |text, port| text + &format_port_desc(port))
+    let mut sorted: Vec<&PortDesc> = ports.iter().collect();
+    sorted.sort_by_key(|port| port.port);
+    sorted.into_iter().fold("\n".to_owned(), |text, port| text + &format_port_desc(port))
 }
 
 pub(super) fn status(status: &PortStatus) -> String {

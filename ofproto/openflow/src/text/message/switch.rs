@@ -22,9 +22,9 @@ pub(super) fn features(f: &SwitchFeatures, version: Version) -> String {
     if version == Version::V10 {
         let _ = writeln!(text, "actions: {}", actions(f.actions));
     }
-    for port in &f.ports {
-        text.push_str(&super::port::format_port_desc(port));
-    }
+    let mut ports: Vec<_> = f.ports.iter().collect();
+    ports.sort_by_key(|port| port.port);
+    ports.into_iter().for_each(|port| text.push_str(&super::port::format_port_desc(port)));
     text
 }
 

@@ -1,0 +1,117 @@
+//! Bundles: several messages that take effect together or not at all (ovs-ofctl(8), `--bundle` and `bundle`).
+
+use weft_openflow::bundle::{BundleAdd, BundleControl, BundleControlKind, BundleFlags};
+use weft_openflow::flow::FlowModCommand;
+use weft_openflow::group::GroupModCommand;
+use weft_openflow::text::{FlowCommand, Names, parse_flow, parse_group};
+use weft_openflow::{Message, Version, Xid, codec};
+
+use super::format::Formats;
+use super::peer::{Peer, xid_of};
+use super::{Job, Options, flows, packet, show};
+use crate::failure::{Exit, Failure, fail};
+
+const FLAGS: BundleFlags = BundleFlags::ATOMIC.union(BundleFlags::ORDERED);
+const ID: u32 = 0;
+
+/// Opens a bundle, adds the messages, commits. The switch's first complaint undoes everything.
+pub async fn send(options: &Options, target: &str, usable: &Formats, messages: Vec<Message>) -> Result<(), Failure> {
+    let with_bundles = usable.filter(|f| f.version >= Version::V13);
+    let mut peer = flows::open_for(options, target, &with_bundles).await?;
+    control(&mut peer, BundleControlKind::OpenRequest, BundleControlKind::OpenReply).await?;
+    let mut sent = Vec::new();
+    for message in messages {
+        // The inner message has the outer one's transaction id.
+        let xid = reserve_xid(&mut peer, &message).await?;
+        sent.push(xid);
+    }
+    let barrier = peer.send(&Message::BarrierRequest).await?;
+    let mut refused = false;
+    loop {
+        let bytes = peer.next_reply().await?;
+        match xid_of(&bytes) {
+            Some(xid) if xid == barrier => break,
+            Some(xid) if sent.contains(&xid) => {
+                eprint!("{}", show::message(&bytes, &Names::none(), 2));
+                refused = true;
+            }
+            _ => {}
+        }
+    }
+    if refused {
+        control(&mut peer, BundleControlKind::DiscardRequest, BundleControlKind::DiscardReply).await?;
+        return Err(Failure::with_status(String::new(), 1));
+    }
+    control(&mut peer, BundleControlKind::CommitRequest, BundleControlKind::CommitReply).await
+}
+
+async fn reserve_xid(peer: &mut Peer, message: &Message) -> Result<Xid, Failure> {
+    let xid = peer.fresh_xid();
+    let add = BundleAdd { id: ID, flags: FLAGS, xid, message: Box::new(message.clone()) };
+    let bytes = peer.encode(&Message::BundleAdd(add), xid)?;
+    peer.send_bytes(&bytes).await?;
+    Ok(xid)
+}
+
+async fn control(peer: &mut Peer, kind: BundleControlKind, wanted: BundleControlKind) -> Result<(), Failure> {
+    let request = BundleControl { id: ID, kind, flags: FLAGS };
+    let reply = peer.ask(&Message::BundleControl(request)).await?;
+    match codec::decode(&reply, &peer.dialect) {
+        Ok(codec::Incoming { message: Message::BundleControl(got), .. }) if got.kind == wanted => Ok(()),
+        _ => Err(show::refused(&reply)),
+    }
+}
+
+/// `bundle`: a file of `flow`, `group` and `packet-out` lines.
+pub async fn run(job: &mut Job) -> Result<Exit, Failure> {
+    let target = &job.words[0];
+    let path = &job.words[1];
+    let lines = flows::read_lines(path)?;
+    let messages = flows::parse_all(&job.options, target, &lines, parse_line)
+        .await
+        .map_err(|(line, error)| format!("{path}:{line}: {error}"))?;
+    let mods: Vec<_> = messages
+        .iter()
+        .filter_map(|m| match m {
+            Message::FlowMod(m) => Some(m.clone()),
+            _ => None,
+        })
+        .collect();
+    let usable = flows::usable(&mods);
+    if job.options.versions == Version::V10.bit() {
+        job.options.versions = Version::V14.bit();
+        job.options.formats = Formats::all().within(Version::V14.bit());
+    }
+    send(&job.options, &job.words[0], &usable, messages).await?;
+    Ok(Exit::OK)
+}
+
+fn parse_line(text: &str, names: &Names) -> Result<Message, String> {
+    let (kind, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+    let rest = rest.trim();
+    match kind {
+        "flow" => {
+            let m = weft_openflow::text::parse_flow_mod_line(rest, FlowModCommand::Add, names)?;
+            Ok(Message::FlowMod(flows::adding_table(m)))
+        }
+        "group" => {
+            let (word, body) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
+            let command = match word {
+                "add" => GroupModCommand::Add,
+                "modify" => GroupModCommand::Modify,
+                "add_or_mod" => GroupModCommand::AddOrModify,
+                "delete" => GroupModCommand::Delete,
+                "insert_bucket" => GroupModCommand::InsertBucket,
+                "remove_bucket" => GroupModCommand::RemoveBucket,
+                _ => return Ok(Message::GroupMod(parse_group(rest, GroupModCommand::Add, names)?)),
+            };
+            Ok(Message::GroupMod(parse_group(body, command, names)?))
+        }
+        "packet-out" => Ok(Message::PacketOut(packet::parse(rest, names)?)),
+        _ if text.contains('=') => {
+            let m = parse_flow(text, FlowCommand::Mod(FlowModCommand::Add), names)?;
+            Ok(Message::FlowMod(flows::adding_table(m)))
+        }
+        _ => fail(format!("Unsupported bundle message type: {kind}")).map_err(|e: Failure| e.message),
+    }
+}

@@ -1,0 +1,263 @@
+//! Commands that need no switch: what bytes and texts mean. Tests and scripts use them.
+
+use std::io::{BufRead, Read};
+
+use weft_openflow::codec;
+use weft_openflow::flow::FlowModCommand;
+use weft_openflow::text::{Names, format_instructions, nxm, parse_flow_mod_line};
+use weft_openflow::{ErrorCode, Message, Version, Xid};
+
+use super::{Job, flows, show};
+use crate::failure::{Exit, Failure, fail};
+
+/// What is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// `ofp-parse`
+    OfpParse,
+    /// `parse-flow`
+    ParseFlow,
+    /// `parse-flows`
+    ParseFlows,
+    /// `parse-actions`
+    ParseActions,
+    /// `parse-instructions`
+    ParseInstructions,
+    /// `parse-nx-match`
+    ParseNxMatch,
+    /// `parse-oxm`
+    ParseOxm,
+    /// `parse-ofp10-match`
+    ParseMatch10,
+    /// `parse-ofp11-match`
+    ParseMatch11,
+    /// `ofp-print`
+    OfpPrint,
+    /// `encode-hello`
+    EncodeHello,
+    /// `print-error`
+    PrintError,
+    /// `encode-error-reply`
+    EncodeErrorReply,
+}
+
+/// Runs one of them.
+pub fn run(job: &mut Job, what: What) -> Result<Exit, Failure> {
+    match what {
+        What::OfpParse => ofp_parse(job),
+        What::ParseFlow => {
+            let text = job.words[0].clone();
+            parse_flows(job, &[(0, text)])
+        }
+        What::ParseFlows => {
+            let lines = flows::read_lines(&job.words[0])?;
+            parse_flows(job, &lines)
+        }
+        What::ParseActions => each_hex_line(job, "actions", |bytes, v| {
+            codec::actions_from_wire(bytes, v).map(|i| format_instructions(&i, &Names::none()))
+        }),
+        What::ParseInstructions => each_hex_line(job, "instructions", |bytes, v| {
+            codec::instructions_from_wire(bytes, v).map(|i| format_instructions(&i, &Names::none()))
+        }),
+        What::ParseNxMatch => parse_nxm(job, None),
+        What::ParseOxm => {
+            let version = version(&job.words[0])?;
+            parse_nxm(job, Some(version))
+        }
+        What::ParseMatch10 => parse_fixed_match(Version::V10),
+        What::ParseMatch11 => parse_fixed_match(Version::V11),
+        What::OfpPrint => {
+            let bytes = show::unhex(&job.words[0])?;
+            let verbosity = job.word(1).and_then(|v| v.parse().ok()).unwrap_or(2u32);
+            print!("{}", print_bytes(&bytes, verbosity.saturating_sub(2)));
+            Ok(Exit::OK)
+        }
+        What::EncodeHello => encode_hello(job),
+        What::PrintError => print_error(job),
+        What::EncodeErrorReply => encode_error_reply(job),
+    }
+}
+
+fn version(name: &str) -> Result<Version, Failure> {
+    match Version::by_name(name) {
+        Some(version) => Ok(version),
+        None => fail(format!("{name}: not a valid OpenFlow version")),
+    }
+}
+
+/// A message, or what is wrong with its length.
+fn print_bytes(bytes: &[u8], verbosity: u32) -> String {
+    let length = bytes.get(2..4).map_or(0, |l| usize::from(u16::from_be_bytes([l[0], l[1]])));
+    let n = bytes.len();
+    let dump = show::hex(bytes);
+    if n < 8 {
+        return format!("OpenFlow packet too short (only {n} bytes):\n{dump}");
+    }
+    if length != n {
+        // The header decides: as much of the message as there is, and a word about it.
+        if length > n {
+            return format!("OpenFlow packet too short (only {n} bytes):\n{dump}");
+        }
+        if length < 8 {
+            return format!("OpenFlow packet too short (only {n} bytes):\n{dump}");
+        }
+        let text = show::message(&bytes[..length], &Names::none(), verbosity);
+        return format!("{text}OpenFlow packet too long ({} extra bytes)\n{}", n - length, show::hex(&bytes[length..]));
+    }
+    show::message(bytes, &Names::none(), verbosity)
+}
+
+fn ofp_parse(job: &Job) -> Result<Exit, Failure> {
+    let path = &job.words[0];
+    let mut bytes = Vec::new();
+    let read = match path.as_str() {
+        "-" => std::io::stdin().read_to_end(&mut bytes),
+        path => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
+    };
+    if let Err(error) = read {
+        return fail(format!("{path}: open ({})", weft_jsonrpc::session::bare(&error)));
+    }
+    let mut framer = codec::Framer::new();
+    framer.push(&bytes);
+    loop {
+        match framer.next_message() {
+            Ok(Some(message)) => print!("{}", show::message(message, &Names::none(), job.options.verbosity)),
+            Ok(None) => break,
+            Err(error) => return fail(format!("{path}: {}", error.reason)),
+        }
+    }
+    if framer.pending() > 0 {
+        return fail(format!("{path}: unexpected end of file in the middle of message"));
+    }
+    Ok(Exit::OK)
+}
+
+fn parse_flows(job: &Job, lines: &[(usize, String)]) -> Result<Exit, Failure> {
+    let mut mods = Vec::new();
+    for (line, text) in lines {
+        let parsed = parse_flow_mod_line(text, FlowModCommand::Add, &Names::none());
+        mods.push(parsed.map_err(|error| match line {
+            0 => error,
+            line => format!("{}:{line}: {error}", job.words[0]),
+        })?);
+    }
+    let usable = flows::usable(&mods);
+    println!("usable protocols: {usable}");
+    let allowed = usable.and(&job.options.formats);
+    let Some(format) = allowed.iter().next() else { return fail("no usable protocol") };
+    println!("chosen protocol: {}", format.name());
+    let mut dialect = format.dialect();
+    dialect.nxm = format.nxm;
+    for (at, m) in mods.into_iter().enumerate() {
+        let m = if format.version > Version::V10 { flows::adding_table(m) } else { m };
+        let bytes = codec::encode(&Message::FlowMod(m), Xid(at as u32 + 1), &dialect).map_err(|e| e.to_string())?;
+        print!("{}", show::message_in(&bytes, &Names::none(), 0, format.table_id));
+    }
+    Ok(Exit::OK)
+}
+
+/// Lines of hexadecimal digits from standard input, each a list of actions or instructions.
+fn each_hex_line(
+    job: &Job,
+    what: &str,
+    read: impl Fn(&[u8], Version) -> Result<String, ErrorCode>,
+) -> Result<Exit, Failure> {
+    let version = version(&job.words[0])?;
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(|error| error.to_string())?;
+        let text = line.split('#').next().unwrap_or_default().trim();
+        if text.is_empty() {
+            continue;
+        }
+        let bytes = show::unhex(text)?;
+        match read(&bytes, version) {
+            Ok(text) => println!("actions={text}\n"),
+            Err(code) => println!("bad {version} {what}: {code}\n"),
+        }
+    }
+    Ok(Exit::OK)
+}
+
+/// Lines of NXM or OXM text, to bytes, to a match, and back.
+fn parse_nxm(job: &Job, version: Option<Version>) -> Result<Exit, Failure> {
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(|error| error.to_string())?;
+        let text = line.split('#').next().unwrap_or_default();
+        if text.trim().is_empty() {
+            println!();
+            continue;
+        }
+        let bytes = nxm::parse(text)?;
+        let result = codec::match_from_oxm(&bytes, job.options.strict)
+            .map(|(m, cookie)| nxm::format(&codec::match_to_oxm(&m, cookie, version)));
+        match result {
+            Ok(text) => println!("{text}"),
+            Err(code) => println!("nx_pull_match() returned error {code}"),
+        }
+    }
+    Ok(Exit::OK)
+}
+
+fn parse_fixed_match(version: Version) -> Result<Exit, Failure> {
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(|error| error.to_string())?;
+        let text = line.split('#').next().unwrap_or_default().trim();
+        if text.is_empty() {
+            continue;
+        }
+        let bytes = show::unhex(text)?;
+        match codec::fixed_match_from_wire(&bytes, version) {
+            Ok(m) => println!("{}\n", weft_flow::text::format_match(&m, &Names::none().ports)),
+            Err(code) => println!("bad ofp11_match: {code}\n"),
+        }
+    }
+    Ok(Exit::OK)
+}
+
+fn encode_hello(job: &Job) -> Result<Exit, Failure> {
+    let bits = job.words[0].trim_start_matches("0x");
+    let Ok(versions) = u32::from_str_radix(bits, 16) else {
+        return fail(format!("{}: bad bitmap", job.words[0]));
+    };
+    let newest = Version::ALL.into_iter().rev().find(|v| versions & v.bit() != 0).unwrap_or(Version::V10);
+    let hello = Message::Hello { versions };
+    let bytes = codec::encode(&hello, Xid(1), &codec::Dialect::new(newest)).map_err(|e| e.to_string())?;
+    print!("{}", plain_hex(&bytes));
+    print!("{}", show::message(&bytes, &Names::none(), 0));
+    Ok(Exit::OK)
+}
+
+/// A dump without the letters.
+fn plain_hex(bytes: &[u8]) -> String {
+    show::hex(bytes)
+        .lines()
+        .map(|line| format!("{}\n", line.split('|').next().unwrap_or_default().trim_end()))
+        .collect()
+}
+
+fn print_error(job: &Job) -> Result<Exit, Failure> {
+    let Some(code) = ErrorCode::by_name(&job.words[0]) else {
+        return fail(format!("unknown error \"{}\"", job.words[0]));
+    };
+    for version in Version::ALL {
+        let (vendor, kind, number) = code.numbers(version);
+        println!("OpenFlow {}: vendor {vendor:#x}, type {kind}, code {number}", version.number());
+    }
+    Ok(Exit::OK)
+}
+
+fn encode_error_reply(job: &Job) -> Result<Exit, Failure> {
+    let Some(code) = ErrorCode::by_name(&job.words[0]) else {
+        return fail(format!("unknown error \"{}\"", job.words[0]));
+    };
+    let request = show::unhex(&job.words[1])?;
+    if request.len() < 8 {
+        return fail("a message has 8 bytes at least");
+    }
+    let Some(version) = Version::from_wire(request[0]) else { return fail("unknown version") };
+    let xid = Xid(u32::from_be_bytes([request[4], request[5], request[6], request[7]]));
+    let reply = codec::error_reply(code, &request);
+    let bytes = codec::encode(&reply, xid, &codec::Dialect::new(version)).map_err(|e| e.to_string())?;
+    print!("{}", plain_hex(&bytes));
+    Ok(Exit::OK)
+}

@@ -1,0 +1,329 @@
+//! Commands that change ports, tables, fragments, groups, meters and tunnel option maps.
+
+use weft_flow::text::number::parse_u64;
+use weft_openflow::group::{Bucket, GroupKind, GroupMod, GroupModCommand, Selection};
+use weft_openflow::meter::{MeterConfig, MeterFlags, MeterMod, MeterModCommand};
+use weft_openflow::port::{PortConfig, PortFeatures, PortMod};
+use weft_openflow::switch::{FragHandling, SwitchConfig, TlvMap, TlvTableCommand, TlvTableMod};
+use weft_openflow::table::{TableMiss, TableMod, Vacancy};
+use weft_openflow::text::{Names, parse_group, parse_meter};
+use weft_openflow::{GroupId, Message, MeterId, TableId, Version};
+
+use super::format::Formats;
+use super::peer::Peer;
+use super::{Job, bundle, flows, names, show};
+use crate::failure::{Exit, Failure, fail};
+
+/// `mod-port`.
+pub async fn mod_port(job: &mut Job) -> Result<Exit, Failure> {
+    let (target, word, setting) = (&job.words[0], &job.words[1], job.words[2].to_ascii_lowercase());
+    let mut peer = Peer::open(&job.options, target, job.options.versions).await?;
+    let number = Names::none().ports.parse(word);
+    let ports = names::ports(&mut peer).await?;
+    let Some(port) = ports.into_iter().find(|p| Some(p.port) == number || p.name == *word) else {
+        return fail(format!("{target}: couldn't find port `{word}'"));
+    };
+    let settings = [
+        ("up", PortConfig::PORT_DOWN, false),
+        ("down", PortConfig::PORT_DOWN, true),
+        ("stp", PortConfig::NO_STP, false),
+        ("no-stp", PortConfig::NO_STP, true),
+        ("receive", PortConfig::NO_RECV, false),
+        ("no-receive", PortConfig::NO_RECV, true),
+        ("receive-stp", PortConfig::NO_RECV_STP, false),
+        ("no-receive-stp", PortConfig::NO_RECV_STP, true),
+        ("flood", PortConfig::NO_FLOOD, false),
+        ("no-flood", PortConfig::NO_FLOOD, true),
+        ("forward", PortConfig::NO_FWD, false),
+        ("no-forward", PortConfig::NO_FWD, true),
+        ("packet-in", PortConfig::NO_PACKET_IN, false),
+        ("no-packet-in", PortConfig::NO_PACKET_IN, true),
+    ];
+    let Some((_, bit, on)) = settings.into_iter().find(|(name, ..)| *name == setting) else {
+        return fail(format!("unknown mod-port command '{}'", job.words[2]));
+    };
+    let message = PortMod {
+        port: port.port,
+        hw_addr: port.hw_addr,
+        config: if on { bit } else { PortConfig::empty() },
+        mask: bit,
+        advertise: PortFeatures::empty(),
+    };
+    let mut peer = Peer::open(&job.options, target, job.options.versions).await?;
+    peer.do_and_wait(&Message::PortMod(message)).await?;
+    Ok(Exit::OK)
+}
+
+/// `mod-table`.
+pub async fn mod_table(job: &mut Job) -> Result<Exit, Failure> {
+    let target = &job.words[0];
+    let table = match job.words[1].as_str() {
+        "all" | "ALL" => TableId::ALL,
+        word => match Names::none().parse_table(word) {
+            Some(table) => table,
+            None => match names::fetch(&job.options, target).await?.parse_table(word) {
+                Some(table) => table,
+                None => return fail(format!("unknown table \"{word}\"")),
+            },
+        },
+    };
+    let setting = &job.words[2];
+    let mut m = TableMod { table, miss: None, eviction: None, eviction_flags: None, vacancy: None };
+    let allowed: &[Version] = match setting.as_str() {
+        "controller" | "continue" | "drop" => &[Version::V11, Version::V12],
+        _ => &[Version::V14, Version::V15],
+    };
+    match setting.as_str() {
+        "controller" => m.miss = Some(TableMiss::Controller),
+        "continue" => m.miss = Some(TableMiss::Continue),
+        "drop" => m.miss = Some(TableMiss::Drop),
+        "evict" | "noevict" => m.eviction = Some(setting == "evict"),
+        "novacancy" => m.vacancy = Some(Vacancy::default()),
+        text => m.vacancy = Some(vacancy(text)?),
+    }
+    let versions = allowed.iter().fold(0, |bits, v| bits | v.bit());
+    if versions & job.options.versions == 0 {
+        let list = super::format::version_list(versions);
+        return fail(format!("table_mod '{setting}' requires one of the OpenFlow versions {list}"));
+    }
+    let mut peer = Peer::open(&job.options, target, versions & job.options.versions).await?;
+    if peer.version() >= Version::V14 {
+        keep_other_settings(&mut peer, &mut m).await?;
+    }
+    peer.do_and_wait(&Message::TableMod(m)).await?;
+    Ok(Exit::OK)
+}
+
+/// 1.4 sets eviction and vacancy in one message: what the user did not name stays.
+async fn keep_other_settings(peer: &mut Peer, m: &mut TableMod) -> Result<(), Failure> {
+    use weft_openflow::message::{StatsReply, StatsRequest};
+    let StatsReply::TableDesc(tables) = names::stats(peer, StatsRequest::TableDesc).await? else { return Ok(()) };
+    let Some(now) = tables.iter().find(|t| t.table == m.table || m.table == TableId::ALL) else { return Ok(()) };
+    m.eviction.get_or_insert(now.eviction);
+    m.vacancy.get_or_insert(now.vacancy);
+    Ok(())
+}
+
+/// `vacancy:DOWN,UP`
+fn vacancy(text: &str) -> Result<Vacancy, Failure> {
+    let bad = || format!("invalid table setting '{text}'");
+    let (down, up) = text.strip_prefix("vacancy:").and_then(|t| t.split_once(',')).ok_or_else(bad)?;
+    let percent = |t: &str| parse_u64(t).and_then(|n| u8::try_from(n).ok()).filter(|n| *n <= 100);
+    match (percent(down), percent(up)) {
+        (Some(down), Some(up)) if down <= up => Ok(Vacancy { enabled: true, down, up, current: 0 }),
+        (Some(_), Some(_)) => fail(format!("invalid vacancy: {down} is above {up}")),
+        _ => Err(bad().into()),
+    }
+}
+
+const FRAGS: [(&str, FragHandling); 4] = [
+    ("normal", FragHandling::Normal),
+    ("drop", FragHandling::Drop),
+    ("reassemble", FragHandling::Reassemble),
+    ("nx-match", FragHandling::NxMatch),
+];
+
+async fn config(peer: &mut Peer) -> Result<SwitchConfig, Failure> {
+    match peer.ask_for(&Message::GetConfigRequest).await? {
+        Message::GetConfigReply(config) => Ok(config),
+        _ => fail(format!("{}: bad reply to config request", peer.name)),
+    }
+}
+
+/// `get-frags`.
+pub async fn get_frags(job: &mut Job) -> Result<Exit, Failure> {
+    let mut peer = Peer::open(&job.options, &job.words[0], job.options.versions).await?;
+    let config = config(&mut peer).await?;
+    let name = FRAGS.iter().find(|(_, frag)| *frag == config.frag).map_or("unknown", |(name, _)| name);
+    println!("{name}");
+    Ok(Exit::OK)
+}
+
+/// `set-frags`.
+pub async fn set_frags(job: &mut Job) -> Result<Exit, Failure> {
+    let target = &job.words[0];
+    let Some((name, frag)) = FRAGS.iter().find(|(name, _)| name.eq_ignore_ascii_case(&job.words[1])) else {
+        return fail(format!("{}: unknown fragment handling mode", job.words[1]));
+    };
+    let mut peer = Peer::open(&job.options, target, job.options.versions).await?;
+    let now = config(&mut peer).await?;
+    if now.frag == *frag {
+        return Ok(Exit::OK);
+    }
+    peer.do_and_wait(&Message::SetConfig(SwitchConfig { frag: *frag, ..now })).await?;
+    if config(&mut peer).await?.frag != *frag {
+        return fail(format!(
+            "{target}: setting fragment handling mode failed (this switch probably doesn't support mode \"{name}\")"
+        ));
+    }
+    Ok(Exit::OK)
+}
+
+/// `ct-flush-zone`.
+pub async fn ct_flush_zone(job: &mut Job) -> Result<Exit, Failure> {
+    let zone = match parse_u64(&job.words[1]).and_then(|n| u16::try_from(n).ok()) {
+        Some(zone) => zone,
+        None => return fail(format!("invalid ct zone \"{}\"", job.words[1])),
+    };
+    let mut peer = Peer::open(&job.options, &job.words[0], job.options.versions).await?;
+    peer.do_and_wait(&Message::CtFlushZone(zone)).await?;
+    Ok(Exit::OK)
+}
+
+/// What a group command does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum GroupAction {
+    /// `add-group`
+    Add,
+    /// `add-groups`
+    AddFile,
+    /// `mod-group`
+    Modify,
+    /// `del-groups`
+    Delete,
+    /// `insert-buckets`
+    Insert,
+    /// `remove-buckets`
+    Remove,
+}
+
+/// The group commands.
+pub async fn groups(job: &mut Job, action: GroupAction) -> Result<Exit, Failure> {
+    let command = match action {
+        GroupAction::Add | GroupAction::AddFile => GroupModCommand::Add,
+        GroupAction::Modify => GroupModCommand::Modify,
+        GroupAction::Delete => GroupModCommand::Delete,
+        GroupAction::Insert => GroupModCommand::InsertBucket,
+        GroupAction::Remove => GroupModCommand::RemoveBucket,
+    };
+    let target = &job.words[0];
+    let lines = match (action, job.word(1)) {
+        (GroupAction::AddFile, Some(path)) => flows::read_lines(path)?,
+        (GroupAction::Delete, None) => Vec::new(),
+        (_, text) => vec![(0, text.unwrap_or_default().to_string())],
+    };
+    let parsed = flows::parse_all(&job.options, target, &lines, |text, names| parse_group_line(text, command, names));
+    let mut mods = parsed.await.map_err(|(line, error)| match line {
+        0 => error,
+        line => format!("{}:{line}: {error}", job.word(1).unwrap_or_default()),
+    })?;
+    if mods.is_empty() && action == GroupAction::Delete {
+        mods.push(GroupMod {
+            command,
+            group: GroupId::ALL,
+            kind: GroupKind::All,
+            buckets: Vec::new(),
+            command_bucket: Bucket::ALL,
+            selection: Selection::default(),
+        });
+    }
+    let single = matches!(action, GroupAction::Insert | GroupAction::Remove);
+    let newest = single || mods.iter().any(|m| !m.selection.method.is_empty());
+    let usable = Formats::all().filter(|f| f.version >= if newest { Version::V15 } else { Version::V11 });
+    let messages: Vec<Message> = mods.into_iter().map(Message::GroupMod).collect();
+    if job.options.bundle {
+        bundle::send(&job.options, target, &usable, messages).await?;
+        return Ok(Exit::OK);
+    }
+    let mut peer = flows::open_for(&job.options, target, &usable).await?;
+    for message in messages {
+        peer.do_and_wait(&message).await?;
+    }
+    Ok(Exit::OK)
+}
+
+/// A line of a file may begin with its own command.
+fn parse_group_line(text: &str, default: GroupModCommand, names: &Names) -> Result<GroupMod, String> {
+    let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+    let command = match word {
+        "add" => GroupModCommand::Add,
+        "modify" => GroupModCommand::Modify,
+        "add_or_mod" => GroupModCommand::AddOrModify,
+        "delete" => GroupModCommand::Delete,
+        "insert_bucket" => GroupModCommand::InsertBucket,
+        "remove_bucket" => GroupModCommand::RemoveBucket,
+        _ => return parse_group(text, default, names),
+    };
+    parse_group(rest, command, names)
+}
+
+/// What a meter command does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum MeterAction {
+    /// `add-meter`
+    Add,
+    /// `mod-meter`
+    Modify,
+    /// `del-meter`, `del-meters`
+    Delete,
+}
+
+/// The meter commands.
+pub async fn meters(job: &mut Job, action: MeterAction) -> Result<Exit, Failure> {
+    let command = match action {
+        MeterAction::Add => MeterModCommand::Add,
+        MeterAction::Modify => MeterModCommand::Modify,
+        MeterAction::Delete => MeterModCommand::Delete,
+    };
+    let m = match job.word(1) {
+        Some(text) => parse_meter(text, command)?,
+        None => {
+            MeterMod { command, meter: MeterConfig { id: MeterId::ALL, flags: MeterFlags::empty(), bands: Vec::new() } }
+        }
+    };
+    let usable = Formats::all().filter(|f| f.version >= Version::V13);
+    let mut peer = flows::open_for(&job.options, &job.words[0], &usable).await?;
+    peer.do_and_wait(&Message::MeterMod(m)).await?;
+    Ok(Exit::OK)
+}
+
+/// What a command about tunnel options does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum TlvAction {
+    /// `add-tlv-map`
+    Add,
+    /// `del-tlv-map`
+    Delete,
+    /// `dump-tlv-map`
+    Dump,
+}
+
+/// The commands about tunnel options.
+pub async fn tlv_map(job: &mut Job, action: TlvAction) -> Result<Exit, Failure> {
+    let mut peer = Peer::open(&job.options, &job.words[0], job.options.versions).await?;
+    if action == TlvAction::Dump {
+        let reply = peer.ask(&Message::TlvTableRequest).await?;
+        print!("{}", show::message(&reply, &Names::none(), job.options.verbosity));
+        return Ok(Exit::OK);
+    }
+    let maps = match job.word(1) {
+        Some(text) => text.split("},").map(tlv).collect::<Result<Vec<_>, _>>()?,
+        None => Vec::new(),
+    };
+    let command = match (action, maps.is_empty()) {
+        (TlvAction::Add, _) => TlvTableCommand::Add,
+        (_, true) => TlvTableCommand::Clear,
+        (_, false) => TlvTableCommand::Delete,
+    };
+    peer.do_and_wait(&Message::TlvTableMod(TlvTableMod { command, maps })).await?;
+    Ok(Exit::OK)
+}
+
+/// `{class=0xffff,type=0,len=4}->tun_metadata0`
+fn tlv(text: &str) -> Result<TlvMap, Failure> {
+    let bad = || Failure::with_status(format!("invalid tlv mapping {text}"), 1);
+    let (option, field) = text.split_once("->").ok_or_else(bad)?;
+    let index = field.trim().strip_prefix("tun_metadata").and_then(|n| n.parse().ok()).ok_or_else(bad)?;
+    let mut map = TlvMap { class: 0, kind: 0, len: 0, index };
+    for word in option.trim().trim_matches(['{', '}']).split(',') {
+        let (key, value) = word.split_once('=').ok_or_else(bad)?;
+        let value = parse_u64(value).ok_or_else(bad)?;
+        match key.trim() {
+            "class" => map.class = u16::try_from(value).map_err(|_| bad())?,
+            "type" => map.kind = u8::try_from(value).map_err(|_| bad())?,
+            "len" => map.len = u8::try_from(value).map_err(|_| bad())?,
+            _ => return Err(bad()),
+        }
+    }
+    Ok(map)
+}
