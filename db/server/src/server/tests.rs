@@ -264,6 +264,21 @@ fn weak_references_go_with_their_row_and_garbage_with_its_last_reference() {
 }
 
 #[test]
+fn two_rows_with_one_key_are_named_in_a_fixed_order() {
+    let mut sim = Sim::new();
+    let a = sim.server.open_session();
+    let row = |i: i64| json!({"op": "insert", "table": "T", "row": {"n": "same", "i": i}});
+    for (first, second) in [(1, 2), (2, 1)] {
+        sim.transact(a, json!([row(first), row(second)]), 1);
+        let reply = sim.flushed().remove(0).1;
+        let greater = &reply["result"][usize::from(second > first)]["uuid"][1];
+        let text = reply["result"][2]["details"].as_str().unwrap();
+        assert!(text.contains("identical values (same) for index on column \"n\""), "{text}");
+        assert!(text.contains(&format!("First row, with UUID {}", greater.as_str().unwrap())), "{text}");
+    }
+}
+
+#[test]
 fn what_is_ephemeral_is_not_in_the_log() {
     let mut sim = Sim::new();
     let a = sim.server.open_session();
