@@ -41,7 +41,7 @@ pub type Attachment = Box<dyn Any + Send + Sync>;
 /// Whom the workers ask. Implemented by the pipeline; called on worker threads, must not block for long.
 pub trait Slowpath: Send + Sync {
     /// Translate a missed flow. Effects (learning a MAC, a packet-in) have been applied on return; the first frame's
-    /// statistics are counted by the engine on the new megaflow, or credited here when nothing is installed.
+    /// statistics are credited here, too: a new megaflow counts the frames that come after the first.
     fn upcall(&self, upcall: &Upcall<'_>, now: Time) -> Verdict;
 
     /// A frame that reached [`DpAction::Userspace`]. Returns actions to execute on the frame

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use weft_base::Time;
 use weft_flow::classifier::FlowTable;
+use weft_flow::dpctl::{self, DpNames};
 use weft_flow::extract::Limits;
 use weft_flow::{FlowKey, Match};
 use weft_netdev::BURST;
@@ -77,6 +78,8 @@ pub struct Worker {
     busy: u32,
     /// Megaflows made for the burst at hand.
     fresh: Vec<SlotId>,
+    /// Frames of this burst that the slow path has credited already: their megaflow, their length.
+    credited: Vec<(SlotId, u64)>,
     /// Verdicts for the burst at hand that are not installed.
     once: Vec<Program>,
 }
@@ -114,6 +117,7 @@ impl Worker {
             failed: Vec::new(),
             busy: 0,
             fresh: Vec::with_capacity(BURST),
+            credited: Vec::with_capacity(BURST),
             once: Vec::with_capacity(BURST + 2),
             shared,
             registry,
@@ -242,6 +246,7 @@ impl Worker {
     /// Each new flow asks once: the flows that this burst brought are tried before the next question.
     fn ask_slowpath(&mut self, now: Time) {
         self.fresh.clear();
+        self.credited.clear();
         self.once.clear();
         for at in self.burst.missed() {
             let slot = match self.burst.is_malformed(at) {
@@ -267,6 +272,12 @@ impl Worker {
         let may_install = self.shared.flows.load(Ordering::Relaxed) < self.shared.slowpath.flow_limit();
         let (key, hash) = self.burst.key(at);
         let upcall = Upcall { key, frame: self.burst.frame(at), worker: self.id, may_install };
+        tracing::trace!(
+            target: "dpif_netdev",
+            "miss upcall:\n{}\n{}",
+            dpctl::format_key_in_full(key, &DpNames::new()),
+            weft_flow::text::format_key(key, &weft_flow::text::PortNames::new())
+        );
         let verdict = self.shared.slowpath.upcall(&upcall, now);
         if !(may_install && verdict.install) {
             return self.remember_once(Program::compile(&verdict.actions));
@@ -283,6 +294,7 @@ impl Worker {
         }));
         self.cache.insert(hash, slot, &self.store);
         self.fresh.push(slot);
+        self.credited.push((slot, self.burst.frame(at).len() as u64));
         slot
     }
 
@@ -299,6 +311,13 @@ impl Worker {
     }
 
     fn install(&mut self, flow: Arc<Megaflow>) -> SlotId {
+        tracing::trace!(
+            target: "dpif_netdev",
+            "flow_add: ufid:{} {}, actions:{}",
+            uuid::Uuid::from_u128(flow.ufid).hyphenated(),
+            dpctl::format_match(&flow.pattern, &DpNames::new()),
+            dpctl::format_actions(&flow.actions.load(), &DpNames::new())
+        );
         let slot = self.store.insert(Arc::clone(&flow), Program::compile(&flow.actions.load()));
         self.table.insert(&flow.pattern, slot);
         self.registry.insert(slot, flow);
@@ -319,13 +338,19 @@ impl Worker {
     /// Neighbours with the same megaflow are counted and executed together.
     fn execute(&mut self, now: Time, times: u8) {
         let scene = scene(&self.shared, self.id, now, times);
-        let (store, once, out) = (&self.store, &self.once, &mut self.out);
-        self.burst.runs(|run, frames, keys| {
+        let (store, once, out, credited) = (&self.store, &self.once, &mut self.out, &mut self.credited);
+        self.burst.runs(|mut run, frames, keys| {
+            if let Some(at) = credited.iter().position(|(slot, _)| *slot == run.slot) {
+                run.packets -= 1;
+                run.bytes -= credited.swap_remove(at).1;
+            }
             if run.slot >= ONCE {
                 out.run(&once[(run.slot - ONCE) as usize], frames, keys, &scene);
             } else {
                 let slot = store.slot(run.slot);
-                slot.count(run.packets, run.bytes, run.tcp_flags, now);
+                if run.packets > 0 {
+                    slot.count(run.packets, run.bytes, run.tcp_flags, now);
+                }
                 out.run(&slot.program, frames, keys, &scene);
             }
         });

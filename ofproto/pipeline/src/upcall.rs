@@ -64,9 +64,8 @@ impl Slowpath for Pipeline {
         let mut translation = translate(&input, None);
         self.learn(&tables, &translation.learn, now);
         let install = upcall.may_install;
-        if !install {
-            credit(&tables, &translation.credits, 1, upcall.frame.len() as u64, now);
-        }
+        // This frame is credited here; the megaflow counts those that follow.
+        credit(&tables, &translation.credits, 1, upcall.frame.len() as u64, now);
         drop(tables);
         if install {
             self.flow_installed();

@@ -19,7 +19,7 @@ pub const COMMANDS: &[Command] = &[
     command("dpctl/mod-flow", "[dp] flow actions", 2, 3, |owner, args| change(owner, args, Verb::Modify)),
     command("dpctl/del-flow", "[dp] flow", 1, 2, |owner, args| change(owner, args, Verb::Delete)),
     command("dpctl/del-flows", "[dp]", 0, 1, del_flows),
-    command("dpctl/get-flow", "[dp] ufid", 1, 2, get_flow),
+    command("dpctl/get-flow", "[-m] [--names] [dp] ufid", 1, 4, get_flow),
     command("dpctl/dump-flows", "[-m] [--names] [dp] [filter=..] [type=..] [pmd=..]", 0, 6, dump_flows),
     command("dpctl/dump-dps", "", 0, 0, dump_dps),
     command("dpif/dump-dps", "", 0, 0, dump_dps),
@@ -202,13 +202,15 @@ fn tcp_flags(flags: u16) -> String {
     letters.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, letter)| *letter).collect()
 }
 
-/// The same flow of all workers together, in a stable order.
+/// The same flow of all workers together, oldest first.
 fn grouped(owner: &Owner) -> Vec<Vec<Arc<Megaflow>>> {
     let mut groups: BTreeMap<u128, Vec<Arc<Megaflow>>> = BTreeMap::new();
     for flow in owner.switch.engine.flows() {
         groups.entry(flow.ufid).or_default().push(flow);
     }
-    groups.into_values().collect()
+    let mut groups: Vec<_> = groups.into_values().collect();
+    groups.sort_by_key(|flows| flows.iter().map(|flow| flow.created).min());
+    groups
 }
 
 fn dump_flows(owner: &mut Owner, args: &[String]) -> Answer {
@@ -229,12 +231,11 @@ fn dump_flows(owner: &mut Owner, args: &[String]) -> Answer {
     let names = if with_names { names(owner) } else { DpNames::new() };
     let wanted = filter.map(|text| parse_filter(&text)).transpose()?;
     let now = owner.now();
-    let mut lines: Vec<String> = grouped(owner)
+    let lines: Vec<String> = grouped(owner)
         .iter()
         .filter(|flows| wanted.as_ref().is_none_or(|wanted| overlaps(wanted, &flows[0].pattern)))
         .map(|flows| line(flows, &names, more, now) + "\n")
         .collect();
-    lines.sort();
     if lines.is_empty() {
         return Ok(String::new());
     }
@@ -267,7 +268,9 @@ fn get_flow(owner: &mut Owner, args: &[String]) -> Answer {
     let id = uuid::Uuid::parse_str(wanted).map_err(|_| "Failed to parse ufid".to_owned())?.as_u128();
     let flows = grouped(owner).into_iter().find(|flows| flows[0].ufid == id);
     let flows = flows.ok_or("ovs-vswitchd: getting flow (No such file or directory)")?;
-    Ok(line(&flows, &DpNames::new(), true, owner.now()) + "\n")
+    let more = args.iter().any(|arg| matches!(arg.as_str(), "-m" | "--more"));
+    let names = if args.iter().any(|arg| arg == "--names") { names(owner) } else { DpNames::new() };
+    Ok(line(&flows, &names, more, owner.now()) + "\n")
 }
 
 fn del_flows(owner: &mut Owner, args: &[String]) -> Answer {

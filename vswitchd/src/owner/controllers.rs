@@ -14,6 +14,8 @@ use std::sync::Arc;
 use weft_base::Time;
 use weft_jsonrpc::address::{Passive, Remote};
 use weft_jsonrpc::rundir;
+use weft_openflow::text::Names;
+use weft_openflow::{Version, codec};
 use weft_pipeline::{ConnectionId, ConnectionKind, ConnectionSettings};
 
 use super::Owner;
@@ -224,7 +226,19 @@ impl Owner {
             Net::Dialed(dial, outcome) => self.dialed(dial, outcome),
             Net::Frame(id, bytes) => {
                 let Some(link) = self.controllers.links.get(&id) else { return };
+                log_messages(&link.name, "received", &bytes);
                 self.switch.pipeline.input(link.id, &bytes, now);
+                if let [theirs, HELLO, ..] = bytes[..] {
+                    let status = self.switch.pipeline.connection_status(link.id);
+                    if let Some(version) = status.and_then(|status| status.version) {
+                        tracing::debug!(
+                            target: "vconn",
+                            "{}: negotiated OpenFlow version {:#04x} (we support version 0x06 and earlier, peer supports version {theirs:#04x})",
+                            link.name,
+                            version as u8
+                        );
+                    }
+                }
             }
             Net::Closed(id, reason) => self.closed(id, &reason),
         }
@@ -365,6 +379,7 @@ impl Owner {
             if link.out.waiting() < MOST_WAITING {
                 let bytes = self.switch.pipeline.output(id);
                 if !bytes.is_empty() {
+                    log_messages(&link.name, "sent (Success)", &bytes);
                     link.out.send(bytes);
                 }
             }
@@ -409,6 +424,35 @@ fn settings(config: &ControllerConfig, name: &str) -> ConnectionSettings {
     }
 }
 
+/// Logs OpenFlow messages as ofctl prints them; nothing is decoded unless somebody wants to see it.
+fn log_messages(peer: &str, what: &str, mut bytes: &[u8]) {
+    while let Some(header) = bytes.first_chunk::<8>() {
+        let length = usize::from(u16::from_be_bytes([header[2], header[3]])).clamp(8, bytes.len());
+        let (message, rest) = bytes.split_at(length);
+        bytes = rest;
+        tracing::debug!(target: "vconn", "{peer}: {what}: {}", Shown(message));
+    }
+}
+
+/// A message, printable.
+struct Shown<'a>(&'a [u8]);
+
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let version = Version::ALL.into_iter().find(|version| *version as u8 == self.0[0]);
+        let decoded = version.and_then(|v| Some((v, codec::decode(self.0, &codec::Dialect::new(v)).ok()?)));
+        let Some((version, incoming)) = decoded else {
+            return write!(f, "{} bytes that do not parse", self.0.len());
+        };
+        f.write_str(incoming.kind.name())?;
+        if version != Version::V10 {
+            write!(f, " (OF1.{})", version as u8 - 1)?;
+        }
+        let body = weft_openflow::text::format_body(&incoming.message, version, &Names::none(), 0);
+        write!(f, " (xid={:#x}):{}", incoming.xid.0, body.trim_end())
+    }
+}
+
 fn log_backoff(bridge: &str, target: &str, machine: &Reconnect, now: Time) {
     if let Some(due) = machine.next_deadline() {
         let seconds = due.since(now).as_secs();
@@ -416,5 +460,7 @@ fn log_backoff(bridge: &str, target: &str, machine: &Reconnect, now: Time) {
     }
 }
 
+/// OFPT_HELLO, in every version.
+const HELLO: u8 = 0;
 /// Bytes that may wait for one peer's socket.
 const MOST_WAITING: usize = 1 << 20;

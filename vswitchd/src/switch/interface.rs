@@ -180,7 +180,7 @@ impl Switch {
         guessable: bool,
     ) -> Result<State, String> {
         let now = self.now();
-        if RESERVED.contains(&config.name.as_str()) {
+        if RESERVED.iter().any(|reserved| config.name.starts_with(reserved)) {
             tracing::warn!(target: "bridge", "could not create interface {}, name is reserved", config.name);
             // The column `error` is for what the system says.
             return Err(String::new());
@@ -408,8 +408,22 @@ fn decimal(port: OfPort) -> u32 {
 
 const LOCAL_16: u32 = 65534;
 
-/// Names that datapaths give to ports of their own.
-const RESERVED: &[&str] = &["ovs-dummy", "ovs-netdev", "ovs-system"];
+/// How names of ports begin that datapaths have of their own: their local ports and the ends of tunnels.
+const RESERVED: &[&str] = &[
+    "ovs-dummy",
+    "ovs-netdev",
+    "ovs-system",
+    "bareudp_sys",
+    "erspan_sys",
+    "genev_sys",
+    "gre_sys",
+    "gtpu_sys",
+    "ip6erspan_sys",
+    "ip6gre_sys",
+    "lisp_sys",
+    "stt_sys",
+    "vxlan_sys",
+];
 
 /// The counters of the device behind an interface, in the pipeline's words.
 pub fn port_counters(devices: &super::Devices, name: &str) -> weft_pipeline::PortCounters {

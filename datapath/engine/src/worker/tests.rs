@@ -23,7 +23,7 @@ fn a_new_flow_asks_once_and_the_rest_follows_its_megaflow() {
     assert_eq!(sim.wire(2).take(), frames, "all frames, in their order, unchanged");
     assert_eq!(sim.asked(), 1);
     let [flow] = &sim.flows()[..] else { panic!("one megaflow") };
-    assert_eq!((flow.stats.packets.get(), flow.stats.bytes.get()), (100, 6000));
+    assert_eq!((flow.stats.packets.get(), flow.stats.bytes.get()), (99, 5940), "the first is the slow path's");
     assert_eq!(flow.stats.used.get(), sim.now.as_nanos() - 10_000);
     let stats = sim.stats();
     assert_eq!((stats.missed, stats.hit, stats.flows, stats.masks, stats.lost), (1, 99, 1, 1, 0));
@@ -38,7 +38,7 @@ fn flows_that_differ_where_the_verdict_looked_get_a_megaflow_each() {
         assert_eq!(sim.wire(2).take().len(), 40);
         assert_eq!((sim.asked(), sim.flows().len()), (40, 40), "round {round}");
     }
-    assert!(sim.flows().iter().all(|f| f.stats.packets.get() == 3));
+    assert!(sim.flows().iter().all(|f| f.stats.packets.get() == 2));
     let mut ufids: Vec<_> = sim.flows().iter().map(|f| f.ufid).collect();
     ufids.sort_unstable();
     ufids.dedup();
@@ -56,7 +56,7 @@ fn a_deleted_flow_misses_again_and_its_counters_are_final() {
     *sim.script.answer.lock().unwrap() = Box::new(|_| verdict(vec![DpAction::Drop(DropReason::TableMiss)], &[]));
     sim.wire(1).put(&udp(1, 2, 1));
     sim.run();
-    assert_eq!((old.stats.packets.get(), sim.asked(), sim.wire(2).take().len()), (1, 2, 1));
+    assert_eq!((old.stats.packets.get(), sim.asked(), sim.wire(2).take().len()), (0, 2, 1));
     assert_eq!(sim.drops(1, DropReason::TableMiss), 1);
     // Deleting the old one once more must not touch the new one, which has the same pattern.
     sim.obey(Command::Delete(vec![old].into()));
@@ -76,7 +76,7 @@ fn a_modified_flow_does_the_new_thing_at_once() {
     sim.wire(1).put(&udp(1, 2, 1));
     sim.run();
     assert_eq!((sim.wire(2).take().len(), sim.wire(3).take().len(), sim.asked()), (1, 1, 1));
-    assert_eq!(flow.stats.packets.get(), 2);
+    assert_eq!(flow.stats.packets.get(), 1);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn recirculated_frames_are_looked_up_again_with_their_metadata() {
     assert_eq!(FieldId::PktMark.get(&asked[1]), 0x77);
     assert_eq!(FieldId::InPort.get(&asked[1]), 1);
     assert_eq!(FieldId::VlanTci.get(&asked[1]), 0, "the key is read anew");
-    assert!(sim.flows().iter().all(|f| f.stats.packets.get() == 40));
+    assert!(sim.flows().iter().all(|f| f.stats.packets.get() == 39));
 }
 
 #[test]

@@ -93,8 +93,10 @@ fn transport(frame: Builder, key: &FlowKey) -> Builder {
     }
     match (proto, FieldId::EthType.get(key)) {
         (6, _) => {
-            let (src, dst) = (short(FieldId::TcpSrc), short(FieldId::TcpDst));
-            frame.tcp(src, dst, short(FieldId::TcpFlags)).payload(&PAYLOAD)
+            let (src, dst, flags) = (short(FieldId::TcpSrc), short(FieldId::TcpDst), short(FieldId::TcpFlags));
+            let frame = frame.tcp(src, dst, flags);
+            // Segments that open or close a connection carry no data.
+            if flags & (FIN | SYN | RST) != 0 { frame } else { frame.payload(&PAYLOAD) }
         }
         (17, _) => frame.udp(short(FieldId::UdpSrc), short(FieldId::UdpDst)).payload(&PAYLOAD),
         (132, _) => frame.sctp(short(FieldId::SctpSrc), short(FieldId::SctpDst)),
@@ -114,6 +116,10 @@ fn transport(frame: Builder, key: &FlowKey) -> Builder {
         _ => frame.proto(proto),
     }
 }
+
+const FIN: u16 = 1;
+const SYN: u16 = 2;
+const RST: u16 = 4;
 
 /// Bytes behind the transport header, each its own offset.
 const PAYLOAD: [u8; 64] = {

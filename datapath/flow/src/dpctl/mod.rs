@@ -21,7 +21,7 @@ pub use actions::format_actions;
 pub use actions_parse::parse_actions;
 pub use compose::compose;
 pub use parse::{parse_key, parse_match};
-pub use print::{format_key, format_match};
+pub use print::{format_key, format_key_in_full, format_match};
 
 use std::collections::BTreeMap;
 

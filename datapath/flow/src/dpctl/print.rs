@@ -18,6 +18,14 @@ pub fn format_key(key: &FlowKey, names: &DpNames) -> String {
     print(key, &full_mask(key), names)
 }
 
+/// A whole key with the metadata that is zero, as the datapath logs what it does not know.
+pub fn format_key_in_full(key: &FlowKey, names: &DpNames) -> String {
+    let mut mask = full_mask(key);
+    layout::SINGLES.iter().for_each(|(_, field, _)| field.unwildcard(&mut mask));
+    FieldId::CtState.unwildcard(&mut mask);
+    print(key, &mask, names)
+}
+
 /// The mask under which all fields of the headers that `key` has matter.
 pub fn full_mask(key: &FlowKey) -> FlowMask {
     let mut mask = FlowMask::new();

@@ -68,6 +68,10 @@ fn frames_are_as_long_as_those_of_open_vswitch() {
         ("eth_type(0x0800),ipv4(src=1.1.1.1,dst=2.2.2.2,proto=99,tos=0,ttl=64,frag=no)", 34),
         ("eth_type(0x0800),ipv4(src=1.1.1.1,dst=2.2.2.2,proto=6,tos=0,ttl=64,frag=first),tcp(src=8,dst=80)", 118),
         ("eth_type(0x0800),ipv4(src=1.1.1.1,dst=2.2.2.2,proto=6,tos=0,ttl=64,frag=later)", 34),
+        (
+            "eth_type(0x0800),ipv4(src=1.1.1.1,dst=2.2.2.2,proto=6,tos=0,ttl=64,frag=no),tcp(src=8,dst=80),tcp_flags(syn)",
+            54,
+        ),
         ("eth_type(0x1234)", 14),
         ("eth_type(0x0806),arp(sip=1.1.1.1,tip=2.2.2.2,op=1,sha=50:54:00:00:00:05,tha=00:00:00:00:00:00)", 42),
         (
