@@ -235,6 +235,7 @@ impl Owner {
                 biased;
                 count = inbox.recv_many(&mut batch, BATCH) => if count == 0 { break },
                 () = sleep(deadline) => self.server.on_deadline(),
+                () = sleep_until(self.remotes.retry_at()) => self.follow_remotes(),
             }
             for event in batch.drain(..) {
                 self.on_event(event);
@@ -404,6 +405,13 @@ impl Owner {
 async fn sleep(duration: Option<Duration>) {
     match duration {
         Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

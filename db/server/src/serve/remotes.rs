@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use weft_jsonrpc::address::{Address, OVSDB_PORT, Passive, Remote};
 use weft_jsonrpc::stream::{Listener, Stream};
 
@@ -26,6 +27,8 @@ struct Running {
     _stop: Option<oneshot::Sender<()>>,
     port: Option<u16>,
     error: Option<String>,
+    /// When to try again what has failed.
+    again: Option<Instant>,
 }
 
 /// A remote and who wants it.
@@ -68,8 +71,9 @@ impl Remotes {
     pub(super) fn follow(&mut self, server: &Server) -> Vec<String> {
         let wishes = self.wishes(server);
         let mut stopped = Vec::new();
+        let now = Instant::now();
         self.running.retain(|target, running| {
-            let keep = wishes.get(target) == Some(&running.wish);
+            let keep = wishes.get(target) == Some(&running.wish) && running.again.is_none_or(|at| at > now);
             if !keep {
                 stopped.push(target.clone());
             }
@@ -82,6 +86,11 @@ impl Remotes {
             }
         }
         stopped
+    }
+
+    /// When [`Remotes::follow`] should be called to try again what has failed.
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.running.values().filter_map(|running| running.again).min()
     }
 
     /// What to write into databases, given the remote of each connection.
@@ -143,7 +152,7 @@ impl Remotes {
     fn begin(&self, target: &str, wish: Wish) -> Running {
         let failed = |wish, error: String| {
             tracing::error!(target: "ovsdb_jsonrpc_server", "{target}: listen failed: {error}");
-            Running { wish, _stop: None, port: None, error: Some(error) }
+            Running { wish, _stop: None, port: None, error: Some(error), again: Some(Instant::now() + RETRY) }
         };
         let remote = match Remote::parse(target, OVSDB_PORT) {
             Ok(remote) => remote,
@@ -169,7 +178,7 @@ impl Remotes {
                 tokio::spawn(until_stopped(stopped, connect(address, name, row, events)));
             }
         }
-        Running { wish, _stop: Some(stop), port, error: None }
+        Running { wish, _stop: Some(stop), port, error: None, again: None }
     }
 }
 
@@ -243,6 +252,8 @@ async fn hand_over(
     events.send(Event::Connected(Box::new(Incoming { stream, peer, _gone: gone }))).await.is_ok()
 }
 
+/// A place that cannot be listened at is tried again this much later.
+const RETRY: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const DEFAULT_PROBE: Duration = Duration::from_secs(5);
 const MIN_BACKOFF: Duration = Duration::from_secs(1);

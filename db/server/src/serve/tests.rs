@@ -107,6 +107,21 @@ async fn managers_are_listened_for_and_told_of_their_state() {
     server.stop().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_place_that_was_taken_is_tried_again() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let remotes = vec![format!("ptcp:{port}:127.0.0.1")];
+    let server = start(OvsdbServerConfig { remotes, ..OvsdbServerConfig::default() });
+    let address = Address::Tcp { host: "127.0.0.1".into(), port };
+    drop(taken);
+    assert!(Stream::connect(&address).await.is_err(), "nobody listens yet");
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let mut client = Connection::new(Stream::connect(&address).await.unwrap());
+    assert_eq!(ask(&mut client, "echo", json!([1])).await, json!([1]));
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn appctl_adds_and_removes() {
     let server = start(OvsdbServerConfig::default());
