@@ -110,8 +110,8 @@ fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode
             known.tagged = true;
             Ok(())
         }
+        // taking off a tag that is not there does nothing
         Action::StripVlan(_) => {
-            promised(known, Prerequisite::Vlan)?;
             known.tagged = false;
             Ok(())
         }

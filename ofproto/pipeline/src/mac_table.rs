@@ -334,7 +334,8 @@ impl Inner {
     /// Make room: the longest unused entry of the bundle that has most, so that one port's flood of addresses evicts its
     /// own first.
     fn evict(&mut self) -> Option<Key> {
-        let (&bundle, _) = self.queues.iter().filter(|(_, q)| !q.is_empty()).max_by_key(|(b, q)| (q.len(), b.0))?;
+        let (&bundle, _) =
+            self.queues.iter().filter(|(_, q)| !q.is_empty()).max_by_key(|(b, q)| (q.len(), std::cmp::Reverse(b.0)))?;
         let queue = self.queues.get_mut(&bundle)?;
         for _ in 0..queue.len() {
             let key = queue.pop_front()?;

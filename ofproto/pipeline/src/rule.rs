@@ -114,11 +114,11 @@ impl Rule {
 
     /// Hand the counters over to the rule that takes this one's place and send latecomers there.
     pub(crate) fn hand_over(&self, to: &Arc<Rule>, reset: bool) {
+        let (packets, bytes, used) = self.counters();
+        to.counters.used.store(used.as_nanos(), Ordering::Relaxed);
         if !reset {
-            let (packets, bytes, used) = self.counters();
             to.counters.packets.store(packets, Ordering::Relaxed);
             to.counters.bytes.store(bytes, Ordering::Relaxed);
-            to.counters.used.store(used.as_nanos(), Ordering::Relaxed);
         }
         let _ = self.successor.set(to.clone());
     }

@@ -12,7 +12,9 @@ use crate::{FieldId, FlowKey, Match};
 /// Names the word that was not understood.
 pub fn parse_match(text: &str, names: &DpNames) -> Result<Match, String> {
     let mut matching = Match::any();
-    let text = text.trim();
+    // blanks and line breaks say nothing
+    let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let text = text.as_str();
     let text = match text.strip_prefix("ufid:").and_then(|rest| rest.split_once(',')) {
         Some((_, rest)) => rest,
         None => text,

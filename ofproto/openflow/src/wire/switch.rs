@@ -140,7 +140,7 @@ const INVALID_TTL: u16 = 1 << 2;
 pub(crate) fn read_config(r: &mut Reader<'_>, version: Version, set: bool) -> Decoded<SwitchConfig> {
     let wire: &ConfigWire = r.get("switch configuration")?;
     let flags = wire.flags.get();
-    let ttl_known = matches!(version, Version::V11 | Version::V12);
+    let ttl_known = version <= Version::V12; // 1.0 as an extension
     let allowed = 3 | if ttl_known { INVALID_TTL } else { 0 };
     if set && flags & !allowed != 0 {
         return bad(ErrorCode::OFPSCFC_BAD_FLAGS, format!("unknown configuration flags {flags:#x}"));
@@ -159,7 +159,7 @@ pub(crate) fn read_config(r: &mut Reader<'_>, version: Version, set: bool) -> De
 }
 
 pub(crate) fn write_config(w: &mut Writer, c: &SwitchConfig, version: Version) {
-    let ttl_known = matches!(version, Version::V11 | Version::V12);
+    let ttl_known = version <= Version::V12; // 1.0 as an extension
     let ttl = if ttl_known && c.invalid_ttl_to_controller == Some(true) { INVALID_TTL } else { 0 };
     w.put(&ConfigWire { flags: (c.frag as u16 | ttl).into(), miss_send_len: c.miss_send_len.into() });
 }

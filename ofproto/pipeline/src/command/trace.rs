@@ -78,6 +78,7 @@ fn show(
     }
     let _ = writeln!(out, "Datapath actions: {dp}");
     if let Some(failure) = done.failure {
+        tracing::warn!(target: "ofproto_dpif_xlate", "{} on bridge {} while processing {}", failure.log_text(), bridge.name, text::flow(key));
         let _ = writeln!(out, "Translation failed ({}), packet is dropped.", failure.text());
     }
     (out, done.learn.to_vec())
@@ -108,6 +109,7 @@ fn parse<'a>(args: &[&'a str], packet_out: bool) -> Result<Request<'a>, String> 
         match option {
             Some("generate") => generate = true,
             Some("consistent") if packet_out => {}
+            Some("names" | "no-names") => {}
             Some("ct-next" | "l7" | "l7-len") => {
                 i += 1;
                 if i == args.len() {

@@ -60,15 +60,13 @@ fn deliver(control: &mut Control, event: &PacketEvent, now: Time) {
 
 fn make(event: &PacketEvent) -> PacketIn {
     let action = &event.action;
-    let reason = PacketInReason(action.reason);
-    let is_miss = reason == PacketInReason::IMPLICIT_MISS;
     PacketIn {
         packet: event.packet.clone(),
         total_len: event.packet.len(),
         buffer_id: None,
-        reason,
+        reason: PacketInReason(action.reason),
         table: Some(TableId(action.table_id)),
-        cookie: (!is_miss || action.rule_cookie != u64::MAX).then_some(Cookie(action.rule_cookie)),
+        cookie: (action.rule_cookie != u64::MAX).then_some(Cookie(action.rule_cookie)),
         metadata: metadata(&event.key),
         userdata: action.userdata.clone(),
         continuation: Vec::new(),

@@ -88,7 +88,7 @@ impl Pipeline {
                 }
                 StatsReply::FlowMonitor(updates)
             }
-            StatsRequest::IpfixBridge | StatsRequest::IpfixFlow => return Err(ErrorCode::OFPBRC_BAD_STAT),
+            StatsRequest::IpfixBridge | StatsRequest::IpfixFlow => return Err(ErrorCode::NXST_NOT_CONFIGURED),
         };
         let _ = version;
         Ok(vec![Message::StatsReply { body, more: false }])

@@ -170,6 +170,16 @@ impl Failure {
         }
     }
 
+    /// As the log says it.
+    pub(crate) const fn log_text(self) -> &'static str {
+        match self {
+            Failure::TooDeep => "over max translation depth 64",
+            Failure::TooManyResubmits => "over 4096 resubmit actions",
+            Failure::StackTooLarge => "resubmits yielded over 64 kB of stack",
+            Failure::TooManyActions => "resubmits yielded over 64 kB of actions",
+        }
+    }
+
     const fn reason(self) -> DropReason {
         match self {
             Failure::TooDeep | Failure::TooManyResubmits => DropReason::TooManyResubmits,

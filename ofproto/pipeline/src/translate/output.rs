@@ -3,6 +3,7 @@
 use weft_flow::action::{ControllerAction, Userspace};
 use weft_flow::key::{OPENFLOW_WORDS, WORDS};
 use weft_flow::{DpAction, OfPort};
+use weft_openflow::PacketInReason;
 use weft_openflow::action::Controller;
 use weft_openflow::port::PortConfig;
 use weft_packet::DropReason;
@@ -112,7 +113,12 @@ impl<'t> Context<'t, '_> {
             reason,
             max_len: to.max_len,
             controller_id: to.controller_id,
-            rule_cookie: self.rule.map_or(u64::MAX, |r| r.cookie.0),
+            rule_cookie: match self.rule {
+                Some(rule) => rule.cookie.0,
+                // a miss has no flow, and cookie 0; a packet-out has neither
+                None if reason == PacketInReason::IMPLICIT_MISS.0 => 0,
+                None => u64::MAX,
+            },
             table_id: self.table.0,
             userdata: to.userdata.clone(),
             recirc_id: frozen.id,

@@ -117,6 +117,8 @@ impl<'t> Context<'t, '_> {
                 TableMiss::Continue if honor_miss && self.table.0 < crate::flow_table::HIDDEN_TABLE.0 - 1 => {
                     self.table.0 += 1;
                 }
+                // nowhere to continue: as OpenFlow 1.1 and 1.2 have it by default
+                TableMiss::Continue if honor_miss => return Err(self.packet_in_or_drop()),
                 TableMiss::Controller if honor_miss => return Err(self.packet_in_or_drop()),
                 TableMiss::Default if honor_miss && bridge.packet_in_on_miss => return Err(self.packet_in_or_drop()),
                 _ => return Err(Miss::Drop),

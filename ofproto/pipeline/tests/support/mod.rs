@@ -136,8 +136,10 @@ impl Switch {
         key.set_word(0, u64::from(port));
         weft_flow::extract::extract(&mut frame, &mut key, Default::default()).unwrap();
         let known = self.script.flows().into_iter().find(|f| f.pattern.matches(&key));
+        if let Some(flow) = &known {
+            flow.stats.count(1, frame.len() as u64, 0, self.now);
+        }
         let flow = known.unwrap_or_else(|| self.miss(&key, &frame));
-        flow.stats.count(1, frame.len() as u64, 0, self.now);
         let actions = flow.actions.load().to_vec();
         let upcall = Upcall { key: &key, frame: &frame, worker: 0, may_install: true };
         for action in &actions {
