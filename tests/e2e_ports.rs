@@ -90,8 +90,10 @@ fn replay_ports_read_and_write_pcap_files() {
         std::fs::write(&input, file)?;
         let _daemon = stage.start(&[])?;
         stage.vsctl("add-br br0 -- set-fail-mode br0 secure")?;
-        stage
-            .vsctl("add-port br0 snk -- set Interface snk type=pcap options:tx_pcap=/tmp/out.pcap ofport_request=2")?;
+        stage.vsctl(&format!(
+            "add-port br0 snk -- set Interface snk type=pcap options:tx_pcap={} ofport_request=2",
+            output.display()
+        ))?;
         stage.ofctl(&["add-flow", "br0", "in_port=1,actions=output:2"])?;
         stage.vsctl(&format!(
             "add-port br0 src -- set Interface src type=pcap options:rx_pcap={} ofport_request=1",

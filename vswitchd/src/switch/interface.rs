@@ -212,10 +212,6 @@ impl Switch {
         prepare(&device, config, bridge);
         let dp = self.numbers.take(&config.name, guessable).ok_or("all datapath port numbers are in use")?;
         let mtu = device.mtu().unwrap_or(1500);
-        if let Err(error) = self.engine.port_add(dp, mtu, opened.queues) {
-            self.numbers.give_back(dp);
-            return Err(error.to_string());
-        }
         let settings = PortSettings {
             name: config.name.clone(),
             device_type: kind.shown.clone(),
@@ -223,18 +219,19 @@ impl Switch {
             ofport_request,
             state: PortState::default(),
         };
-        match self.pipeline.add_port(bridge, port, settings, now) {
-            Ok(ofport) => {
-                let devices = &mut *self.devices.write().unwrap_or_else(|e| e.into_inner());
-                devices.insert(config.name.clone(), (device.clone(), dp));
-                Ok(State::Open { device, dp, ofport })
-            }
-            Err(error) => {
-                self.engine.port_remove(dp);
-                self.numbers.give_back(dp);
-                Err(error.to_string())
-            }
+        // the pipeline first: a worker may ask about the port's first frame as soon as it has the queues
+        let ofport = self.pipeline.add_port(bridge, port, settings, now).map_err(|error| {
+            self.numbers.give_back(dp);
+            error.to_string()
+        })?;
+        if let Err(error) = self.engine.port_add(dp, mtu, opened.queues) {
+            self.numbers.give_back(dp);
+            self.pipeline.remove_port(bridge, &config.name, now).map_err(|error| error.to_string())?;
+            return Err(error.to_string());
         }
+        let devices = &mut *self.devices.write().unwrap_or_else(|e| e.into_inner());
+        devices.insert(config.name.clone(), (device.clone(), dp));
+        Ok(State::Open { device, dp, ofport })
     }
 
     /// Other settings for what is open.
