@@ -15,9 +15,12 @@ use weft_engine::{Slowpath, Upcall};
 use weft_flow::action::{SetFields, SetHeader};
 use weft_flow::classifier::FlowTable;
 use weft_flow::extract::{Limits, extract};
-use weft_flow::{DpAction, FieldId, FlowKey, Match};
+use weft_flow::{DpAction, FieldId, FlowKey, Match, OfPort};
 use weft_netdev::{BURST, Kind, Spec};
+use weft_openflow::FlowModCommand;
+use weft_openflow::text::{FlowCommand, Names, parse_flow};
 use weft_packet::{DpPort, Frame, Pool};
+use weft_pipeline::{BridgeSettings, BundleSettings, FailMode, Hooks, Pipeline, PortKind, PortSettings, PortState};
 
 use crate::frames;
 use crate::rig::{Rig, Rules, SINK, SOURCE};
@@ -31,13 +34,16 @@ pub struct Step {
 }
 
 /// All steps, in the order of the journey.
-pub const STEPS: [Step; 15] = [
+pub const STEPS: [Step; 18] = [
     Step { name: "extract/udp4", prepare: || extraction(frames::flows(1000)) },
     Step { name: "microflow hit/1000", prepare: || microflows(1000) },
     Step { name: "microflow hit/100k", prepare: || microflows(100_000) },
     Step { name: "megaflow hit/1 mask", prepare: || megaflows(1) },
     Step { name: "megaflow hit/10 masks", prepare: || megaflows(10) },
     Step { name: "megaflow hit/100 masks", prepare: || megaflows(100) },
+    Step { name: "translate/NORMAL", prepare: || translation(&["actions=NORMAL".to_owned()]) },
+    Step { name: "translate/8 tables", prepare: || translation(&tables_deep()) },
+    Step { name: "translate/30 masks", prepare: || translation(&rules_of_masks()) },
     Step { name: "execute/output", prepare: || execution(vec![output()]) },
     Step { name: "execute/MACs, ttl, output", prepare: || execution(vec![macs(), ttl(), output()]) },
     Step { name: "execute/push_vlan, output", prepare: || execution(vec![push_vlan(), output()]) },
@@ -172,6 +178,53 @@ fn ladder(masks: u32) -> (FlowTable<SlotId>, Store) {
         table.insert(&pattern, slot);
     }
     (table, store)
+}
+
+fn tables_deep() -> Vec<String> {
+    let next = |t| format!("table={t},ip,nw_dst=11.0.0.0/8,actions=resubmit(,{})", t + 1);
+    let ends = ["in_port=1,ip,actions=resubmit(,1)".to_owned(), "table=8,udp,actions=2".to_owned()];
+    ends.into_iter().chain((1..8).map(next)).collect()
+}
+
+fn rules_of_masks() -> Vec<String> {
+    let rule = |k: u32| {
+        let bit = std::net::Ipv4Addr::from(1 << k);
+        format!("priority={},in_port=1,ip,nw_src={bit}/{bit},actions=2", 1000 - k)
+    };
+    (0..30).map(rule).collect()
+}
+
+/// What a frame of an unknown flow costs in the slow path, its megaflow's installation not included.
+fn translation(flows: &[String]) -> Box<dyn FnMut()> {
+    let now = Time::from_millis(1000);
+    let pipeline = Pipeline::new(Hooks::default());
+    let bridge = BridgeSettings { fail_mode: FailMode::Secure, datapath_id: 1, ..BridgeSettings::default() };
+    pipeline.add_bridge("br0", bridge, now).expect("a new bridge");
+    for port in [SOURCE, SINK] {
+        let name = format!("p{port}");
+        pipeline.set_bundle("br0", BundleSettings::trunk(&name)).expect("a new bundle");
+        let settings = PortSettings {
+            name: name.clone(),
+            device_type: "dummy".to_owned(),
+            kind: PortKind::Device(DpPort(port)),
+            ofport_request: Some(OfPort(port)),
+            state: PortState::default(),
+        };
+        pipeline.add_port("br0", &name, settings, now).expect("a new port");
+    }
+    for flow in flows {
+        let flow = parse_flow(flow, FlowCommand::Mod(FlowModCommand::Add), &Names::none()).expect("a flow");
+        pipeline.program("br0", flow, now).expect("a flow that can be added");
+    }
+    let frames: Vec<Frame> = frames::flows(1024).iter().map(|bytes| Frame::copy_of(bytes)).collect();
+    let keys = keys_of(&frames::flows(1024));
+    let mut next = bursts(&keys);
+    Box::new(move || {
+        for at in next() {
+            let upcall = Upcall { key: &keys[at], frame: &frames[at], worker: 0, may_install: true };
+            std::hint::black_box(pipeline.upcall(&upcall, now));
+        }
+    })
 }
 
 fn execution(actions: Vec<DpAction>) -> Box<dyn FnMut()> {
