@@ -4,7 +4,7 @@ use std::io::{BufRead, Read};
 
 use weft_openflow::codec;
 use weft_openflow::flow::FlowModCommand;
-use weft_openflow::text::{Names, format_instructions, nxm, parse_flow_mod_line};
+use weft_openflow::text::{Names, format_instructions, message, nxm, parse_flow_mod_line};
 use weft_openflow::{ErrorCode, Message, Version, Xid};
 
 use super::{Job, flows, show};
@@ -67,7 +67,11 @@ pub fn run(job: &mut Job, what: What) -> Result<Exit, Failure> {
         What::ParseMatch10 => parse_fixed_match(Version::V10),
         What::ParseMatch11 => parse_fixed_match(Version::V11),
         What::OfpPrint => {
-            let bytes = show::unhex(&job.words[0])?;
+            let text = match job.words[0].as_str() {
+                "-" => std::io::read_to_string(std::io::stdin()).map_err(|error| error.to_string())?,
+                text => text.to_string(),
+            };
+            let bytes = show::unhex(&text)?;
             let verbosity = job.word(1).and_then(|v| v.parse().ok()).unwrap_or(2u32);
             print!("{}", print_bytes(&bytes, verbosity.saturating_sub(2)));
             Ok(Exit::OK)
@@ -90,19 +94,21 @@ fn print_bytes(bytes: &[u8], verbosity: u32) -> String {
     let length = bytes.get(2..4).map_or(0, |l| usize::from(u16::from_be_bytes([l[0], l[1]])));
     let n = bytes.len();
     let dump = show::hex(bytes);
-    if n < 8 {
+    if n < 8 || length < 8 {
         return format!("OpenFlow packet too short (only {n} bytes):\n{dump}");
     }
-    if length != n {
-        // The header decides: as much of the message as there is, and a word about it.
-        if length > n {
-            return format!("OpenFlow packet too short (only {n} bytes):\n{dump}");
-        }
-        if length < 8 {
-            return format!("OpenFlow packet too short (only {n} bytes):\n{dump}");
-        }
-        let text = show::message(&bytes[..length], &Names::none(), verbosity);
-        return format!("{text}OpenFlow packet too long ({} extra bytes)\n{}", n - length, show::hex(&bytes[length..]));
+    if length < n {
+        return format!("(***only uses {length} bytes out of {n}***)\n{dump}");
+    }
+    if length > n {
+        let name = match (codec::kind_of_start(bytes), Version::from_wire(bytes[0])) {
+            (Some(kind), Some(version)) => {
+                let xid = u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+                message::head(kind, version, xid) + "\n"
+            }
+            _ => String::new(),
+        };
+        return format!("{name}(***truncated to {n} bytes from {length}***)\n{dump}");
     }
     show::message(bytes, &Names::none(), verbosity)
 }
@@ -172,10 +178,30 @@ fn each_hex_line(
         let bytes = show::unhex(text)?;
         match read(&bytes, version) {
             Ok(text) => println!("actions={text}\n"),
-            Err(code) => println!("bad {version} {what}: {code}\n"),
+            Err(code) => {
+                warn_of_action(&bytes, code, version, &read);
+                println!("bad {version} {what}: {code}\n");
+            }
         }
     }
     Ok(Exit::OK)
+}
+
+type ReadWire<'a> = dyn Fn(&[u8], Version) -> Result<String, ErrorCode> + 'a;
+
+/// Logs which action of a list was bad.
+fn warn_of_action(bytes: &[u8], code: ErrorCode, v: Version, read: &ReadWire) {
+    let mut at = 0;
+    while let Some(head) = bytes.get(at..at + 4) {
+        let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
+        let bad = len < 8 || bytes.get(at..at + len).is_none_or(|one| read(one, v).is_err());
+        if bad {
+            let dump: String = plain_hex(bytes);
+            tracing::warn!(target: "ofp_actions", "bad action at offset {at:#x} ({code}):\n{}", dump.trim_end());
+            return;
+        }
+        at += len;
+    }
 }
 
 /// Lines of NXM or OXM text, to bytes, to a match, and back.
@@ -184,7 +210,8 @@ fn parse_nxm(job: &Job, version: Option<Version>) -> Result<Exit, Failure> {
         let line = line.map_err(|error| error.to_string())?;
         let text = line.split('#').next().unwrap_or_default();
         if text.trim().is_empty() {
-            println!();
+            // Comments stand in the output where they stood in the input.
+            println!("{line}");
             continue;
         }
         let bytes = nxm::parse(text)?;

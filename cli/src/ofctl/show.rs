@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use weft_openflow::text::{Names, message};
-use weft_openflow::{Dialect, Message, Version, codec};
+use weft_openflow::{Dialect, ErrorCode, Message, Version, codec};
 
 use super::peer::xid_of;
 use crate::failure::Failure;
@@ -17,9 +17,10 @@ pub fn message(bytes: &[u8], names: &Names, verbosity: u32) -> String {
 pub fn message_in(bytes: &[u8], names: &Names, verbosity: u32, table_id: bool) -> String {
     let version = bytes.first().copied().and_then(Version::from_wire);
     let dialect = Dialect { flow_mod_table_id: table_id, ..Dialect::new(version.unwrap_or(Version::V10)) };
+    let xid = xid_of(bytes).unwrap_or_default().0;
     let mut text = match codec::decode(bytes, &dialect) {
         Ok(incoming) => {
-            let mut text = head(bytes, incoming.kind.name_in(incoming.version), incoming.version);
+            let mut text = message::head(incoming.kind, incoming.version, xid);
             if let Message::StatsReply { more: true, .. } = &incoming.message {
                 text.push_str(" flags=[more]");
             }
@@ -30,14 +31,21 @@ pub fn message_in(bytes: &[u8], names: &Names, verbosity: u32, table_id: bool) -
             let mut text = String::new();
             // A length that is wrong from the start leaves nothing to say about the body.
             let named = codec::kind_of(bytes).ok().filter(|kind| {
-                error.code != weft_openflow::ErrorCode::OFPBRC_BAD_LEN
+                error.code != ErrorCode::OFPBRC_BAD_LEN
                     || matches!(kind, codec::Kind::NxPacketIn2 | codec::Kind::Resume)
             });
             if let (Some(kind), Some(version)) = (named, version) {
-                text.push_str(&head(bytes, kind.name_in(version), version));
+                text.push_str(&message::head(kind, version, xid));
                 text.push(' ');
             }
-            let _ = writeln!(text, "***decode error: {}***", error.code);
+            // To somebody who reads, an unknown version is one more message that nobody knows.
+            let unknown = [ErrorCode::OFPBRC_BAD_VERSION, ErrorCode::OFPBRC_BAD_TYPE].contains(&error.code);
+            if unknown && bytes.len() >= 2 {
+                let (version, number) = (bytes[0], bytes[1]);
+                tracing::warn!(target: "ofp_msgs", "unknown OpenFlow message (version {version}, type {number})");
+            }
+            let code = if unknown { ErrorCode::OFPBRC_BAD_TYPE } else { error.code };
+            let _ = writeln!(text, "***decode error: {code}***");
             tracing::info!(target: "ofp_util", "{}", error.reason);
             text.push_str(&hex(bytes));
             text
@@ -52,11 +60,6 @@ pub fn message_in(bytes: &[u8], names: &Names, verbosity: u32, table_id: bool) -
     text
 }
 
-fn head(bytes: &[u8], name: &str, version: Version) -> String {
-    let of = if version == Version::V10 { String::new() } else { format!(" (OF{})", version.number()) };
-    format!("{name}{of} (xid={:#x}):", xid_of(bytes).unwrap_or_default().0)
-}
-
 /// The failure that a switch's error makes: the message itself goes to standard error as it is.
 pub fn refused(error: &[u8]) -> Failure {
     eprint!("{}", message(error, &Names::none(), 2));
@@ -65,29 +68,7 @@ pub fn refused(error: &[u8]) -> Failure {
 
 /// Offset, sixteen bytes, and what of them can be printed.
 pub fn hex(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for (row, chunk) in bytes.chunks(16).enumerate() {
-        let _ = write!(text, "{:08x} ", row * 16);
-        for at in 0..16 {
-            let mark = if at == 8 { '-' } else { ' ' };
-            match chunk.get(at) {
-                Some(byte) => {
-                    let _ = write!(text, "{mark}{byte:02x}");
-                }
-                None => text.push_str("   "),
-            }
-        }
-        text.push_str(" |");
-        for at in 0..16 {
-            text.push(match chunk.get(at) {
-                Some(byte @ 0x20..=0x7e) => *byte as char,
-                Some(_) => '.',
-                None => ' ',
-            });
-        }
-        text.push_str("|\n");
-    }
-    text
+    message::hex_dump(bytes)
 }
 
 /// Bytes written as digits, with or without spaces.

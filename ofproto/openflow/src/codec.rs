@@ -91,6 +91,12 @@ pub fn kind_of(bytes: &[u8]) -> Result<Kind, DecodeError> {
     Ok(kind::identify(bytes, version)?.kind)
 }
 
+/// As [`kind_of`], of a message of which only the start is there.
+pub fn kind_of_start(bytes: &[u8]) -> Option<Kind> {
+    let version = bytes.first().and_then(|v| Version::from_wire(*v))?;
+    Some(kind::identify(bytes, version).ok()?.kind)
+}
+
 /// The version and transaction id of a message. A HELLO of a version from the future counts as our newest.
 fn version_of(bytes: &[u8]) -> Decoded<(Version, Xid)> {
     let Ok((header, _)) = HeaderWire::ref_from_prefix(bytes) else {
@@ -178,7 +184,7 @@ fn read_body(
         Kind::RoleReply => Message::RoleReply(controller::read_role(r)?),
         Kind::NxRoleRequest => Message::RoleRequest(controller::read_nx_role(r)?),
         Kind::NxRoleReply => Message::RoleReply(controller::read_nx_role(r)?),
-        Kind::RoleStatus => Message::RoleStatus(controller::read_role_status(r)?),
+        Kind::RoleStatus | Kind::OnfRoleStatus => Message::RoleStatus(controller::read_role_status(r)?),
         Kind::GetAsyncRequest => Message::GetAsyncRequest,
         Kind::GetAsyncReply if v == Version::V13 => Message::GetAsyncReply(controller::read_async13(r)?),
         Kind::GetAsyncReply => Message::GetAsyncReply(controller::read_async14(r)?),
@@ -186,7 +192,7 @@ fn read_body(
         Kind::NxSetAsync => Message::SetAsync(controller::read_async13(r)?),
         Kind::SetAsync | Kind::NxSetAsync2 => Message::SetAsync(controller::read_async14(r)?),
         Kind::TableStatus => Message::TableStatus(table::read_status(r)?),
-        Kind::RequestForward => {
+        Kind::RequestForward | Kind::NxRequestForward => {
             let inner = read_inner(r, v, dialect, depth, ErrorCode::OFPBRC_BAD_LEN)?;
             if !matches!(inner.message, Message::GroupMod(_) | Message::MeterMod(_)) {
                 return bad(ErrorCode::OFPBRC_BAD_TYPE, "only group and meter changes are forwarded");
@@ -218,8 +224,8 @@ fn read_body(
         Kind::TlvTableRequest => Message::TlvTableRequest,
         Kind::TlvTableReply => Message::TlvTableReply(switch::read_tlv_table(r)?),
         Kind::FlowMonitorCancel => Message::FlowMonitorCancel(r.get::<U32>("monitor id")?.get()),
-        Kind::FlowMonitorPaused => Message::FlowMonitorPaused,
-        Kind::FlowMonitorResumed => Message::FlowMonitorResumed,
+        Kind::FlowMonitorPaused | Kind::OnfFlowMonitorPaused => Message::FlowMonitorPaused,
+        Kind::FlowMonitorResumed | Kind::OnfFlowMonitorResumed => Message::FlowMonitorResumed,
         Kind::CtFlushZone => {
             if r.bytes(6, "padding")?.iter().any(|&b| b != 0) {
                 return bad(ErrorCode::NXBRC_MUST_BE_ZERO, "padding is not zero");
@@ -385,7 +391,7 @@ fn write_reply(
 }
 
 /// Which form a message takes.
-fn kind_for(message: &Message, dialect: &Dialect) -> Kind {
+pub(crate) fn kind_for(message: &Message, dialect: &Dialect) -> Kind {
     let v = dialect.version;
     let v10 = v == Version::V10;
     match message {
@@ -421,12 +427,14 @@ fn kind_for(message: &Message, dialect: &Dialect) -> Kind {
         Message::RoleRequest(_) => Kind::RoleRequest,
         Message::RoleReply(_) if v < Version::V12 => Kind::NxRoleReply,
         Message::RoleReply(_) => Kind::RoleReply,
+        Message::RoleStatus(_) if v < Version::V14 => Kind::OnfRoleStatus,
         Message::RoleStatus(_) => Kind::RoleStatus,
         Message::GetAsyncRequest => Kind::GetAsyncRequest,
         Message::GetAsyncReply(_) => Kind::GetAsyncReply,
         Message::SetAsync(_) if v < Version::V13 => Kind::NxSetAsync,
         Message::SetAsync(_) => Kind::SetAsync,
         Message::TableStatus(_) => Kind::TableStatus,
+        Message::RequestForward { .. } if v < Version::V14 => Kind::NxRequestForward,
         Message::RequestForward { .. } => Kind::RequestForward,
         Message::BundleControl(_) if v == Version::V13 => Kind::OnfBundleControl,
         Message::BundleControl(_) => Kind::BundleControl,
@@ -442,7 +450,9 @@ fn kind_for(message: &Message, dialect: &Dialect) -> Kind {
         Message::TlvTableRequest => Kind::TlvTableRequest,
         Message::TlvTableReply(_) => Kind::TlvTableReply,
         Message::FlowMonitorCancel(_) => Kind::FlowMonitorCancel,
+        Message::FlowMonitorPaused if v >= Version::V13 => Kind::OnfFlowMonitorPaused,
         Message::FlowMonitorPaused => Kind::FlowMonitorPaused,
+        Message::FlowMonitorResumed if v >= Version::V13 => Kind::OnfFlowMonitorResumed,
         Message::FlowMonitorResumed => Kind::FlowMonitorResumed,
         Message::CtFlushZone(_) => Kind::CtFlushZone,
         // Written by their own code in `encode`.

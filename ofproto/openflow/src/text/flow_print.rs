@@ -70,11 +70,14 @@ pub fn format_pattern(matching: &weft_flow::Match, priority: u16, names: &Names)
     text
 }
 
-/// Seconds with up to three decimals, as durations of flows are shown.
+/// Seconds; with three decimals where there is a fraction, with nine where milliseconds do not say it all.
 pub fn seconds(duration: Duration) -> String {
-    let millis = duration.subsec_millis();
-    let text = format!("{}.{millis:03}", duration.as_secs());
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    let (whole, nanos) = (duration.as_secs(), duration.subsec_nanos());
+    match nanos {
+        0 => whole.to_string(),
+        _ if nanos.is_multiple_of(1_000_000) => format!("{whole}.{:03}", nanos / 1_000_000),
+        _ => format!("{whole}.{nanos:09}"),
+    }
 }
 
 fn counter(value: u64) -> String {

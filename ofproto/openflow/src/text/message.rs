@@ -87,9 +87,13 @@ pub fn format_body(message: &Message, version: Version, names: &Names, verbosity
         }
         Message::BundleAdd(add) => {
             let inner = format_body(&add.message, version, names, verbosity);
-            format!("\n bundle_id={:#x} flags={}{inner}", add.id, bundle_flags(add.flags))
+            let head = head(crate::codec::kind_for(&add.message, &crate::Dialect::new(version)), version, add.xid.0);
+            format!("\n bundle_id={:#x} flags={}\n{head}{inner}", add.id, bundle_flags(add.flags))
         }
-        Message::RequestForward { message, .. } => format_body(message, version, names, verbosity),
+        Message::RequestForward { message, .. } => {
+            let what = if matches!(**message, Message::GroupMod(_)) { "group_mod" } else { "meter_mod" };
+            format!(" reason={what}{}", format_body(message, version, names, verbosity))
+        }
         Message::CtFlushZone(zone) => format!(" zone_id={zone}"),
         Message::TlvTableMod(table_mod) => switch::tlv_table_mod(table_mod),
         Message::TlvTableReply(table) => switch::tlv_table(table),
@@ -110,7 +114,8 @@ fn stats_request(request: &StatsRequest, names: &Names) -> String {
     let port = |port| names.ports.show(port).to_string();
     match request {
         StatsRequest::Flow(filter) | StatsRequest::Aggregate(filter) => flow::stats_request(filter, names),
-        StatsRequest::Port(p) | StatsRequest::PortDesc(p) => format!(" port_no={}", port(*p)),
+        StatsRequest::Port(p) => format!(" port_no={}", port(*p)),
+        StatsRequest::PortDesc(p) => format!(" port={}", port(*p)),
         StatsRequest::Queue { port: p, queue } | StatsRequest::QueueDesc { port: p, queue } => {
             let queue = if *queue == crate::QueueId::ALL { "ALL".to_owned() } else { queue.0.to_string() };
             format!(" port={} queue={queue}", port(*p))
@@ -169,20 +174,39 @@ fn echo(data: &[u8]) -> String {
 /// HELLO_FAILED carries a text; the others the message that caused them.
 fn error_data(error: &crate::ErrorMessage) -> String {
     if error.code.name().starts_with("OFPHFC_") {
-        return format!("{}\n", String::from_utf8_lossy(&error.data).escape_debug());
+        return format!("{}\n", escape(&error.data));
     }
-    match error.data.len() {
-        0..8 => hex_dump(&error.data),
-        len => {
-            let length = u16::from_be_bytes([error.data[2], error.data[3]]);
-            let cut = if usize::from(length) > len {
-                format!("(***truncated to {len} bytes from {length}***)\n")
-            } else {
-                String::new()
-            };
-            format!("{cut}{}", hex_dump(&error.data))
-        }
+    let data = &error.data;
+    let length = data.get(2..4).map_or(0, |l| usize::from(u16::from_be_bytes([l[0], l[1]])));
+    let Some(version) = data.first().and_then(|v| Version::from_wire(*v)).filter(|_| data.len() >= 8) else {
+        return hex_dump(data);
+    };
+    let xid = u32::from_be_bytes([data[4], data[5], data[6], data[7]]);
+    let dialect = crate::Dialect { flow_mod_table_id: true, ..crate::Dialect::new(version) };
+    if length == data.len() {
+        return match crate::codec::decode(data, &dialect) {
+            Ok(inner) => {
+                let body = format_body(&inner.message, version, &Names::none(), 0);
+                let text = format!("{}{body}", head(inner.kind, version, xid));
+                if text.ends_with('\n') { text } else { text + "\n" }
+            }
+            Err(_) => hex_dump(data),
+        };
     }
+    let name = crate::codec::kind_of_start(data).map_or(String::new(), |kind| head(kind, version, xid) + "\n");
+    format!("{name}(***truncated to {} bytes from {length}***)\n{}", data.len(), hex_dump(data))
+}
+
+/// `OFPT_HELLO (OF1.3) (xid=0x1):`
+pub fn head(kind: crate::codec::Kind, version: Version, xid: u32) -> String {
+    let of = if version == Version::V10 { String::new() } else { format!(" (OF{})", version.number()) };
+    format!("{}{of} (xid={xid:#x}):", kind.name_in(version))
+}
+
+/// Text with what cannot be printed as octal numbers.
+fn escape(bytes: &[u8]) -> String {
+    let one = |b: &u8| if (0x20..0x7f).contains(b) { char::from(*b).to_string() } else { format!("\\{b:03o}") };
+    bytes.iter().map(one).collect()
 }
 
 fn role_name(role: Role) -> &'static str {

@@ -126,7 +126,7 @@ pub(crate) fn read_async14(r: &mut Reader<'_>) -> Decoded<AsyncConfig> {
         let (kind, mut body) = read_property(r)?;
         match slot(&mut a, kind) {
             Some(bits) => *bits = Some(body.get::<U32>("bitmap")?.get()),
-            None => return bad(ErrorCode::OFPBPC_BAD_TYPE, format!("unknown asynchronous message kind {kind}")),
+            None => return bad(ErrorCode::OFPACFC_UNSUPPORTED, format!("unknown asynchronous message kind {kind}")),
         }
     }
     Ok(a)

@@ -322,7 +322,8 @@ fn seconds(d: Duration) -> U32 {
 }
 
 fn nanos(d: Duration) -> U32 {
-    d.subsec_nanos().into()
+    // Whole milliseconds, as users of Open vSwitch know durations.
+    (d.subsec_millis() * 1_000_000).into()
 }
 
 fn command(number: u16) -> Decoded<FlowModCommand> {

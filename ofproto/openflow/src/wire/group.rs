@@ -384,7 +384,7 @@ pub(crate) fn read_stats(r: &mut Reader<'_>, version: Version) -> Decoded<GroupS
     let mut e = r.sub(len.max(size_of::<StatsWire>()), "group stats")?;
     let wire: &StatsWire = e.get("group stats")?;
     let mut duration = None;
-    if version >= Version::V13 {
+    if version >= Version::V13 || version == Version::V10 {
         let (seconds, nanos) = (e.get::<U32>("seconds")?.get(), e.get::<U32>("nanoseconds")?.get());
         duration = Some(Duration::new(seconds.into(), nanos.min(999_999_999)));
     }
@@ -413,7 +413,7 @@ pub(crate) fn write_stats(w: &mut Writer, s: &GroupStats, version: Version) {
         packets: s.packet_count.into(),
         bytes: s.byte_count.into(),
     });
-    if version >= Version::V13 {
+    if version >= Version::V13 || version == Version::V10 {
         let d = s.duration.unwrap_or_default();
         w.put(&U32::new(d.as_secs() as u32));
         w.put(&U32::new(d.subsec_nanos()));

@@ -172,7 +172,8 @@ pub(crate) fn read_match(bytes: &[u8], unknown: Unknown) -> Decoded<(Match, NxCo
     let mut r = Reader::new(bytes, ErrorCode::OFPBMC_BAD_LEN);
     let mut matching = Match::any();
     let mut cookie = None;
-    while !r.is_empty() {
+    // Some senders count the padding in: nothing but zeros is no field.
+    while !(r.is_empty() || r.len() < 8 && r.rest().iter().all(|&b| b == 0)) {
         let header = Header::read(&mut r)?;
         let mut payload = r.sub(header.payload, "OXM payload")?;
         if (header.class, header.field) == NX_COOKIE && matches!(header.payload, 8 | 16) {
@@ -248,9 +249,7 @@ pub(crate) fn prerequisite_met(prerequisite: Prerequisite, m: &Match) -> bool {
     let ip = matches!(eth_type, Some(0x0800 | 0x86dd));
     let nd_type = m.get(FieldId::Icmpv6Type);
     let icmpv6 = eth_type == Some(0x86dd) && proto == Some(58);
-    let nd = |kinds: &[u128]| {
-        icmpv6 && nd_type.1 == 0xff && kinds.contains(&nd_type.0) && m.get(FieldId::Icmpv6Code) == (0, 0xff)
-    };
+    let nd = |kinds: &[u128]| icmpv6 && nd_type.1 == 0xff && kinds.contains(&nd_type.0);
     match prerequisite {
         Prerequisite::None => true,
         Prerequisite::Ethernet => m.get(FieldId::PacketType).1 == 0 || m.get(FieldId::PacketType).0 == 0,

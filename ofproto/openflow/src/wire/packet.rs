@@ -325,7 +325,9 @@ pub(crate) fn read_out(r: &mut Reader<'_>, version: Version) -> Decoded<PacketOu
     let actions = r.bytes(actions_len.get().into(), "packet-out's actions")?;
     let actions = action::read_list(actions, version)?;
     let buffer_id = buffer(buffer_id);
-    let packet = if buffer_id.is_none() { r.take_rest().to_vec() } else { Vec::new() };
+    // With a buffer, bytes behind the actions say nothing.
+    let rest = r.take_rest();
+    let packet = if buffer_id.is_none() { rest.to_vec() } else { Vec::new() };
     Ok(PacketOut { packet, buffer_id, metadata, actions })
 }
 

@@ -145,7 +145,10 @@ struct QueueStatsWire {
 
 impl Lifetime {
     fn of(d: Duration) -> Lifetime {
-        Lifetime { seconds: (d.as_secs().min(u32::MAX.into()) as u32).into(), nanos: d.subsec_nanos().into() }
+        Lifetime {
+            seconds: (d.as_secs().min(u32::MAX.into()) as u32).into(),
+            nanos: (d.subsec_millis() * 1_000_000).into(),
+        }
     }
 
     /// All ones: not known.
@@ -690,7 +693,8 @@ pub(crate) fn read_queue_config(r: &mut Reader<'_>, version: Version, port: OfPo
         }
         Version::V12 | Version::V13 => {
             q.queue = QueueId(head.get::<U32>("queue")?.get());
-            q.port = port32(head.get::<U32>("port")?.get())?;
+            // Which port is said in the reply's own header.
+            head.skip(4, "port")?;
             16
         }
         _ => {

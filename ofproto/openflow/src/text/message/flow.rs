@@ -101,7 +101,9 @@ pub(super) fn stats_request(filter: &FlowStatsRequest, names: &Names) -> String 
         let _ = write!(text, " out_port={}", names.ports.show(filter.out_port));
     }
     let fields = format_match(&filter.matching, &names.ports);
-    let _ = write!(text, " {fields}");
+    if !fields.is_empty() {
+        let _ = write!(text, " {fields}");
+    }
     text
 }
 

@@ -98,7 +98,8 @@ pub(super) fn group_mod(m: &GroupMod, version: Version, names: &Names) -> String
         Some(number) => format!(" command_bucket_id:{number},"),
     };
     let body = group(m.group, kind.then_some(m.kind), &m.buckets, &m.selection, version, names);
-    format!("\n {word}{bucket} {body}")
+    let space = if bucket.is_empty() { " " } else { "" };
+    format!("\n {word}{bucket}{space}{body}")
 }
 
 pub(super) fn descs(groups: &[GroupDesc], version: Version, names: &Names) -> String {

@@ -40,7 +40,7 @@ pub(super) fn packet_in(p: &PacketIn, names: &Names, verbosity: u32) -> String {
             }
         }
         Some(id) => {
-            let _ = write!(text, " (buffer={id:#010x})");
+            let _ = write!(text, " buffer={id:#010x}");
             if p.total_len < p.packet.len() {
                 text.push_str(" (***total_len < data_len***)");
             }

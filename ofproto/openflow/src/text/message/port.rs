@@ -234,6 +234,8 @@ pub(super) fn queue_stats(queues: &[QueueStats], names: &Names) -> String {
 pub(super) fn queue_configs(queues: &[QueueConfig], names: &Names) -> String {
     let mut text = String::new();
     let mut port = None;
+    let mut queues: Vec<&QueueConfig> = queues.iter().collect();
+    queues.sort_by_key(|q| (q.port, q.queue));
     for q in queues {
         if port != Some(q.port) {
             port = Some(q.port);

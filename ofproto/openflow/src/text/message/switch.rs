@@ -158,7 +158,7 @@ pub(super) fn async_config(config: &AsyncConfig, version: Version) -> String {
 }
 
 pub(super) fn ipfix(all: &[IpfixStats]) -> String {
-    let mut text = format!(": {} ids\n", all.len());
+    let mut text = format!(" {} ids\n", all.len());
     for s in all {
         let _ = writeln!(
             text,
