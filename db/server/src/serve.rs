@@ -14,11 +14,13 @@
 mod commands;
 mod connection;
 mod remotes;
+mod state;
 
 use crate::database::Database;
 use crate::server::{Output, Server, SessionId, Text, open_file};
 use connection::Peer;
 use remotes::Remotes;
+use state::State;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -44,6 +46,9 @@ pub struct OvsdbServerConfig {
     pub clock: Arc<dyn Clock>,
     /// How many bytes may wait for a client before it is cut off.
     pub backlog_limit: usize,
+    /// Where to keep what appctl changes, so that a restart after a crash goes on with it. A file that is there
+    /// already counts instead of `databases` and `remotes`; a server that ends in peace removes it.
+    pub state: Option<PathBuf>,
 }
 
 impl Default for OvsdbServerConfig {
@@ -53,6 +58,7 @@ impl Default for OvsdbServerConfig {
             remotes: Vec::new(),
             clock: Arc::new(SystemClock::new()),
             backlog_limit: BACKLOG_LIMIT,
+            state: None,
         }
     }
 }
@@ -125,7 +131,10 @@ pub enum Call {
 
 impl OvsdbServer {
     /// Opens the databases, begins to listen and serves. Needs a tokio runtime.
-    pub fn start(config: OvsdbServerConfig) -> Result<OvsdbServer> {
+    pub fn start(mut config: OvsdbServerConfig) -> Result<OvsdbServer> {
+        if let Some(state) = config.state.as_deref().and_then(State::load) {
+            (config.databases, config.remotes) = (state.databases, state.remotes);
+        }
         let mut server = Server::new(config.clock.clone());
         let mut files = BTreeMap::new();
         for path in &config.databases {
@@ -154,6 +163,7 @@ impl OvsdbServer {
             events: events.clone(),
             clock: config.clock,
             backlog_limit: config.backlog_limit,
+            state: config.state,
             changes_seen: u64::MAX,
             stopping: None,
         };
@@ -214,6 +224,7 @@ struct Owner {
     events: mpsc::Sender<Event>,
     clock: Arc<dyn Clock>,
     backlog_limit: usize,
+    state: Option<PathBuf>,
     changes_seen: u64,
     stopping: Option<oneshot::Sender<Result<String, String>>>,
 }
@@ -258,6 +269,10 @@ impl Owner {
             let _ = tokio::time::timeout(GOODBYE, client.task).await;
         }
         let reply = self.stopping.take();
+        if let Some(path) = &self.state {
+            // There may never have been one.
+            let _ = std::fs::remove_file(path);
+        }
         drop(self);
         if let Some(reply) = reply {
             let _ = reply.send(Ok(String::new()));
@@ -271,7 +286,14 @@ impl Owner {
             Event::Disconnected(session) => self.disconnected(session),
             Event::Call(Call::Stop, reply) => self.stopping = Some(reply),
             Event::Call(call, reply) => {
+                let lasting = matches!(
+                    call,
+                    Call::AddDatabase(_) | Call::RemoveDatabase(_) | Call::AddRemote(_) | Call::RemoveRemote(_)
+                );
                 let answer = self.on_call(call);
+                if lasting {
+                    self.save_state();
+                }
                 // Who asked may be gone.
                 let _ = reply.send(answer);
             }
@@ -368,6 +390,14 @@ impl Owner {
                 self.server.transact_internal(&database, operations).map_err(|e| e.to_string())
             }
             Call::Stop => Ok(String::new()),
+        }
+    }
+
+    /// Keeps which databases and remotes there are.
+    fn save_state(&self) {
+        if let Some(path) = &self.state {
+            let remotes = self.remotes.configured().map(str::to_owned).collect();
+            State { databases: self.files.values().cloned().collect(), remotes }.save(path);
         }
     }
 

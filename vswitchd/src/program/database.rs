@@ -25,6 +25,7 @@ async fn serve(base: Base, options: &Options) -> Result<ExitCode> {
     let server = OvsdbServer::start(OvsdbServerConfig {
         databases: files(options),
         remotes: options.remotes.clone(),
+        state: options.daemon.monitor.then(state_file),
         ..OvsdbServerConfig::default()
     })
     .map_err(|error| anyhow::anyhow!("{error}"))?;
@@ -64,6 +65,12 @@ async fn serve(base: Base, options: &Options) -> Result<ExitCode> {
     server.stop().await;
     drop(daemon);
     Ok(code)
+}
+
+/// Where a server under a monitor keeps what appctl has changed, for the one that follows it after a crash. The
+/// monitor is the parent of both.
+fn state_file() -> PathBuf {
+    rundir::run_dir().join(format!("ovsdb-server.{}.state", std::os::unix::process::parent_id()))
 }
 
 /// The files to serve: those named, else the default one, else none with `--no-dbs`.
