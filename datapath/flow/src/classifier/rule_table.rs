@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::field::FieldId;
+use crate::field::{FieldId, Prerequisite};
 use crate::key::{FlowKey, FlowMask};
 use crate::matching::Match;
 
@@ -308,17 +308,37 @@ impl<'a> TrieLookups<'a> {
         TrieLookups { prefixes, key, found: [None; MAX_PREFIX_FIELDS] }
     }
 
-    /// Whether some rule has a matching prefix of this length in field `nth`. If not, notes the bits that tell so.
+    /// Whether some rule has a matching prefix of this length in field `nth`. If not, notes the bits that tell so; but
+    /// where they are more than the prefix itself, it does not rule the subtable out.
     fn may_match(&mut self, nth: usize, len: u8, mask: &mut FlowMask) -> bool {
         let PrefixField { field, trie } = &self.prefixes[nth];
         let bits = field.field().bits as u8;
         let key = self.key;
+        if !applies(*field, key) {
+            return true;
+        }
         let found = self.found[nth].get_or_insert_with(|| trie.lookup(left_aligned(*field, field.get(key)), bits));
         if found.has(len) {
             return true;
         }
-        field.add_mask(mask, prefix_mask(found.decisive, bits));
+        let proof = prefix_mask(found.decisive, bits);
+        if field.get_mask(mask) & proof == proof {
+            return false; // free of charge
+        }
+        if found.decisive > len {
+            return true; // the subtable itself looks at fewer bits
+        }
+        field.add_mask(mask, proof);
         false
+    }
+}
+
+/// Whether the trie is about this frame: ARP's addresses lie where IPv4's do, but are not tracked.
+fn applies(field: FieldId, key: &FlowKey) -> bool {
+    match field.field().prerequisite {
+        Prerequisite::Ipv4 => FieldId::EthType.get(key) == 0x0800,
+        Prerequisite::Ipv6 => FieldId::EthType.get(key) == 0x86dd,
+        _ => true,
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) const fn bits(word: usize, stage: usize) -> u64 {
     let by_stage = match word {
         1 => [HIGH, 0xffff_0000, 0xffff, 0], // packet_type | eth_type | ip_frag, nw_proto
         2 | 3 => [0, !0, 0, 0],
-        4 => [0, HIGH, LOW, 0], // inner tag | tos, ttl, tcp_flags
+        4 => [0, HIGH, 0xffff_0000, 0xffff], // inner tag | tos, ttl | tcp_flags
         5 | 7..=14 => [0, 0, !0, 0],
         6 => [0, 0, LOW, HIGH], // ipv6_label | ports
         19..=23 => [0, 0, !0, 0],

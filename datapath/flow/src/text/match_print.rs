@@ -204,11 +204,11 @@ impl Writer<'_> {
     }
 
     fn link(&mut self, kind: &Kind) {
-        self.vlan(
-            "",
-            FieldId::VlanTci.get_mask(self.pattern.mask()) as u16,
-            self.pattern.get(FieldId::VlanTci).0 as u16,
-        );
+        let outer = self.pattern.get(FieldId::VlanTci);
+        // A megaflow of untagged frames does not mention tags: its Ethertype says that there is none.
+        if self.pattern.get(FieldId::RecircId).1 == 0 || outer.0 & 0x1000 != 0 {
+            self.vlan("", outer.1 as u16, outer.0 as u16);
+        }
         let inner = |words: u64| (words >> 48) as u16;
         self.vlan("1", inner(self.pattern.mask().word(4)), inner(self.pattern.key().word(4)));
         self.field("dl_src", FieldId::EthSrc);

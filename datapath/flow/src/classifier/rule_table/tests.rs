@@ -191,3 +191,35 @@ fn five_hundred_masks_stay_correct() {
         assert_eq!(table.lookup(&key, None).copied(), best);
     }
 }
+
+#[test]
+fn verdicts_rest_on_the_bits_that_ovs_names() {
+    use crate::text::{PortNames, format_match, normalize, parse_match};
+    let read = |text: &str| parse_match(text, &PortNames::new()).unwrap();
+    let (mut table, mut key) = (RuleTable::new(), FlowKey::new());
+    for line in include_str!("golden.txt").lines().filter(|line| !line.starts_with('#')) {
+        match line.split_once(' ').unwrap_or((line, "")) {
+            ("table", _) => table = RuleTable::new(),
+            ("key", text) => key = read(text).key().clone(),
+            ("megaflow", theirs) => {
+                let mut mask = FlowMask::new();
+                table.lookup(&key, Some(&mut mask));
+                // What translation adds, and what the datapath does not know.
+                for field in [FieldId::RecircId, FieldId::InPortOxm, FieldId::PacketType, FieldId::EthType] {
+                    field.unwildcard(&mut mask);
+                }
+                if matches!(FieldId::EthType.get(&key), 0x0800 | 0x86dd) {
+                    FieldId::IpFrag.unwildcard(&mut mask);
+                }
+                let mut known = FlowMask::new();
+                (0..crate::key::OPENFLOW_WORDS).for_each(|i| known.set_word(i, mask.word(i)));
+                assert_eq!(format_match(&Match::new(key.clone(), known), &PortNames::new()), theirs);
+            }
+            (priority, text) => {
+                let mut pattern = read(text);
+                normalize(&mut pattern);
+                table.insert(&pattern, priority.parse().unwrap(), ());
+            }
+        }
+    }
+}
