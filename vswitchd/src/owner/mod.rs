@@ -19,6 +19,7 @@
 mod controllers;
 mod database;
 mod statistics;
+mod wire_log;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};

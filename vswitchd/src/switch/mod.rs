@@ -16,12 +16,14 @@
 
 mod bridge;
 mod events;
+mod hooks;
 mod interface;
 mod kind;
 mod numbers;
 mod settings;
 
-pub use interface::{Interface, Seen, State, port_counters, set_admin};
+pub use hooks::{port_counters, set_admin};
+pub use interface::{Interface, Seen, State};
 pub use kind::{Kind, kind_of};
 
 use std::collections::{BTreeMap, BTreeSet};
