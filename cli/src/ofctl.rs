@@ -10,6 +10,22 @@
 //!
 //! Invariants: results go to standard output, errors of the switch to standard error, with exit status 1.
 
+/// Prints; a reader that went away wants no more.
+macro_rules! say {
+    ($($what:tt)*) => {{
+        use std::io::Write as _;
+        let _ = write!(std::io::stdout().lock(), $($what)*);
+    }};
+}
+
+/// As `say!`, with the line's end.
+macro_rules! sayln {
+    ($($what:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout().lock(), $($what)*);
+    }};
+}
+
 mod bundle;
 mod command;
 mod dump;

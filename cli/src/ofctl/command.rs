@@ -199,11 +199,11 @@ pub async fn dispatch(command: &Command, job: &mut Job) -> Result<Exit, Failure>
         Run::TlvMap(action) => settings::tlv_map(job, action).await,
         Run::Offline(what) => offline::run(job, what),
         Run::Help => {
-            print!("{}", help::help(&job.options.program));
+            say!("{}", help::help(&job.options.program));
             Ok(Exit::OK)
         }
         Run::List => {
-            print!("{}", help::list());
+            say!("{}", help::list());
             Ok(Exit::OK)
         }
     }

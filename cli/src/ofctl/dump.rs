@@ -53,7 +53,7 @@ pub async fn show(job: &mut Job) -> Result<Exit, Failure> {
     let names = Names::none();
     let mut peer = Peer::open(options, target, options.versions).await?;
     let reply = peer.ask(&Message::FeaturesRequest).await?;
-    print!("{}", show::message(&reply, &names, options.verbosity));
+    say!("{}", show::message(&reply, &names, options.verbosity));
     let version = peer.version();
     let full = matches!(
         codec::decode(&reply, &peer.dialect),
@@ -64,7 +64,7 @@ pub async fn show(job: &mut Job) -> Result<Exit, Failure> {
     }
     let mut peer = Peer::open(options, target, options.versions).await?;
     let reply = peer.ask(&Message::GetConfigRequest).await?;
-    print!("{}", show::message(&reply, &names, options.verbosity));
+    say!("{}", show::message(&reply, &names, options.verbosity));
     Ok(Exit::OK)
 }
 
@@ -73,7 +73,7 @@ pub async fn print_stats(peer: &mut Peer, request: StatsRequest, names: &Names, 
     let xid = peer.send(&Message::StatsRequest(request)).await?;
     loop {
         let bytes = peer.answer_to(xid).await?;
-        print!("{}", show::message(&bytes, names, verbosity));
+        say!("{}", show::message(&bytes, names, verbosity));
         match codec::decode(&bytes, &peer.dialect) {
             Ok(codec::Incoming { message: Message::StatsReply { more: true, .. }, .. }) => {}
             Ok(codec::Incoming { message: Message::Error(_), .. }) => {
@@ -119,7 +119,7 @@ pub async fn run(job: &mut Job, what: What) -> Result<Exit, Failure> {
                 return fail("no port number given and OpenFlow 1.0 cannot ask for all of them");
             }
             let reply = peer.ask(&Message::QueueGetConfigRequest { port, queue }).await?;
-            print!("{}", show::message(&reply, &print_names, options.verbosity));
+            say!("{}", show::message(&reply, &print_names, options.verbosity));
             return Ok(Exit::OK);
         }
         What::Groups => StatsRequest::GroupDesc(group(job.word(1))?),
@@ -136,7 +136,7 @@ pub async fn run(job: &mut Job, what: What) -> Result<Exit, Failure> {
         let body = names::stats(&mut peer, request).await?;
         let reply = Message::StatsReply { body, more: false };
         let text = weft_openflow::text::format_body(&reply, peer.version(), &print_names, options.verbosity);
-        println!("{}", text.strip_prefix('\n').unwrap_or(&text));
+        sayln!("{}", text.strip_prefix('\n').unwrap_or(&text));
         return Ok(Exit::OK);
     }
     print_stats(&mut peer, request, &print_names, options.verbosity).await?;

@@ -453,7 +453,7 @@ pub async fn diff(job: &mut Job) -> Result<Exit, Failure> {
         differs = true;
         for (mark, version) in [('-', old), ('+', new)] {
             if let Some(version) = version {
-                println!("{mark}{}", line(key, version, &names));
+                sayln!("{mark}{}", line(key, version, &names));
             }
         }
     }

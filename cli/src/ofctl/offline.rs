@@ -73,7 +73,7 @@ pub fn run(job: &mut Job, what: What) -> Result<Exit, Failure> {
             };
             let bytes = show::unhex(&text)?;
             let verbosity = job.word(1).and_then(|v| v.parse().ok()).unwrap_or(2u32);
-            print!("{}", print_bytes(&bytes, verbosity.saturating_sub(2)));
+            say!("{}", print_bytes(&bytes, verbosity.saturating_sub(2)));
             Ok(Exit::OK)
         }
         What::EncodeHello => encode_hello(job),
@@ -127,7 +127,7 @@ fn ofp_parse(job: &Job) -> Result<Exit, Failure> {
     framer.push(&bytes);
     loop {
         match framer.next_message() {
-            Ok(Some(message)) => print!("{}", show::message(message, &Names::none(), job.options.verbosity)),
+            Ok(Some(message)) => say!("{}", show::message(message, &Names::none(), job.options.verbosity)),
             Ok(None) => break,
             Err(error) => return fail(format!("{path}: {}", error.reason)),
         }
@@ -148,16 +148,16 @@ fn parse_flows(job: &Job, lines: &[(usize, String)]) -> Result<Exit, Failure> {
         })?);
     }
     let usable = flows::usable(&mods);
-    println!("usable protocols: {usable}");
+    sayln!("usable protocols: {usable}");
     let allowed = usable.and(&job.options.formats);
     let Some(format) = allowed.iter().next() else { return fail("no usable protocol") };
-    println!("chosen protocol: {}", format.name());
+    sayln!("chosen protocol: {}", format.name());
     let mut dialect = format.dialect();
     dialect.nxm = format.nxm;
     for (at, m) in mods.into_iter().enumerate() {
         let m = if format.version > Version::V10 { flows::adding_table(m) } else { m };
         let bytes = codec::encode(&Message::FlowMod(m), Xid(at as u32 + 1), &dialect).map_err(|e| e.to_string())?;
-        print!("{}", show::message_in(&bytes, &Names::none(), 0, format.table_id));
+        say!("{}", show::message_in(&bytes, &Names::none(), 0, format.table_id));
     }
     Ok(Exit::OK)
 }
@@ -177,10 +177,10 @@ fn each_hex_line(
         }
         let bytes = show::unhex(text)?;
         match read(&bytes, version) {
-            Ok(text) => println!("actions={text}\n"),
+            Ok(text) => sayln!("actions={text}\n"),
             Err(code) => {
                 warn_of_action(&bytes, code, version, &read);
-                println!("bad {version} {what}: {code}\n");
+                sayln!("bad {version} {what}: {code}\n");
             }
         }
     }
@@ -197,7 +197,8 @@ fn warn_of_action(bytes: &[u8], code: ErrorCode, v: Version, read: &ReadWire) {
         let bad = len < 8 || bytes.get(at..at + len).is_none_or(|one| read(one, v).is_err());
         if bad {
             let dump: String = plain_hex(bytes);
-            tracing::warn!(target: "ofp_actions", "bad action at offset {at:#x} ({code}):\n{}", dump.trim_end());
+            let at = if at == 0 { "0".to_string() } else { format!("{at:#x}") };
+            tracing::warn!(target: "ofp_actions", "bad action at offset {at} ({code}):\n{}", dump.trim_end());
             return;
         }
         at += len;
@@ -211,15 +212,15 @@ fn parse_nxm(job: &Job, version: Option<Version>) -> Result<Exit, Failure> {
         let text = line.split('#').next().unwrap_or_default();
         if text.trim().is_empty() {
             // Comments stand in the output where they stood in the input.
-            println!("{line}");
+            sayln!("{line}");
             continue;
         }
         let bytes = nxm::parse(text)?;
         let result = codec::match_from_oxm(&bytes, job.options.strict)
             .map(|(m, cookie)| nxm::format(&codec::match_to_oxm(&m, cookie, version)));
         match result {
-            Ok(text) => println!("{text}"),
-            Err(code) => println!("nx_pull_match() returned error {code}"),
+            Ok(text) => sayln!("{text}"),
+            Err(code) => sayln!("nx_pull_match() returned error {code}"),
         }
     }
     Ok(Exit::OK)
@@ -234,8 +235,8 @@ fn parse_fixed_match(version: Version) -> Result<Exit, Failure> {
         }
         let bytes = show::unhex(text)?;
         match codec::fixed_match_from_wire(&bytes, version) {
-            Ok(m) => println!("{}\n", weft_flow::text::format_match(&m, &Names::none().ports)),
-            Err(code) => println!("bad ofp11_match: {code}\n"),
+            Ok(m) => sayln!("{}\n", weft_flow::text::format_match(&m, &Names::none().ports)),
+            Err(code) => sayln!("bad ofp11_match: {code}\n"),
         }
     }
     Ok(Exit::OK)
@@ -249,8 +250,8 @@ fn encode_hello(job: &Job) -> Result<Exit, Failure> {
     let newest = Version::ALL.into_iter().rev().find(|v| versions & v.bit() != 0).unwrap_or(Version::V10);
     let hello = Message::Hello { versions };
     let bytes = codec::encode(&hello, Xid(1), &codec::Dialect::new(newest)).map_err(|e| e.to_string())?;
-    print!("{}", plain_hex(&bytes));
-    print!("{}", show::message(&bytes, &Names::none(), 0));
+    say!("{}", plain_hex(&bytes).replace("-\n", "\n"));
+    say!("{}", show::message(&bytes, &Names::none(), 0));
     Ok(Exit::OK)
 }
 
@@ -268,7 +269,7 @@ fn print_error(job: &Job) -> Result<Exit, Failure> {
     };
     for version in Version::ALL {
         let (vendor, kind, number) = code.numbers(version);
-        println!("OpenFlow {}: vendor {vendor:#x}, type {kind}, code {number}", version.number());
+        sayln!("OpenFlow {}: vendor {vendor:#x}, type {kind}, code {number}", version.number());
     }
     Ok(Exit::OK)
 }
@@ -285,6 +286,6 @@ fn encode_error_reply(job: &Job) -> Result<Exit, Failure> {
     let xid = Xid(u32::from_be_bytes([request[4], request[5], request[6], request[7]]));
     let reply = codec::error_reply(code, &request);
     let bytes = codec::encode(&reply, xid, &codec::Dialect::new(version)).map_err(|e| e.to_string())?;
-    print!("{}", plain_hex(&bytes));
+    say!("{}", plain_hex(&bytes).replace("-\n", "\n"));
     Ok(Exit::OK)
 }

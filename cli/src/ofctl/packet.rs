@@ -116,9 +116,9 @@ pub async fn ping(job: &mut Job) -> Result<Exit, Failure> {
         let millis = clock.now().since(start).as_secs_f64() * 1000.0;
         match codec::decode(&reply, &peer.dialect) {
             Ok(codec::Incoming { message: Message::EchoReply(back), .. }) if back == data => {}
-            _ => println!("Reply does not match request:\n{}", show::message(&reply, &Names::none(), 2)),
+            _ => sayln!("Reply does not match request:\n{}", show::message(&reply, &Names::none(), 2)),
         }
-        println!("{} bytes from {target}: xid={:08x} time={millis:.1} ms", reply.len() - 8, xid.0);
+        sayln!("{} bytes from {target}: xid={:08x} time={millis:.1} ms", reply.len() - 8, xid.0);
     }
     Ok(Exit::OK)
 }
@@ -132,7 +132,7 @@ pub async fn benchmark(job: &mut Job) -> Result<Exit, Failure> {
     let count = dump::number(&job.words[2], "count")?;
     let message = size + 8;
     let total = message as u64 * u64::from(count);
-    println!("Sending {count} packets * {message} bytes (with header) = {total} bytes total");
+    sayln!("Sending {count} packets * {message} bytes (with header) = {total} bytes total");
     let mut peer = Peer::open(&job.options, &job.words[0], job.options.versions).await?;
     let clock = SystemClock::new();
     let start = clock.now();
@@ -140,7 +140,7 @@ pub async fn benchmark(job: &mut Job) -> Result<Exit, Failure> {
         peer.ask(&Message::EchoRequest(vec![0; size])).await?;
     }
     let seconds = clock.now().since(start).as_secs_f64().max(1e-9);
-    println!(
+    sayln!(
         "Finished in {:.1} ms ({:.0} packets/s) ({:.0} bytes/s)",
         seconds * 1000.0,
         f64::from(count) / seconds,

@@ -135,7 +135,7 @@ pub async fn get_frags(job: &mut Job) -> Result<Exit, Failure> {
     let mut peer = Peer::open(&job.options, &job.words[0], job.options.versions).await?;
     let config = config(&mut peer).await?;
     let name = FRAGS.iter().find(|(_, frag)| *frag == config.frag).map_or("unknown", |(name, _)| name);
-    println!("{name}");
+    sayln!("{name}");
     Ok(Exit::OK)
 }
 
@@ -293,7 +293,7 @@ pub async fn tlv_map(job: &mut Job, action: TlvAction) -> Result<Exit, Failure> 
     let mut peer = Peer::open(&job.options, &job.words[0], job.options.versions).await?;
     if action == TlvAction::Dump {
         let reply = peer.ask(&Message::TlvTableRequest).await?;
-        print!("{}", show::message(&reply, &Names::none(), job.options.verbosity));
+        say!("{}", show::message(&reply, &Names::none(), job.options.verbosity));
         return Ok(Exit::OK);
     }
     let maps = match job.word(1) {

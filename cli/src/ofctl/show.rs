@@ -25,6 +25,10 @@ pub fn message_in(bytes: &[u8], names: &Names, verbosity: u32, table_id: bool) -
                 text.push_str(" flags=[more]");
             }
             text.push_str(&message::format_body(&incoming.message, incoming.version, names, verbosity));
+            if matches!(incoming.message, Message::Hello { .. }) && !plain_hello(&bytes[8..]) {
+                text.push_str(" unknown data in hello:\n");
+                text.push_str(&hex(bytes));
+            }
             text
         }
         Err(error) => {
@@ -58,6 +62,11 @@ pub fn message_in(bytes: &[u8], names: &Names, verbosity: u32, table_id: bool) -
         text.push_str(&hex(bytes));
     }
     text
+}
+
+/// A HELLO's body that holds nothing but a version bitmap.
+fn plain_hello(body: &[u8]) -> bool {
+    body.is_empty() || (body.len() == 8 && body[..4] == [0, 1, 0, 8])
 }
 
 /// The failure that a switch's error makes: the message itself goes to standard error as it is.

@@ -70,13 +70,13 @@ pub fn format_pattern(matching: &weft_flow::Match, priority: u16, names: &Names)
     text
 }
 
-/// Seconds; with three decimals where there is a fraction, with nine where milliseconds do not say it all.
+/// Seconds; with three decimals where there is a fraction, with as many as it takes where milliseconds do not say it all.
 pub fn seconds(duration: Duration) -> String {
     let (whole, nanos) = (duration.as_secs(), duration.subsec_nanos());
     match nanos {
         0 => whole.to_string(),
         _ if nanos.is_multiple_of(1_000_000) => format!("{whole}.{:03}", nanos / 1_000_000),
-        _ => format!("{whole}.{nanos:09}"),
+        _ => format!("{whole}.{nanos:09}").trim_end_matches('0').to_owned(),
     }
 }
 

@@ -177,7 +177,7 @@ pub(super) fn read(mut r: Reader<'_>, version: Version, depth: u8) -> Decoded<Ac
             Action::DecTtl(DecTtl { controllers, explicit: true })
         }
         WRITE_METADATA => {
-            return bad(ErrorCode::OFPBAC_UNSUPPORTED_ORDER, "write_metadata among the actions of another action");
+            return bad(ErrorCode::OFPBIC_UNSUP_INST, "write_metadata among the actions of another action");
         }
         23 => Action::PushMpls { ethertype: mpls_type(ethertype(&mut r)?)? },
         24 => Action::PopMpls { ethertype: ethertype(&mut r)? },

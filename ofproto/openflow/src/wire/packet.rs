@@ -307,7 +307,7 @@ pub(crate) fn read_out(r: &mut Reader<'_>, version: Version) -> Decoded<PacketOu
         }
         Version::V15 => {
             let wire: &Out15Wire = r.get("packet-out")?;
-            let metadata = read_match11(r, Unknown::Refuse)?;
+            let metadata = read_match11(r, Unknown::Skip)?;
             if metadata.get(FieldId::InPortOxm).1 == 0 {
                 return bad(ErrorCode::OFPBRC_BAD_PORT, "packet-out without in_port");
             }
