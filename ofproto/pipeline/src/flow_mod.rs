@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use weft_base::Time;
 use weft_openflow::flow::FlowRemovedReason;
-use weft_openflow::{Cookie, ErrorCode, FlowMod, FlowModCommand, FlowModFlags, TableId};
+use weft_openflow::{Cookie, ErrorCode, FlowMod, FlowModCommand, FlowModFlags, TableId, Version};
 
 use crate::bridge::Bridge;
 use crate::check;
@@ -37,11 +37,11 @@ pub enum Change {
     Removed(Arc<Rule>, FlowRemovedReason),
 }
 
-/// Do what a flow mod says. `strict`: the version enforces that actions fit the match (1.1 and later).
+/// Do what a flow mod of a version says. From 1.1 on actions must fit the match; from 1.2 on a modify never adds.
 ///
 /// # Errors
 /// The specification's, if the flow mod cannot be obeyed in full.
-pub fn apply(bridge: &mut Bridge, todo: FlowMod, strict: bool, now: Time) -> Result<Vec<Change>, ErrorCode> {
+pub fn apply(bridge: &mut Bridge, todo: FlowMod, version: Version, now: Time) -> Result<Vec<Change>, ErrorCode> {
     if todo.flags.contains(FlowModFlags::EMERG) {
         return Err(ErrorCode::OFPFMFC_TABLE_FULL);
     }
@@ -50,8 +50,8 @@ pub fn apply(bridge: &mut Bridge, todo: FlowMod, strict: bool, now: Time) -> Res
         return Err(ErrorCode::OFPBRC_EPERM);
     }
     match todo.command {
-        FlowModCommand::Add => add(bridge, todo, strict, now),
-        FlowModCommand::Modify | FlowModCommand::ModifyStrict => modify(bridge, todo, strict, now),
+        FlowModCommand::Add => add(bridge, todo, version, now),
+        FlowModCommand::Modify | FlowModCommand::ModifyStrict => modify(bridge, todo, version, now),
         FlowModCommand::Delete | FlowModCommand::DeleteStrict => Ok(delete(bridge, &todo)),
     }
 }
@@ -79,9 +79,9 @@ pub fn revert(bridge: &mut Bridge, changes: Vec<Change>) {
     }
 }
 
-fn add(bridge: &mut Bridge, todo: FlowMod, strict: bool, now: Time) -> Result<Vec<Change>, ErrorCode> {
+fn add(bridge: &mut Bridge, todo: FlowMod, version: Version, now: Time) -> Result<Vec<Change>, ErrorCode> {
     let table = if todo.table == TableId::ALL { TableId(0) } else { todo.table };
-    check::instructions(&todo.instructions, &todo.matching, table, strict)?;
+    check::instructions(&todo.instructions, &todo.matching, table, version > Version::V10)?;
     let priority = u32::from(todo.priority);
     let target = bridge.flows.table(table).ok_or(ErrorCode::OFPBRC_BAD_TABLE_ID)?;
     let old = target.get(&todo.matching, priority).cloned();
@@ -96,7 +96,7 @@ fn add(bridge: &mut Bridge, todo: FlowMod, strict: bool, now: Time) -> Result<Ve
     rule.idle_timeout = todo.idle_timeout;
     rule.hard_timeout = todo.hard_timeout;
     rule.importance = todo.importance;
-    rule.flags = todo.flags.difference(FlowModFlags::CHECK_OVERLAP);
+    rule.flags = todo.flags;
     let reset = todo.flags.contains(FlowModFlags::RESET_COUNTS);
     let rule = Arc::new(rule);
     bridge.flows.insert(rule.clone());
@@ -106,17 +106,17 @@ fn add(bridge: &mut Bridge, todo: FlowMod, strict: bool, now: Time) -> Result<Ve
     }])
 }
 
-fn modify(bridge: &mut Bridge, todo: FlowMod, strict: bool, now: Time) -> Result<Vec<Change>, ErrorCode> {
+fn modify(bridge: &mut Bridge, todo: FlowMod, version: Version, now: Time) -> Result<Vec<Change>, ErrorCode> {
     let meant = select(bridge, &todo, todo.command == FlowModCommand::ModifyStrict, false);
     if meant.is_empty() {
         // 1.0 and 1.1: a modify that finds nothing adds; a cookie to match says that nothing is to be added
-        if todo.cookie_mask == 0 && todo.cookie != Cookie::UNCHANGED {
-            return add(bridge, FlowMod { command: FlowModCommand::Add, ..todo }, strict, now);
+        if version < Version::V12 && todo.cookie_mask == 0 && todo.cookie != Cookie::UNCHANGED {
+            return add(bridge, FlowMod { command: FlowModCommand::Add, ..todo }, version, now);
         }
         return Ok(Vec::new());
     }
     for rule in &meant {
-        check::instructions(&todo.instructions, &rule.pattern.unpack(), rule.table, strict)?;
+        check::instructions(&todo.instructions, &rule.pattern.unpack(), rule.table, version > Version::V10)?;
     }
     let reset = todo.flags.contains(FlowModFlags::RESET_COUNTS);
     Ok(meant

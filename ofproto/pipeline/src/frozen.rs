@@ -30,13 +30,17 @@ pub struct FrozenState {
     pub in_port: u32,
     /// Metadata and registers.
     pub words: [u64; WORDS - OPENFLOW_WORDS],
+    /// Tunnel fields, which actions may have written.
+    pub tunnel: [u64; TUNNEL.end - TUNNEL.start],
 }
 
 impl FrozenState {
     pub(crate) fn new(bridge: BridgeId, key: &FlowKey) -> FrozenState {
         let mut words = [0; WORDS - OPENFLOW_WORDS];
         words.copy_from_slice(&key.words()[OPENFLOW_WORDS..]);
-        FrozenState { bridge, in_port: key.word(0) as u32, words }
+        let mut tunnel = [0; TUNNEL.end - TUNNEL.start];
+        tunnel.copy_from_slice(&key.words()[TUNNEL]);
+        FrozenState { bridge, in_port: key.word(0) as u32, words, tunnel }
     }
 
     /// Write it back into a key.
@@ -45,8 +49,14 @@ impl FrozenState {
         for (i, word) in self.words.iter().enumerate().filter(|(_, word)| **word != 0) {
             key.set_word(OPENFLOW_WORDS + i, *word);
         }
+        for (i, word) in self.tunnel.iter().enumerate().filter(|(_, word)| **word != 0) {
+            key.set_word(TUNNEL.start + i, *word);
+        }
     }
 }
+
+/// Words of the tunnel fields.
+const TUNNEL: std::ops::Range<usize> = 30..38;
 
 /// All living states.
 #[derive(Default)]

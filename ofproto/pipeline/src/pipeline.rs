@@ -24,7 +24,7 @@ use weft_engine::Datapath;
 use weft_flow::OfPort;
 use weft_openflow::flow::FlowRemovedReason;
 use weft_openflow::port::PortReason;
-use weft_openflow::{ErrorCode, FlowMod};
+use weft_openflow::{ErrorCode, FlowMod, Version};
 
 use crate::config::{BridgeSettings, BundleSettings, ConfigError, PortCounters, PortSettings, PortState};
 use crate::connection::Connections;
@@ -238,7 +238,7 @@ impl Pipeline {
         let mut tables = self.write();
         let bridge = tables.bridge_named_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
         let id = bridge.id;
-        let changes = flow_mod::apply(bridge, todo, false, now)?;
+        let changes = flow_mod::apply(bridge, todo, Version::V10, now)?;
         drop(tables);
         self.changes_made(&mut control, None, id, &changes, now);
         Ok(())

@@ -6,7 +6,7 @@ use weft_base::Time;
 use weft_engine::Megaflow;
 use weft_flow::dpctl::{self, DpNames};
 use weft_flow::text::{PortNames, format_key, format_match, format_value};
-use weft_flow::{DpAction, FieldId, FlowKey, FlowMask, Match, OfPort};
+use weft_flow::{DpAction, FieldId, FlowKey, Match, OfPort};
 use weft_openflow::Instructions;
 use weft_openflow::action::{Action, SubField};
 use weft_openflow::instruction::WriteMetadata;
@@ -72,8 +72,8 @@ pub(crate) fn instructions(of: &Instructions) -> String {
 }
 
 /// Datapath actions as `ofproto/trace` prints them.
-pub(crate) fn dp_actions(actions: &[DpAction]) -> String {
-    dpctl::format_actions(actions, &DpNames::new())
+pub(crate) fn dp_actions(actions: &[DpAction], names: &DpNames) -> String {
+    dpctl::format_actions(actions, names)
 }
 
 /// A megaflow as `dpif/dump-flows` prints it.
@@ -121,11 +121,6 @@ pub(crate) fn parse_actions(text: &str, ports: PortNames) -> Result<Vec<Action>,
     let mut names = Names::none();
     names.ports = ports;
     parse_instructions(text, &names).map(|i| i.apply)
-}
-
-/// A match in the datapath's syntax.
-pub(crate) fn odp_match(key: &FlowKey, mask: &FlowMask) -> String {
-    dpctl::format_match(&Match::new(key.clone(), mask.clone()), &DpNames::new())
 }
 
 /// A flow in the datapath's syntax.

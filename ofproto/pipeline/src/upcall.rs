@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use smallvec::SmallVec;
-use tracing::trace;
 use weft_base::Time;
 use weft_engine::{Slowpath, Upcall, Verdict};
 use weft_flow::action::{ControllerAction, Userspace};
@@ -76,12 +75,6 @@ impl Slowpath for Pipeline {
         if self.megaflows_disabled() {
             every_bit(&mut mask, upcall.key);
         }
-        trace!(
-            target: "dpif_netdev",
-            "flow_add: {}, actions:{}",
-            crate::text::odp_match(upcall.key, &mask),
-            crate::text::dp_actions(&translation.actions)
-        );
         Verdict { actions: translation.actions, mask, install, attachment: Box::new(attachment) }
     }
 

@@ -82,7 +82,7 @@ impl Pipeline {
 
     /// The megaflows of one bridge, in the datapath's syntax.
     pub(super) fn dump_megaflows(&self, args: &[&str], now: Time) -> Result<String, String> {
-        let mut names = true;
+        let mut names = false;
         let mut more = false;
         let mut bridge = None;
         for arg in args {

@@ -26,6 +26,8 @@ struct Request<'a> {
     side_effects: bool,
     packet: Option<Vec<u8>>,
     actions: Option<&'a str>,
+    /// Datapath ports by name.
+    names: bool,
 }
 
 impl Pipeline {
@@ -44,7 +46,8 @@ impl Pipeline {
             Some(actions) => Some(text::parse_actions(actions, port_names(bridge))?),
             None => None,
         };
-        let shown = show(&tables, bridge, &key, actions.as_deref(), request.side_effects);
+        let names = if request.names { dp_names(&tables) } else { DpNames::new() };
+        let shown = show(&tables, bridge, &key, actions.as_deref(), request.side_effects, &names);
         if request.side_effects {
             self.learn(&tables, &shown.1, now);
         }
@@ -59,6 +62,7 @@ fn show(
     key: &FlowKey,
     actions: Option<&[Action]>,
     side_effects: bool,
+    names: &DpNames,
 ) -> (String, Vec<crate::translate::LearnMac>) {
     let mut trace = Trace::new(side_effects);
     let done = translate(&Input { tables, bridge, key, actions }, Some(&mut trace));
@@ -72,13 +76,12 @@ fn show(
         _ => out.push_str("unchanged\n"),
     }
     let _ = writeln!(out, "Megaflow: {}", text::matching(&megaflow(key, &done.mask)));
-    let mut dp = text::dp_actions(&done.actions);
+    let mut dp = text::dp_actions(&done.actions, names);
     if !side_effects {
         dp = dp.replace("dont_send=0", "dont_send=1");
     }
     let _ = writeln!(out, "Datapath actions: {dp}");
     if let Some(failure) = done.failure {
-        tracing::warn!(target: "ofproto_dpif_xlate", "{} on bridge {} while processing {}", failure.log_text(), bridge.name, text::flow(key));
         let _ = writeln!(out, "Translation failed ({}), packet is dropped.", failure.text());
     }
     (out, done.learn.to_vec())
@@ -103,13 +106,15 @@ fn megaflow(key: &FlowKey, mask: &FlowMask) -> Match {
 fn parse<'a>(args: &[&'a str], packet_out: bool) -> Result<Request<'a>, String> {
     let mut plain = Vec::new();
     let mut generate = false;
+    let mut names = false;
     let mut i = 0;
     while i < args.len() {
         let option = args[i].strip_prefix("--").or_else(|| args[i].strip_prefix('-'));
         match option {
             Some("generate") => generate = true,
             Some("consistent") if packet_out => {}
-            Some("names" | "no-names") => {}
+            Some("names") => names = true,
+            Some("no-names") => names = false,
             Some("ct-next" | "l7" | "l7-len") => {
                 i += 1;
                 if i == args.len() {
@@ -139,7 +144,7 @@ fn parse<'a>(args: &[&'a str], packet_out: bool) -> Result<Request<'a>, String> 
         Some(text) => Some(hex(text).ok_or("Trailing garbage in packet data")?),
         None => None,
     };
-    Ok(Request { place, flow, side_effects: generate || packet.is_some(), packet, actions })
+    Ok(Request { place, flow, side_effects: generate || packet.is_some(), packet, actions, names })
 }
 
 /// Whether it is a flow rather than the name of a bridge or a datapath.

@@ -109,7 +109,7 @@ impl Pipeline {
     /// All flow mods under one lock; the first error undoes what was done, and is told with its own transaction id.
     fn commit(&self, control: &mut Control, id: ConnectionId, bundle: Bundle, now: Time) -> Result<(), ErrorCode> {
         let Some(connection) = control.connections.get_mut(id) else { return Ok(()) };
-        let (bridge, strict) = (connection.bridge, connection.version() > Version::V10);
+        let (bridge, version) = (connection.bridge, connection.version());
         let mut done = Vec::new();
         let mut xid_of_last = Xid(0);
         {
@@ -118,7 +118,7 @@ impl Pipeline {
             for (xid, message, start) in bundle.messages {
                 let Message::FlowMod(todo) = message else { continue };
                 xid_of_last = xid;
-                match flow_mod::apply(target, todo, strict, now) {
+                match flow_mod::apply(target, todo, version, now) {
                     Ok(changes) => done.extend(changes),
                     Err(code) => {
                         flow_mod::revert(target, done);

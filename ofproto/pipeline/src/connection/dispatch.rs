@@ -60,6 +60,8 @@ impl Pipeline {
             }
             Message::PacketOut(out) => {
                 self.packet_out(bridge, &out, now)?;
+                // what it sent to controllers is on its way before a barrier that follows is answered
+                self.deliver_packets(control, now);
                 Ok(Vec::new())
             }
             Message::PortMod(change) => {
@@ -145,7 +147,7 @@ impl Pipeline {
         let changes = {
             let mut tables = self.write();
             let bridge = tables.bridge_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
-            flow_mod::apply(bridge, todo, version > Version::V10, now)?
+            flow_mod::apply(bridge, todo, version, now)?
         };
         self.changes_made(control, Some((id, xid)), bridge, &changes, now);
         Ok(())

@@ -27,7 +27,7 @@ impl Pipeline {
             capabilities |= Capabilities::GROUP_STATS;
         }
         if version >= Version::V14 {
-            capabilities |= Capabilities::BUNDLES | Capabilities::FLOW_MONITORING;
+            capabilities |= Capabilities::BUNDLES;
         }
         Ok(vec![Message::FeaturesReply(SwitchFeatures {
             datapath_id: bridge.settings.datapath_id,

@@ -331,8 +331,10 @@ impl Pipeline {
         let dialect = Dialect { version, ..connection.dialect };
         match wire::decode(bytes, &dialect) {
             Ok(incoming) if incoming.version != version && !matches!(incoming.message, Message::Hello { .. }) => {
+                // in the words of the version that was used
                 let error = wire::error_reply(ErrorCode::OFPBRC_BAD_VERSION, bytes);
-                control.connections.send(id, incoming.xid, &error);
+                let dialect = Dialect { version: incoming.version, ..dialect };
+                control.connections.send_in(id, incoming.xid, &error, &dialect);
             }
             Ok(incoming) => {
                 let dialect = dialect.answering(&incoming);

@@ -66,7 +66,7 @@ impl Pipeline {
                 let desc = b.flows.visible().iter().map(|t| TableDesc {
                     table: t.id,
                     eviction: t.eviction,
-                    eviction_flags: 4,
+                    eviction_flags: 0b111,
                     vacancy: t.vacancy,
                 });
                 StatsReply::TableDesc(desc.collect())
@@ -243,7 +243,10 @@ fn queue_stats(bridge: &Bridge, port: OfPort, queue: QueueId) -> Result<StatsRep
     let asked = queue == QueueId::ALL || queue == QueueId(0);
     match port {
         OfPort::NONE | OfPort::ALL => {
-            Ok(StatsReply::Queue(bridge.ports().filter(|p| p.dp().is_some() && asked).map(unknown).collect()))
+            if !asked {
+                return Err(ErrorCode::OFPQOFC_BAD_QUEUE);
+            }
+            Ok(StatsReply::Queue(bridge.ports().filter(|p| p.dp().is_some()).map(unknown).collect()))
         }
         one => {
             let port = bridge.port(one).ok_or(ErrorCode::OFPQOFC_BAD_PORT)?;

@@ -170,16 +170,6 @@ impl Failure {
         }
     }
 
-    /// As the log says it.
-    pub(crate) const fn log_text(self) -> &'static str {
-        match self {
-            Failure::TooDeep => "over max translation depth 64",
-            Failure::TooManyResubmits => "over 4096 resubmit actions",
-            Failure::StackTooLarge => "resubmits yielded over 64 kB of stack",
-            Failure::TooManyActions => "resubmits yielded over 64 kB of actions",
-        }
-    }
-
     const fn reason(self) -> DropReason {
         match self {
             Failure::TooDeep | Failure::TooManyResubmits => DropReason::TooManyResubmits,
@@ -316,6 +306,10 @@ impl<'t, 'l> Context<'t, 'l> {
         }
         if self.out.is_empty() {
             self.out.push(DpAction::Drop(self.drop));
+        }
+        // whoever looked at a tag knows that it is there
+        if self.mask.word(2) & 0xffff != 0 {
+            self.mask.or_word(2, u64::from(fields::TAG_PRESENT));
         }
         for i in OPENFLOW_WORDS..weft_flow::key::WORDS {
             if self.mask.used() >> i & 1 == 1 {
