@@ -79,8 +79,8 @@ impl fmt::Display for ShownPort<'_> {
 /// Whether a name can stand in flow syntax without quotes.
 fn is_plain(name: &str) -> bool {
     let mut chars = name.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-        && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic())
+        && chars.all(|c| c.is_ascii_alphanumeric())
         && !OfPort::RESERVED.iter().any(|(_, reserved)| reserved.eq_ignore_ascii_case(name))
         && !matches!(name.to_ascii_lowercase().as_str(), "true" | "false" | "null")
 }

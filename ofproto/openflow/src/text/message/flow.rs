@@ -170,7 +170,10 @@ fn full_update(u: &FlowUpdateFull, names: &Names) -> String {
     if u.hard_timeout.0 != 0 {
         let _ = write!(text, " hard_timeout={}", u.hard_timeout.0);
     }
-    let _ = write!(text, " cookie={:#x}", u.cookie.0);
+    let _ = match u.cookie.0 {
+        0 => write!(text, " cookie=0"),
+        cookie => write!(text, " cookie={cookie:#x}"),
+    };
     let pattern = format_pattern(&u.matching, u.priority, names);
     let _ = write!(text, " {}", pattern.trim_end());
     if !u.actions.is_empty() {
