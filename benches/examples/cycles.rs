@@ -22,6 +22,7 @@ fn main() {
         ("c: 100k microflows, 10 masks", frames::ladder(10, 100_000), Rules::ladder(10)),
         ("c: 100k microflows, 30 masks", frames::ladder(30, 100_000), Rules::ladder(30)),
         ("c: 100k microflows, 100 masks", frames::ladder(100, 100_000), Rules::ladder(100)),
+        ("h: 100k megaflows, 1 mask", frames::flows(100_000), Rules::connections(output())),
         (
             "e2: push VLAN",
             frames::flows(1000),

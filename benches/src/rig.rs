@@ -24,19 +24,26 @@ pub const SINK: u32 = 2;
 pub struct Rules {
     /// How many rules of the ladder; 0: one rule that looks at the port only.
     masks: u32,
+    /// Whether verdicts rest on addresses and ports too.
+    exact: bool,
     actions: Vec<DpAction>,
 }
 
 impl Rules {
     /// Everything from the source gets these actions.
     pub fn port(actions: Vec<DpAction>) -> Rules {
-        Rules { masks: 0, actions }
+        Rules { masks: 0, exact: false, actions }
+    }
+
+    /// The same, but with a megaflow for each connection.
+    pub fn connections(actions: Vec<DpAction>) -> Rules {
+        Rules { masks: 0, exact: true, actions }
     }
 
     /// Rule k, in falling priority, matches bit k alone (of nw_src, then nw_dst, then eth_src) and outputs.
     pub fn ladder(masks: u32) -> Rules {
         let masks = if masks > 1 { masks } else { 0 };
-        Rules { masks, actions: vec![DpAction::Output(DpPort(SINK))] }
+        Rules { masks, exact: false, actions: vec![DpAction::Output(DpPort(SINK))] }
     }
 }
 
@@ -45,6 +52,11 @@ impl Slowpath for Rules {
         let mut mask = FlowMask::new();
         for id in [FieldId::InPort, FieldId::RecircId, FieldId::PacketType, FieldId::EthType, FieldId::IpFrag] {
             id.unwildcard(&mut mask);
+        }
+        if self.exact {
+            for id in [FieldId::IpSrc, FieldId::IpDst, FieldId::NwProto, FieldId::UdpSrc, FieldId::UdpDst] {
+                id.unwildcard(&mut mask);
+            }
         }
         for bit in 0..self.masks {
             let (id, shift) = match bit {

@@ -319,9 +319,18 @@ impl Worker {
             dpctl::format_actions(&flow.actions.load(), &DpNames::new())
         );
         let slot = self.store.insert(Arc::clone(&flow), Program::compile(&flow.actions.load()));
-        self.table.insert(&flow.pattern, slot);
+        let replaced = self.table.insert(&flow.pattern, slot);
         self.registry.insert(slot, flow);
-        self.shared.flows.fetch_add(1, Ordering::Relaxed);
+        match replaced {
+            // A lookup has just failed to find it, so there is none; should there be one, it must not stay behind.
+            Some(old) => {
+                self.store.remove(old);
+                self.registry.remove(old);
+            }
+            None => {
+                self.shared.flows.fetch_add(1, Ordering::Relaxed);
+            }
+        }
         self.count_flows();
         slot
     }

@@ -109,6 +109,7 @@ impl Burst {
         for (slot, hash) in self.slots[..n].iter_mut().zip(&self.hashes) {
             *slot = cache.propose(*hash);
         }
+        store.touch(&self.slots[..n]);
         self.misses = 0;
         for (i, (slot, key)) in self.slots[..n].iter().zip(&self.keys).enumerate() {
             self.missed[self.misses] = i as u8;
