@@ -203,6 +203,7 @@ const FIELDS10: [(FieldId, u32); 12] = [
     (FieldId::NwTos, 1 << 21),
 ];
 
+/// Bit 10 is the match's own type.
 const FIELDS11: [(FieldId, u32); 15] = [
     (FieldId::InPort, 1 << 0),
     (FieldId::VlanVid, 1 << 1),
@@ -214,11 +215,11 @@ const FIELDS11: [(FieldId, u32); 15] = [
     (FieldId::TcpDst, 1 << 7),
     (FieldId::MplsLabel, 1 << 8),
     (FieldId::MplsTc, 1 << 9),
-    (FieldId::EthSrc, 1 << 10),
-    (FieldId::EthDst, 1 << 11),
-    (FieldId::IpSrc, 1 << 12),
-    (FieldId::IpDst, 1 << 13),
-    (FieldId::Metadata, 1 << 14),
+    (FieldId::EthSrc, 1 << 11),
+    (FieldId::EthDst, 1 << 12),
+    (FieldId::IpSrc, 1 << 13),
+    (FieldId::IpDst, 1 << 14),
+    (FieldId::Metadata, 1 << 15),
 ];
 
 fn fields(table: &[(FieldId, u32)], bits: u32) -> Vec<FieldId> {

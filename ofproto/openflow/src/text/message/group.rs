@@ -64,7 +64,7 @@ fn group(
     }
     for b in buckets {
         text.push_str(",bucket=");
-        if version >= Version::V15 && b.id <= Bucket::MAX {
+        if (version == Version::V10 || version >= Version::V15) && b.id <= Bucket::MAX {
             let _ = write!(text, "bucket_id:{},", b.id);
         }
         if b.weight != 1 && !(b.weight == 0 && kind != Some(GroupKind::Select)) {
