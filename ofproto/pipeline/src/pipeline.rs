@@ -55,6 +55,9 @@ pub(crate) struct Control {
     pub revalidator: Revalidator,
 }
 
+/// Takes an interface down or up.
+pub type SetAdmin = Box<dyn Fn(&str, bool) + Send + Sync>;
+
 /// What the pipeline needs of the daemon.
 pub struct Hooks {
     /// Wake the control thread: there is something for [`Pipeline::run`] or [`Pipeline::output`]. Called from any
@@ -63,7 +66,7 @@ pub struct Hooks {
     /// Counters of a device's port by interface name, for OFPST_PORT. Called from the control thread, must not call back.
     pub port_counters: Box<dyn Fn(&str) -> PortCounters + Send + Sync>,
     /// A controller took a port down or up (port mod), by interface name. As above.
-    pub set_admin: Box<dyn Fn(&str, bool) + Send + Sync>,
+    pub set_admin: SetAdmin,
 }
 
 impl Default for Hooks {

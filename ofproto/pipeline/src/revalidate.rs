@@ -65,7 +65,7 @@ pub(crate) struct Revalidator {
 enum Fate {
     Keep,
     Delete,
-    Modify(Vec<DpAction>, Attachment),
+    Modify(Vec<DpAction>, Box<Attachment>),
 }
 
 impl Pipeline {
@@ -215,7 +215,7 @@ impl Pipeline {
                     Fate::Keep => {}
                     Fate::Delete => delete.push(flow.clone()),
                     Fate::Modify(actions, attachment) => {
-                        modify.push((flow.clone(), actions, Box::new(attachment) as weft_engine::Attachment))
+                        modify.push((flow.clone(), actions, attachment as weft_engine::Attachment))
                     }
                 }
             }
@@ -254,7 +254,7 @@ impl Pipeline {
         let actions = std::mem::take(&mut new.actions);
         let renewed = Attachment::new(&mut new, pushed);
         if **flow.actions.load() != actions {
-            return Fate::Modify(actions, renewed);
+            return Fate::Modify(actions, Box::new(renewed));
         }
         flow.attachment.store(Arc::new(Box::new(renewed)));
         Fate::Keep
