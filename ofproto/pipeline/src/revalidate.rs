@@ -181,7 +181,8 @@ impl Pipeline {
             if revalidator.current_flows == 0 {
                 // nothing to expire: sleep until an upcall installs something
                 self.sleep_until_flows();
-                return Time::MAX;
+                // a worker may have been about to install one just now: it need not wait for ever
+                return now + revalidator.limits.max_idle.max(FULL_INTERVAL);
             }
             return revalidator.last_full + FULL_INTERVAL;
         }
