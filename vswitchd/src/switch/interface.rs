@@ -268,6 +268,8 @@ impl Switch {
         {
             self.engine.port_set_mtu(dp, seen.mtu);
         }
+        // A capture that was brought up has frames now, and nothing else tells the workers.
+        self.engine.wake();
         self.push_state(&self.interfaces[name]);
         true
     }

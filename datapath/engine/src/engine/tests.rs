@@ -104,6 +104,24 @@ fn frames_that_wake_a_sleeping_worker_are_never_lost() {
 }
 
 #[test]
+fn a_capture_that_is_brought_up_late_plays_after_a_wake() {
+    let rig = rig(1, 2, &script(vec![output(2)], &[]));
+    let files = tempfile::tempdir().unwrap();
+    let path = files.path().join("three.pcap");
+    let mut capture = weft_netdev::pcap::Writer::create(&path).unwrap();
+    (0..3).for_each(|i| capture.write(&udp(1, 2, i)).unwrap());
+    drop(capture);
+    let options = weft_netdev::spec::PcapOptions { rx_pcap: Some(path), ..Default::default() };
+    let opened = weft_netdev::open(&Spec { name: "c".into(), kind: Kind::Pcap(options) }, 1).unwrap();
+    rig.engine.port_add(DpPort(3), 1500, opened.queues).unwrap();
+    opened.device.set_up(true).unwrap();
+    rig.engine.wake();
+    while rig.sent(2) < 3 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn an_idle_engine_stays_asleep() {
     let rig = rig(2, 16, &script(vec![output(2)], &[]));
     rig.engine.settle();
