@@ -5,13 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use zerocopy::byteorder::big_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::super::action::{check_source, read_nested, write_list};
-use super::super::buf::{Decoded, Encoded, Reader, Writer, bad};
-use super::super::oxm;
 use super::{open, simple, sub_bits, sub_field};
 use crate::action::{Action, Ct, CtZone, Nat, NatAlgorithm, NatDirection};
 use crate::error::ErrorCode;
 use crate::ids::{TableId, Version};
+use crate::wire::action::{check_source, read_nested, write_list};
+use crate::wire::buf::{Decoded, Encoded, Reader, Writer, bad};
+use crate::wire::oxm;
 
 #[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
 #[repr(C)]

@@ -7,13 +7,13 @@
 use zerocopy::byteorder::big_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::super::action::{check_destination, check_source};
-use super::super::buf::{Decoded, Reader, Writer, bad};
-use super::super::oxm;
 use super::simple;
 use crate::action::{Action, Learn, LearnDst, LearnSpec, LearnSrc, SubField};
 use crate::error::ErrorCode;
 use crate::ids::{Cookie, TableId, Timeout};
+use crate::wire::action::{check_destination, check_source};
+use crate::wire::buf::{Decoded, Reader, Writer, bad};
+use crate::wire::oxm;
 
 #[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
 #[repr(C)]
