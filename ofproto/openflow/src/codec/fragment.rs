@@ -1,0 +1,56 @@
+//! Parts of messages by themselves, for tools that read bare matches, actions or instructions.
+
+use weft_flow::Match;
+
+use crate::error::ErrorCode;
+use crate::ids::Version;
+use crate::instruction::Instructions;
+use crate::wire::buf::{Reader, Writer};
+use crate::wire::oxm::Unknown;
+use crate::wire::{action, instruction, match10, match11, oxm};
+
+/// A match from bare TLVs, with Nicira's cookie and its mask. `strict`: unknown fields are errors.
+pub fn match_from_oxm(bytes: &[u8], strict: bool) -> Result<(Match, Option<(u64, u64)>), ErrorCode> {
+    let unknown = if strict { Unknown::Refuse } else { Unknown::SkipButCheck };
+    oxm::read_match(bytes, unknown).map_err(|error| error.code)
+}
+
+/// The inverse of [`match_from_oxm`]; `version` `None` is NXM.
+pub fn match_to_oxm(m: &Match, cookie: Option<(u64, u64)>, version: Option<Version>) -> Vec<u8> {
+    let mut w = Writer::default();
+    oxm::write_match(&mut w, m, version);
+    if let Some((value, mask)) = cookie {
+        oxm::write_nx_cookie(&mut w, value, mask);
+    }
+    w.bytes
+}
+
+/// OpenFlow 1.0's or 1.1's fixed match.
+pub fn fixed_match_from_wire(bytes: &[u8], version: Version) -> Result<Match, ErrorCode> {
+    let mut r = Reader::new(bytes, ErrorCode::OFPBMC_BAD_LEN);
+    let matching = match version {
+        Version::V10 => r.get("match").map(match10::read),
+        _ => r.get("match").and_then(match11::read),
+    };
+    matching.map_err(|error| error.code)
+}
+
+/// A list of actions (in 1.0: what stands for instructions too).
+pub fn actions_from_wire(bytes: &[u8], version: Version) -> Result<Instructions, ErrorCode> {
+    if !bytes.len().is_multiple_of(8) {
+        return Err(ErrorCode::OFPBRC_BAD_LEN);
+    }
+    let read = match version {
+        Version::V10 => instruction::read(bytes, version),
+        _ => action::read_list(bytes, version).map(Instructions::apply),
+    };
+    read.map_err(|error| error.code)
+}
+
+/// A list of instructions.
+pub fn instructions_from_wire(bytes: &[u8], version: Version) -> Result<Instructions, ErrorCode> {
+    if !bytes.len().is_multiple_of(8) {
+        return Err(ErrorCode::OFPBIC_BAD_LEN);
+    }
+    instruction::read(bytes, version).map_err(|error| error.code)
+}
