@@ -100,6 +100,13 @@ pub(crate) fn read_async13(r: &mut Reader<'_>) -> Decoded<AsyncConfig> {
     Ok(AsyncConfig { packet_in: pair()?, port_status: pair()?, flow_removed: pair()?, ..AsyncConfig::default() })
 }
 
+/// Whether the six bitmaps say all of it: each of them is there, and nothing that only 1.4 has.
+pub(crate) fn says_async13(a: &AsyncConfig) -> bool {
+    let newer = [a.role_status, a.table_status, a.request_forward];
+    [a.packet_in, a.port_status, a.flow_removed].iter().flatten().all(Option::is_some)
+        && newer.iter().flatten().all(Option::is_none)
+}
+
 pub(crate) fn write_async13(w: &mut Writer, a: &AsyncConfig) {
     for pair in [a.packet_in, a.port_status, a.flow_removed] {
         pair.iter().for_each(|bits| w.put(&U32::new(bits.unwrap_or(0))));
