@@ -130,9 +130,9 @@ fn oxm_bitmap(fields: &[FieldId]) -> u64 {
     fields.iter().filter_map(number).fold(0, |bits, o| bits | 1 << o.field)
 }
 
-/// 1.1 and 1.2 number instructions as bits by OFPIT_*.
+/// 1.1 and 1.2 number instructions as bits by OFPIT_*; they have no meter.
 fn instructions(bits: u32) -> InstructionSet {
-    InstructionSet::from_bits_truncate(bits)
+    InstructionSet::from_bits_truncate(bits) - InstructionSet::METER
 }
 
 pub(crate) fn read_stats(r: &mut Reader<'_>, version: Version) -> Decoded<TableStats> {
