@@ -155,7 +155,8 @@ fn kbps(features: PortFeatures) -> u32 {
 
 fn name16(name: &str) -> [u8; 16] {
     let mut out = [0; 16];
-    let n = name.len().min(15);
+    // Cut between characters: half a character would read back as another one.
+    let n = (0..=15).rev().find(|&n| name.is_char_boundary(n)).unwrap_or(0).min(name.len());
     out[..n].copy_from_slice(&name.as_bytes()[..n]);
     out
 }
