@@ -21,6 +21,10 @@ fn hosts_on_taps_veths_and_the_local_port_reach_each_other() {
         ensure!(b.reaches("10.0.0.1", 5)?, "veth to tap");
         ensure!(b.reaches("10.0.0.9", 5)?, "veth to the bridge's own port");
         ensure!(a.reaches("10.0.0.9", 5)?, "tap to the bridge's own port");
+        let shown = stage.ours("dpctl", &["show"])?;
+        ensure!(shown.contains("v-b"), "dpctl show lists the ports:\n{shown}");
+        let megaflows = stage.ours("dpctl", &["dump-flows"])?;
+        ensure!(megaflows.contains("eth_type(0x0800)"), "dpctl dump-flows:\n{megaflows}");
         let macs = stage.appctl(&["fdb/show", "br0"])?;
         ensure!(macs.contains(&a.mac()?) && macs.contains(&b.mac()?), "MACs are not learned:\n{macs}");
         Ok(())

@@ -28,6 +28,7 @@ pub mod version;
 pub mod appctl;
 pub mod dbclient;
 pub mod dbtool;
+pub mod dpctl;
 
 pub mod ofctl;
 pub mod vsctl;
@@ -55,6 +56,7 @@ const TOOLS: &[Tool] = &[
     Tool { names: ["vsctl", "ovs-vsctl"], summary: "configure a switch through its database", run: vsctl::run },
     Tool { names: ["ofctl", "ovs-ofctl"], summary: "program and watch an OpenFlow switch", run: ofctl::run },
     Tool { names: ["appctl", "ovs-appctl"], summary: "ask a running daemon", run: appctl::run },
+    Tool { names: ["dpctl", "ovs-dpctl"], summary: "look into the datapath", run: dpctl::run },
     Tool { names: ["dbclient", "ovsdb-client"], summary: "talk to an OVSDB server", run: dbclient::run },
     Tool { names: ["dbtool", "ovsdb-tool"], summary: "work on an OVSDB file", run: dbtool::run },
 ];
