@@ -32,6 +32,7 @@ pub const DEMO: &[Need] = &[
 pub const TEST: &[Need] = &[
     need("ovs-vsctl", "openvswitch-switch", "Open vSwitch's own tools drive our daemon"),
     need("tshark", "tshark", "an independent reading of packets"),
+    need("python3", "python3", "sockets of test hosts"),
     need("ethtool", "ethtool", "offload settings of test devices"),
 ];
 
