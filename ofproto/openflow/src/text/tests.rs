@@ -214,3 +214,13 @@ proptest! {
         let _ = parse_instructions(&text, &Names::none());
     }
 }
+
+/// Fuzz target: lines of flow syntax, as files of flows bring them.
+#[test]
+fn no_line_makes_the_flow_parser_panic() {
+    bolero::check!().for_each(|bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        let _ = parse_flow_mod_line(&text, FlowModCommand::Add, &Names::none());
+        let _ = parse_flow(&text, FlowCommand::Filter, &Names::none());
+    });
+}
