@@ -1,10 +1,11 @@
 //! What: ovs-dpctl(8): the datapath's ports and megaflows.
 //!
 //! How: the datapath lives inside the switch daemon, so every command is its control command of the same name
-//! (`dpctl/show` and so on); only files of flows are read here, a line at a time.
+//! (`dpctl/show` and so on). Files of flows are read here, a line at a time, and what actions mean is said here.
 
 use std::io::Write;
 
+use weft_flow::dpctl::{self as flow, DpNames};
 use weft_jsonrpc::unixctl::{Client, Target};
 
 use crate::failure::{Exit, Failure, fail};
@@ -42,6 +43,10 @@ pub fn run(call: &Call) -> Result<Exit, Failure> {
         return fail("missing command name; use --help for help");
     };
     timeout::arm(limit);
+    if let Some(done) = offline(command, args) {
+        print!("{}", done?);
+        return Ok(Exit::OK);
+    }
     let mut daemon = Daemon::connect(&target)?;
     match (command.as_str(), args) {
         ("add-flows" | "mod-flows", [.., file]) => {
@@ -53,6 +58,36 @@ pub fn run(call: &Call) -> Result<Exit, Failure> {
         }
         _ => daemon.ask(command, &[&forwarded, args].concat()),
     }
+}
+
+/// What a text means needs no daemon.
+fn offline(command: &str, args: &[String]) -> Option<Result<String, Failure>> {
+    let (least, most) = match command {
+        "parse-actions" => (1, usize::MAX),
+        "normalize-actions" => (2, 2),
+        _ => return None,
+    };
+    if args.len() < least {
+        return Some(fail(format!("'{command}' command requires at least {least} arguments")));
+    }
+    if args.len() > most {
+        return Some(fail(format!("'{command}' command takes at most {most} arguments")));
+    }
+    let names = DpNames::new();
+    let texts = match command {
+        "normalize-actions" => {
+            if let Err(error) = flow::parse_match(&args[0], &names) {
+                return Some(fail(format!("{}: {error}", args[0])));
+            }
+            &args[1..]
+        }
+        _ => args,
+    };
+    let lines = texts.iter().map(|text| match flow::parse_actions(text, &names) {
+        Ok(actions) => Ok(flow::format_actions(&actions, &names) + "\n"),
+        Err(error) => fail(format!("{text}: {error}")),
+    });
+    Some(lines.collect())
 }
 
 /// A connection to the daemon.
@@ -124,6 +159,8 @@ fn help(program: &str) -> String {
          add-flows [DP] FILE        a flow a line\n  \
          mod-flows [DP] FILE\n  \
          del-if DP PORT...          take ports out until the next configuration\n  \
+         parse-actions ACTIONS...   actions read and printed again; needs no switch\n  \
+         normalize-actions FLOW ACTIONS\n  \
          list-commands              all commands of the running daemon\n\n\
          Options:\n  \
          -m, --more                 print more\n  \
@@ -152,3 +189,23 @@ const OPTIONS: &[Opt] = &[
     opt_short("help", 'h', Takes::Nothing),
     opt_short("version", 'V', Takes::Nothing),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(line: &str) -> Option<Result<String, Failure>> {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        offline(&words[0], &words[1..])
+    }
+
+    #[test]
+    fn actions_are_read_without_a_daemon() {
+        assert_eq!(ask("parse-actions 1,2 drop pop_vlan"), Some(Ok("1,2\ndrop\npop_vlan\n".to_owned())));
+        assert_eq!(ask("normalize-actions in_port(1),eth_type(0x1234) 3"), Some(Ok("3\n".to_owned())));
+        assert!(ask("parse-actions 1 foo").is_some_and(|answer| answer.is_err()));
+        assert!(ask("normalize-actions nonsense(1) 3").is_some_and(|answer| answer.is_err()));
+        assert_eq!(ask("normalize-actions 1"), Some(fail("'normalize-actions' command requires at least 2 arguments")));
+        assert_eq!(ask("show"), None);
+    }
+}

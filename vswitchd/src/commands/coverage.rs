@@ -3,6 +3,7 @@
 //! Why: scripts watch single counters over time; people look for what moves when nothing should.
 
 use weft_engine::Datapath;
+use weft_packet::DropReason;
 
 use super::{Answer, Command, command};
 use crate::owner::Owner;
@@ -28,8 +29,15 @@ fn counts(owner: &Owner) -> Vec<(String, u64)> {
         ("unixctl_received".to_owned(), owner.commands_received),
         ("worker_sleep".to_owned(), owner.switch.engine.sleeps()),
     ];
+    // also there before the first one is dropped
+    let mut usual: Vec<&str> = DropReason::ALL.iter().filter_map(|reason| usual_name(*reason)).collect();
+    usual.dedup();
+    counts.extend(usual.into_iter().map(|name| (name.to_owned(), 0)));
     for (_, reason, frames) in owner.switch.engine.drops() {
         let name = format!("drop_{}", reason.name().replace('-', "_"));
+        if let Some((_, count)) = counts.iter_mut().find(|(known, _)| Some(known.as_str()) == usual_name(reason)) {
+            *count += frames;
+        }
         match counts.iter_mut().find(|(known, _)| *known == name) {
             Some((_, count)) => *count += frames,
             None => counts.push((name, frames)),
@@ -38,10 +46,32 @@ fn counts(owner: &Owner) -> Vec<(String, u64)> {
     counts
 }
 
+/// The name under which monitoring scripts know a reason; the finer one of this switch stands beside it.
+fn usual_name(reason: DropReason) -> Option<&'static str> {
+    match reason {
+        DropReason::FlowDrop | DropReason::TableMiss => Some("drop_action_of_pipeline"),
+        DropReason::TooManyResubmits => Some("drop_action_too_many_resubmit"),
+        DropReason::Meter => Some("datapath_drop_meter"),
+        _ => None,
+    }
+}
+
 fn show(owner: &mut Owner, _: &[String]) -> Answer {
     let counts = counts(owner);
     let never = counts.iter().filter(|(_, count)| *count == 0).count();
     let lines =
         counts.iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{name:<24} total: {count}\n"));
     Ok(format!("Event coverage:\n{}{never} events never hit\n", lines.collect::<String>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_names_stand_together_so_that_each_is_listed_once() {
+        let mut names: Vec<&str> = DropReason::ALL.iter().filter_map(|reason| usual_name(*reason)).collect();
+        names.dedup();
+        assert_eq!(names, ["drop_action_of_pipeline", "drop_action_too_many_resubmit", "datapath_drop_meter"]);
+    }
 }

@@ -340,19 +340,36 @@ fn worker_stats(owner: &mut Owner, _: &[String]) -> Answer {
     Ok(text)
 }
 
-fn queues(owner: &mut Owner, _: &[String]) -> Answer {
-    let mut text = String::from("Displaying last 60 seconds pmd usage %\n");
+/// The layout that scripts read: a worker stands where they look for a core, under its number.
+fn queues(owner: &mut Owner, args: &[String]) -> Answer {
+    let asked = args.iter().position(|arg| arg == "-secs").and_then(|at| args.get(at + 1));
+    let mut text = format!("Displaying last {} seconds pmd usage %\n", window(asked.map(String::as_str)));
     for worker in 0..owner.switch.engine.workers() {
-        let _ = writeln!(text, "worker thread {worker}:\n  isolated : false");
-        for interface in owner.switch.interfaces.values().filter(|interface| interface.device().is_some()) {
+        let _ = writeln!(text, "pmd thread numa_id 0 core_id {worker}:\n  isolated : false");
+        let interfaces = owner.switch.interfaces.values();
+        for interface in interfaces.filter(|interface| interface.device().is_some() && polled(&interface.kind.opened)) {
             let _ = writeln!(
                 text,
                 "  port: {:<16}  queue-id: {worker:>2} (enabled)   pmd usage: NOT AVAIL",
                 interface.name
             );
         }
+        text += "  overhead: NOT AVAIL\n";
     }
     Ok(text)
+}
+
+/// Seconds come in steps of five up to a minute; what is no such number means the whole minute.
+fn window(asked: Option<&str>) -> u32 {
+    match asked.and_then(|text| text.parse::<u32>().ok()) {
+        Some(secs @ 1..60) => secs.div_ceil(5) * 5,
+        _ => 60,
+    }
+}
+
+/// Plain dummies get their frames handed over; nobody looks for them in a queue.
+fn polled(kind: &str) -> bool {
+    !matches!(kind, "dummy" | "dummy-internal")
 }
 
 fn features(owner: &mut Owner, args: &[String]) -> Answer {
@@ -372,6 +389,22 @@ mod tests {
     fn flags_are_letters_in_their_order() {
         assert_eq!(tcp_flags(0x012), "S.");
         assert_eq!(tcp_flags(0x1ff), "FSRP.UECN");
+    }
+
+    #[test]
+    fn usage_is_of_whole_steps_within_a_minute() {
+        let table =
+            [("0", 60), ("1", 5), ("5", 5), ("6", 10), ("29", 30), ("60", 60), ("100", 60), ("-1", 60), ("x", 60)];
+        for (asked, shown) in table {
+            assert_eq!(window(Some(asked)), shown, "{asked}");
+        }
+        assert_eq!(window(None), 60);
+    }
+
+    #[test]
+    fn plain_dummies_have_no_queue_to_look_into() {
+        assert!(polled("dummy-pmd") && polled("system"));
+        assert!(!polled("dummy") && !polled("dummy-internal"));
     }
 
     #[test]

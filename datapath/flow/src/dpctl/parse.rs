@@ -23,12 +23,25 @@ pub fn parse_match(text: &str, names: &DpNames) -> Result<Match, String> {
     Ok(matching)
 }
 
-/// A key; what is not mentioned is zero.
+/// A key; what is not mentioned is zero, except that a network header says its own Ethernet type.
 ///
 /// # Errors
 /// Names the word that was not understood.
 pub fn parse_key(text: &str, names: &DpNames) -> Result<FlowKey, String> {
-    Ok(parse_match(text, names)?.key().clone())
+    let mut matching = parse_match(text, names)?;
+    if matching.get(FieldId::EthType).1 == 0 {
+        let names = split_top(text)?.into_iter().map(|part| call(part).0);
+        let implied = names.filter_map(|name| match name {
+            "ipv4" => Some(0x0800),
+            "ipv6" => Some(0x86dd),
+            "arp" => Some(0x0806),
+            _ => None,
+        });
+        if let Some(kind) = implied.last() {
+            matching.set(FieldId::EthType, kind);
+        }
+    }
+    Ok(matching.key().clone())
 }
 
 /// One level of nesting; `tags` have been read outside.

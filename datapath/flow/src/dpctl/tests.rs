@@ -150,3 +150,14 @@ fn fuzz_actions() {
         let _ = parse_match(text, &names());
     });
 }
+
+#[test]
+fn a_network_header_says_its_ethernet_type() {
+    let kind = |text: &str| FieldId::EthType.get(&parse_key(text, &DpNames::new()).unwrap());
+    assert_eq!(kind("in_port(1),ipv4(src=10.0.0.1,dst=10.0.0.2,proto=1,frag=no),icmp(type=8,code=0)"), 0x0800);
+    assert_eq!(kind("ipv6(proto=6),tcp(src=1,dst=2)"), 0x86dd);
+    assert_eq!(kind("arp(op=1)"), 0x0806);
+    // what is said counts
+    assert_eq!(kind("eth_type(0x1234),ipv4(proto=1)"), 0x1234);
+    assert_eq!(kind("in_port(1)"), 0);
+}
