@@ -31,13 +31,13 @@ pub fn parse_key(text: &str, names: &DpNames) -> Result<FlowKey, String> {
     let mut matching = parse_match(text, names)?;
     if matching.get(FieldId::EthType).1 == 0 {
         let names = split_top(text)?.into_iter().map(|part| call(part).0);
-        let implied = names.filter_map(|name| match name {
+        let mut implied = names.filter_map(|name| match name {
             "ipv4" => Some(0x0800),
             "ipv6" => Some(0x86dd),
             "arp" => Some(0x0806),
             _ => None,
         });
-        if let Some(kind) = implied.last() {
+        if let Some(kind) = implied.next_back() {
             matching.set(FieldId::EthType, kind);
         }
     }
