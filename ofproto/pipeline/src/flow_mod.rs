@@ -45,14 +45,19 @@ pub fn apply(bridge: &mut Bridge, todo: FlowMod, version: Version, now: Time) ->
     if todo.flags.contains(FlowModFlags::EMERG) {
         return Err(ErrorCode::OFPFMFC_TABLE_FULL);
     }
-    let trusted = todo.flags.contains(FlowModFlags::NO_READONLY);
-    if todo.table == HIDDEN_TABLE && !trusted {
-        return Err(ErrorCode::OFPBRC_EPERM);
-    }
+    permitted(&todo)?;
     match todo.command {
         FlowModCommand::Add => add(bridge, todo, version, now),
         FlowModCommand::Modify | FlowModCommand::ModifyStrict => modify(bridge, todo, version, now),
         FlowModCommand::Delete | FlowModCommand::DeleteStrict => Ok(delete(bridge, &todo)),
+    }
+}
+
+/// Whether its sender may change the table that it names, which can be said before it is done.
+pub(crate) fn permitted(todo: &FlowMod) -> Result<(), ErrorCode> {
+    match todo.table == HIDDEN_TABLE && !todo.flags.contains(FlowModFlags::NO_READONLY) {
+        true => Err(ErrorCode::OFPBRC_EPERM),
+        false => Ok(()),
     }
 }
 

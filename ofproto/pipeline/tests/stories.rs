@@ -179,3 +179,14 @@ fn a_bridge_that_gets_a_controller_starts_empty_and_fails_open() {
     switch.run(Duration::from_millis(5));
     assert_eq!(switch.frame(1, A, B, 0x1234), outputs(&[100, 2]));
 }
+
+#[test]
+fn an_arp_frame_without_an_operation_is_not_rewritten() {
+    let switch = Switch::new(FailMode::Secure, 3);
+    switch.flow("arp,actions=set_field:00:02:03:04:05:06->arp_sha,2").unwrap();
+    let mut frame = support::ethernet(A, B, 0x0806);
+    frame[14..20].copy_from_slice(&[0, 1, 8, 0, 6, 4]);
+    assert_eq!(switch.receive(1, &frame), outputs(&[2]));
+    frame[21] = 1;
+    assert_eq!(switch.receive(1, &frame).len(), 2);
+}

@@ -57,6 +57,10 @@ impl Pipeline {
                     all.remove(&request.id);
                     return Err(ErrorCode::OFPBFC_BUNDLE_CLOSED);
                 }
+                if bundle.flags != request.flags {
+                    all.remove(&request.id);
+                    return Err(ErrorCode::OFPBFC_BAD_FLAGS);
+                }
                 CloseReply
             }
             CommitRequest => {
@@ -73,7 +77,8 @@ impl Pipeline {
             }
             OpenReply | CloseReply | CommitReply | DiscardReply => return Err(ErrorCode::OFPBFC_BAD_TYPE),
         };
-        Ok(vec![Message::BundleControl(BundleControl { id: request.id, kind: reply, flags: request.flags })])
+        // a reply has no flags of its own
+        Ok(vec![Message::BundleControl(BundleControl { id: request.id, kind: reply, flags: BundleFlags::empty() })])
     }
 
     pub(super) fn bundle_add(
@@ -85,8 +90,9 @@ impl Pipeline {
         _now: Time,
     ) -> Replies {
         let Some(connection) = control.connections.get_mut(id) else { return Ok(Vec::new()) };
-        if !matches!(*add.message, Message::FlowMod(_)) {
-            return Err(ErrorCode::OFPBFC_MSG_UNSUP);
+        match &*add.message {
+            Message::FlowMod(todo) => flow_mod::permitted(todo)?,
+            _ => return Err(ErrorCode::OFPBFC_MSG_UNSUP),
         }
         let version = connection.version();
         let all = &mut connection.bundles.all;

@@ -49,9 +49,10 @@ impl Monitors {
         }
     }
 
-    /// The flags of all monitors that a rule concerns, together.
-    fn concerned(&self, rule: &Rule) -> FlowMonitorFlags {
-        self.all.values().filter(|m| concerns(m, rule)).fold(FlowMonitorFlags::empty(), |flags, m| flags | m.flags)
+    /// The flags of all monitors that a rule concerns, as it is or as it was, together.
+    fn concerned(&self, rule: &Rule, was: Option<&Rule>) -> FlowMonitorFlags {
+        let concerned = self.all.values().filter(|m| concerns(m, rule) || was.is_some_and(|was| concerns(m, was)));
+        concerned.fold(FlowMonitorFlags::empty(), |flags, m| flags | m.flags)
     }
 }
 
@@ -104,13 +105,17 @@ fn updates(monitors: &Monitors, changes: &[Change], own: Option<Xid>) -> Vec<Flo
             Change::Replaced { new, .. } => (new, FlowUpdateEvent::Modified, FlowMonitorFlags::MODIFY, 0),
             Change::Removed(rule, reason) => (rule, FlowUpdateEvent::Removed, FlowMonitorFlags::REMOVED, *reason as u8),
         };
-        let flags = monitors.concerned(rule);
-        let only_own = flags.contains(FlowMonitorFlags::ONLY_OWN);
-        if !flags.intersects(wanted) || rule.is_hidden() || (only_own && own.is_none()) {
+        let was = match change {
+            Change::Replaced { old, .. } => Some(&**old),
+            Change::Added(_) | Change::Removed(..) => None,
+        };
+        let flags = monitors.concerned(rule, was);
+        if !flags.intersects(wanted) || rule.is_hidden() {
             continue;
         }
+        // As OVS has it in every version, ONLY_OWN asks for the peer's own changes in full; it keeps no others back.
         match own {
-            Some(xid) if !flags.contains(FlowMonitorFlags::NO_ABBREV) => {
+            Some(xid) if !flags.intersects(FlowMonitorFlags::NO_ABBREV | FlowMonitorFlags::ONLY_OWN) => {
                 if !matches!(all.last(), Some(FlowUpdate::Abbrev(last)) if *last == xid) {
                     all.push(FlowUpdate::Abbrev(xid));
                 }

@@ -72,6 +72,9 @@ impl Context<'_, '_> {
                 if [5, 11, 12].into_iter().any(|i| self.differs(i, u64::MAX)) {
                     self.unwildcard(ArpOp);
                 }
+                if ArpOp.get(&self.base) == 0 {
+                    return; // as OVS: no operation, no header to write
+                }
                 self.commit_set(SetHeader::Arp, &[ArpSpa, ArpTpa, ArpOp, ArpSha, ArpTha]);
             }
             _ => {}

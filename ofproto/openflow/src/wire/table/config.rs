@@ -114,7 +114,8 @@ pub(crate) fn write_desc(w: &mut Writer, d: &TableDesc) {
     let mut config = if d.eviction { EVICTION_BIT } else { 0 };
     config |= if d.vacancy.enabled { VACANCY_BIT } else { 0 };
     w.put(&DescWire { len: 0.into(), table: d.table.0, pad: 0, config: config.into() });
-    if d.eviction {
+    // what it would evict by is said even while it does not
+    if d.eviction || d.eviction_flags != 0 {
         write_property(w, EVICTION, |w| w.put(&U32::new(d.eviction_flags)));
     }
     if d.vacancy.enabled {

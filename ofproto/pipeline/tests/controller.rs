@@ -1,0 +1,141 @@
+//! What a controller is answered, message by message, without a socket.
+
+mod support;
+
+use support::Switch;
+use weft_flow::{Match, OfPort};
+use weft_openflow::bundle::{BundleAdd, BundleControl, BundleControlKind, BundleFlags};
+use weft_openflow::codec::{Dialect, Framer, decode, encode};
+use weft_openflow::monitor::{FlowMonitorCommand, FlowMonitorFlags, FlowMonitorRequest, FlowUpdate, FlowUpdateEvent};
+use weft_openflow::text::{FlowCommand, Names, parse_flow};
+use weft_openflow::{ErrorCode, FlowModCommand, GroupId, Message, StatsReply, StatsRequest, TableId, Version, Xid};
+use weft_pipeline::{ConnectionId, ConnectionKind, ConnectionSettings, FailMode};
+
+struct Peer<'a> {
+    switch: &'a Switch,
+    id: ConnectionId,
+    version: Version,
+}
+
+impl<'a> Peer<'a> {
+    fn new(switch: &'a Switch, version: Version) -> Peer<'a> {
+        let settings = ConnectionSettings::new(ConnectionKind::Controller, "test");
+        let id = switch.pipeline.connect("br0", settings, switch.now).unwrap();
+        let peer = Peer { switch, id, version };
+        peer.ask(Message::Hello { versions: version.bit() });
+        peer
+    }
+
+    /// Send one message and return what has come since the last.
+    fn ask(&self, message: Message) -> Vec<Message> {
+        let dialect = Dialect::new(self.version);
+        self.switch.pipeline.input(self.id, &encode(&message, Xid(7), &dialect).unwrap(), self.switch.now);
+        let mut framer = Framer::new();
+        framer.push(&self.switch.pipeline.output(self.id));
+        let mut all = Vec::new();
+        while let Some(bytes) = framer.next_message().unwrap() {
+            all.push(decode(bytes, &dialect).unwrap().message);
+        }
+        all
+    }
+
+    fn bundle(&self, kind: BundleControlKind, flags: BundleFlags) -> Message {
+        self.ask(Message::BundleControl(BundleControl { id: 1, kind, flags })).pop().expect("an answer")
+    }
+}
+
+fn flow_mod(command: FlowModCommand, text: &str) -> Message {
+    Message::FlowMod(parse_flow(text, FlowCommand::Mod(command), &Names::none()).expect(text))
+}
+
+fn is_error(message: &Message, code: ErrorCode) -> bool {
+    matches!(message, Message::Error(error) if error.code == code)
+}
+
+#[test]
+fn replies_about_bundles_carry_no_flags_and_requests_must_agree_on_theirs() {
+    use BundleControlKind::{CloseReply, CloseRequest, CommitRequest, OpenReply, OpenRequest};
+    let (ordered, atomic) = (BundleFlags::ORDERED, BundleFlags::ATOMIC);
+    let switch = Switch::new(FailMode::Secure, 3);
+    for version in [Version::V13, Version::V14] {
+        let peer = Peer::new(&switch, version);
+        let reply = |kind| Message::BundleControl(BundleControl { id: 1, kind, flags: BundleFlags::empty() });
+        assert_eq!(peer.bundle(OpenRequest, ordered), reply(OpenReply));
+        assert_eq!(peer.bundle(CloseRequest, ordered), reply(CloseReply));
+        assert!(is_error(&peer.bundle(CommitRequest, atomic), ErrorCode::OFPBFC_BAD_FLAGS));
+        assert_eq!(peer.bundle(OpenRequest, ordered), reply(OpenReply));
+        assert!(is_error(&peer.bundle(CloseRequest, atomic), ErrorCode::OFPBFC_BAD_FLAGS));
+        assert!(is_error(&peer.bundle(CommitRequest, ordered), ErrorCode::OFPBFC_BAD_ID));
+    }
+}
+
+#[test]
+fn a_flow_mod_that_is_not_permitted_is_refused_when_it_is_put_into_a_bundle() {
+    let switch = Switch::new(FailMode::Secure, 3);
+    let peer = Peer::new(&switch, Version::V14);
+    peer.bundle(BundleControlKind::OpenRequest, BundleFlags::ORDERED);
+    let message = Box::new(flow_mod(FlowModCommand::Add, "table=254,actions=drop"));
+    let add = BundleAdd { id: 1, flags: BundleFlags::ORDERED, xid: Xid(7), message };
+    let answers = peer.ask(Message::BundleAdd(add));
+    assert!(matches!(&answers[..], [error] if is_error(error, ErrorCode::OFPBRC_EPERM)), "{answers:?}");
+}
+
+#[test]
+fn who_watches_a_port_hears_of_a_flow_that_stops_sending_there() {
+    let switch = Switch::new(FailMode::Secure, 3);
+    for version in [Version::V10, Version::V14] {
+        let peer = Peer::new(&switch, version);
+        peer.ask(flow_mod(FlowModCommand::Add, "in_port=1,actions=1,2"));
+        let monitor = FlowMonitorRequest {
+            id: 5,
+            command: FlowMonitorCommand::Add,
+            flags: FlowMonitorFlags::MODIFY | FlowMonitorFlags::INSTRUCTIONS | FlowMonitorFlags::NO_ABBREV,
+            out_port: OfPort(2),
+            out_group: GroupId::ANY,
+            table: TableId::ALL,
+            matching: Match::any(),
+        };
+        peer.ask(Message::StatsRequest(StatsRequest::FlowMonitor(vec![monitor])));
+        let heard = peer.ask(flow_mod(FlowModCommand::Modify, "table=0,in_port=1,actions=3"));
+        let [Message::StatsReply { body: StatsReply::FlowMonitor(updates), .. }] = &heard[..] else {
+            panic!("{heard:?}");
+        };
+        let modified = |u: &FlowUpdate| matches!(u, FlowUpdate::Full(full) if full.event == FlowUpdateEvent::Modified);
+        assert!(matches!(&updates[..], [one] if modified(one)), "{updates:?}");
+        assert_eq!(peer.ask(flow_mod(FlowModCommand::Modify, "table=0,in_port=1,actions=1")), []);
+    }
+}
+
+#[test]
+fn what_others_do_is_told_whoever_asked_for_its_own_changes_too() {
+    let switch = Switch::new(FailMode::Secure, 3);
+    let peer = Peer::new(&switch, Version::V14);
+    let monitor = FlowMonitorRequest {
+        id: 5,
+        command: FlowMonitorCommand::Add,
+        flags: FlowMonitorFlags::ADD | FlowMonitorFlags::INSTRUCTIONS | FlowMonitorFlags::ONLY_OWN,
+        out_port: OfPort::NONE,
+        out_group: GroupId::ANY,
+        table: TableId::ALL,
+        matching: Match::any(),
+    };
+    peer.ask(Message::StatsRequest(StatsRequest::FlowMonitor(vec![monitor])));
+    let told = |heard: Vec<Message>| {
+        let is_full = |u: &FlowUpdate| matches!(u, FlowUpdate::Full(_));
+        heard.iter().any(
+            |m| matches!(m, Message::StatsReply { body: StatsReply::FlowMonitor(all), .. } if all.iter().any(is_full)),
+        )
+    };
+    assert!(told(peer.ask(flow_mod(FlowModCommand::Add, "in_port=1,actions=2"))));
+    Peer::new(&switch, Version::V14).ask(flow_mod(FlowModCommand::Add, "in_port=2,actions=1"));
+    assert!(told(peer.ask(Message::BarrierRequest)));
+}
+
+#[test]
+fn a_table_says_what_it_would_evict_by_even_while_it_evicts_nothing() {
+    let switch = Switch::new(FailMode::Secure, 3);
+    let peer = Peer::new(&switch, Version::V14);
+    let heard = peer.ask(Message::StatsRequest(StatsRequest::TableDesc));
+    let [Message::StatsReply { body: StatsReply::TableDesc(tables), .. }] = &heard[..] else { panic!("{heard:?}") };
+    assert!(tables.iter().all(|t| !t.eviction && t.eviction_flags == 0b111));
+}
