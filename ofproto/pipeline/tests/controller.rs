@@ -139,3 +139,17 @@ fn a_table_says_what_it_would_evict_by_even_while_it_evicts_nothing() {
     let [Message::StatsReply { body: StatsReply::TableDesc(tables), .. }] = &heard[..] else { panic!("{heard:?}") };
     assert!(tables.iter().all(|t| !t.eviction && t.eviction_flags == 0b111));
 }
+
+#[test]
+fn a_table_description_says_how_much_is_free_once_vacancy_is_asked_for() {
+    use weft_openflow::table::{TableMod, Vacancy};
+    let switch = Switch::new(FailMode::Secure, 3);
+    let peer = Peer::new(&switch, Version::V14);
+    let vacancy = Vacancy { enabled: true, down: 20, up: 80, current: 0 };
+    let change =
+        TableMod { table: TableId(1), miss: None, eviction: None, eviction_flags: None, vacancy: Some(vacancy) };
+    assert_eq!(peer.ask(Message::TableMod(change)), []);
+    let heard = peer.ask(Message::StatsRequest(StatsRequest::TableDesc));
+    let [Message::StatsReply { body: StatsReply::TableDesc(tables), .. }] = &heard[..] else { panic!("{heard:?}") };
+    assert_eq!(tables[1].vacancy, Vacancy { current: 100, ..vacancy });
+}

@@ -5,7 +5,7 @@ use weft_flow::OfPort;
 use weft_openflow::flow::{AggregateStats, FlowStats, FlowStatsRequest};
 use weft_openflow::port::{PortStats, QueueConfig, QueueStats};
 use weft_openflow::switch::SwitchDesc;
-use weft_openflow::table::{TableDesc, TableStats};
+use weft_openflow::table::{TableDesc, TableStats, Vacancy};
 use weft_openflow::{ErrorCode, Message, QueueId, StatsReply, StatsRequest, Version, Xid};
 
 use super::dispatch::Replies;
@@ -67,7 +67,7 @@ impl Pipeline {
                     table: t.id,
                     eviction: t.eviction,
                     eviction_flags: 0b111,
-                    vacancy: t.vacancy,
+                    vacancy: Vacancy { current: percent_free(t), ..t.vacancy },
                 });
                 StatsReply::TableDesc(desc.collect())
             })?,
@@ -229,6 +229,13 @@ fn table_stats(table: &crate::flow_table::FlowTable) -> TableStats {
         matched_count,
         features: features::table_features(table),
     }
+}
+
+/// How much of a table is free, in whole percents.
+fn percent_free(table: &crate::flow_table::FlowTable) -> u8 {
+    let max = u64::from(table.max_flows.unwrap_or(crate::flow_table::MAX_ENTRIES)).max(1);
+    let free = max.saturating_sub(table.len() as u64);
+    u8::try_from(free * 100 / max).unwrap_or(100)
 }
 
 fn queue_stats(bridge: &Bridge, port: OfPort, queue: QueueId) -> Result<StatsReply, ErrorCode> {
