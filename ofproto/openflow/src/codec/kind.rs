@@ -167,6 +167,8 @@ impl Kind {
             (Kind::GroupDescReply, Some(Place::NxStats { .. })) => "NXST_GROUP_DESC reply",
             (Kind::GroupFeaturesRequest, Some(Place::NxStats { .. })) => "NXST_GROUP_FEATURES request",
             (Kind::GroupFeaturesReply, Some(Place::NxStats { .. })) => "NXST_GROUP_FEATURES reply",
+            (Kind::FlowMonitorRequest, Some(Place::OnfStats { .. })) => "ONFST_FLOW_MONITOR request",
+            (Kind::FlowMonitorReply, Some(Place::OnfStats { .. })) => "ONFST_FLOW_MONITOR reply",
             _ => self.name(),
         }
     }

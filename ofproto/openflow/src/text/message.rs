@@ -83,12 +83,12 @@ pub fn format_body(message: &Message, version: Version, names: &Names, verbosity
                 BundleControlKind::DiscardRequest => "DISCARD_REQUEST",
                 BundleControlKind::DiscardReply => "DISCARD_REPLY",
             };
-            format!("\n bundle_id={:#x} type={kind} flags={}", control.id, bundle_flags(control.flags))
+            format!("\n bundle_id={} type={kind} flags={}", bundle_id(control.id), bundle_flags(control.flags))
         }
         Message::BundleAdd(add) => {
             let inner = format_body(&add.message, version, names, verbosity);
             let head = head(crate::codec::kind_for(&add.message, &crate::Dialect::new(version)), version, add.xid.0);
-            format!("\n bundle_id={:#x} flags={}\n{head}{inner}", add.id, bundle_flags(add.flags))
+            format!("\n bundle_id={} flags={}\n{head}{inner}", bundle_id(add.id), bundle_flags(add.flags))
         }
         Message::RequestForward { message, .. } => {
             let what = if matches!(**message, Message::GroupMod(_)) { "group_mod" } else { "meter_mod" };
@@ -222,6 +222,11 @@ fn generation(id: Option<u64>) -> String {
     id.filter(|id| *id != u64::MAX).map(|id| format!(" generation_id={id}")).unwrap_or_default()
 }
 
+/// Hexadecimal, but a plain `0`.
+fn bundle_id(id: u32) -> String {
+    if id == 0 { "0".to_owned() } else { format!("{id:#x}") }
+}
+
 fn bundle_flags(flags: crate::bundle::BundleFlags) -> String {
     words(flags.bits().into(), &[(1, "atomic"), (2, "ordered")], " ")
 }
@@ -282,5 +287,48 @@ mod tests {
             "00000000  41 41 41 41 41 41 41 41-41 41 41 41 41 41 41 41 |AAAAAAAAAAAAAAAA|\n\
              00000010  41                                              |A               |\n"
         );
+    }
+
+    /// A message's name and body as `ofp-print` shows them, without the transaction id.
+    fn printed(version: Version, kind: u8, body: &[u8]) -> String {
+        let mut bytes = vec![version as u8, kind, 0, (8 + body.len()) as u8, 0, 0, 0, 2];
+        bytes.extend_from_slice(body);
+        let got = crate::codec::decode(&bytes, &crate::Dialect::new(version)).unwrap();
+        format!("{}:{}", got.kind.name_in(version), format_body(&got.message, version, &Names::none(), 0))
+    }
+
+    #[test]
+    fn bundle_zero_has_no_prefix() {
+        let body = |id: u8| [0, 0, 0, id, 0, 0, 0, 3];
+        let text = |id: &str| format!("OFPT_BUNDLE_CONTROL:\n bundle_id={id} type=OPEN_REQUEST flags=atomic ordered");
+        assert_eq!(printed(Version::V14, 33, &body(0)), text("0"));
+        assert_eq!(printed(Version::V14, 33, &body(10)), text("0xa"));
+    }
+
+    #[test]
+    fn flow_monitors_are_onfs_in_13() {
+        let body = [0xff, 0xff, 0, 0, 0, 0, 0, 0, 0x4f, 0x4e, 0x46, 0, 0, 0, 7, 0x4e];
+        assert_eq!(printed(Version::V13, 19, &body), "ONFST_FLOW_MONITOR reply:");
+    }
+
+    #[test]
+    fn every_kind_of_asynchronous_message_is_listed() {
+        let body: Vec<u8> = (1..=6).flat_map(|bits: u32| bits.to_be_bytes()).collect();
+        let text = printed(Version::V13, 28, &body);
+        assert!(text.ends_with("ROLE_STATUS: (off)\n    TABLE_STATUS: (off)\n  REQUESTFORWARD: (off)\n"), "{text}");
+        assert!(text.contains("REQUESTFORWARD: (off)\n\n secondary:\n"), "{text}");
+        let body = [0, 9, 0, 8, 0, 0, 0, 0x18, 0, 0xb, 0, 8, 0, 0, 0, 3];
+        let text = printed(Version::V15, 28, &body);
+        assert!(text.contains("    TABLE_STATUS: vacancy_down vacancy_up\n"), "{text}");
+        assert!(text.contains("  REQUESTFORWARD: group_mod_request meter_mod_request\n"), "{text}");
+    }
+
+    #[test]
+    fn the_cookie_of_no_flow_is_left_out() {
+        let mut body = vec![0xff, 0xff, 0xff, 0xff, 0, 0, 0, 7];
+        body.extend([0xff; 8]);
+        body.extend([0, 1, 0, 12, 0x80, 0, 0, 4, 0xff, 0xff, 0xff, 0xfd, 0, 0, 0, 0, 0, 0]);
+        let text = printed(Version::V13, 10, &body);
+        assert!(text.starts_with("OFPT_PACKET_IN: table_id=7 total_len=0 in_port=CONTROLLER"), "{text}");
     }
 }

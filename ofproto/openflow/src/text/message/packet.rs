@@ -25,7 +25,8 @@ pub(super) fn packet_in(p: &PacketIn, names: &Names, verbosity: u32) -> String {
     if let Some(table) = p.table.filter(|t| t.0 != 0) {
         let _ = write!(text, " table_id={}", names.show_table(table));
     }
-    if let Some(cookie) = p.cookie {
+    // All ones: no flow sent it.
+    if let Some(cookie) = p.cookie.filter(|cookie| cookie.0 != u64::MAX) {
         let _ = write!(text, " cookie={:#x}", cookie.0);
     }
     let _ = write!(text, " total_len={} ", p.total_len);

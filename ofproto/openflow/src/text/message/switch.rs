@@ -133,14 +133,18 @@ pub(super) fn async_config(config: &AsyncConfig, version: Version) -> String {
     let port = ["add", "delete", "modify"];
     let removed = ["idle", "hard", "delete", "group_delete", "meter_delete", "eviction"];
     let role = ["primary_request", "configuration_changed", "experimenter_data_changed"];
+    let table = ["(unknown)", "(unknown)", "(unknown)", "vacancy_down", "vacancy_up"];
+    let forward = ["group_mod_request", "meter_mod_request"];
     let mut text = String::new();
     for (i, who) in ["primary", "secondary"].iter().enumerate() {
         let _ = writeln!(text, "\n {who}:");
-        let kinds: [(&str, Option<u32>, &[&str]); 4] = [
+        let kinds: [(&str, Option<u32>, &[&str]); 6] = [
             ("PACKET_IN", config.packet_in[i], &REASONS),
             ("PORT_STATUS", config.port_status[i], &port),
             ("FLOW_REMOVED", config.flow_removed[i], &removed),
             ("ROLE_STATUS", config.role_status[i], &role),
+            ("TABLE_STATUS", config.table_status[i], &table),
+            ("REQUESTFORWARD", config.request_forward[i], &forward),
         ];
         for (name, mask, reasons) in kinds {
             let wanted = |bit: &usize| mask.unwrap_or(0) & 1 << *bit != 0;
@@ -152,7 +156,6 @@ pub(super) fn async_config(config: &AsyncConfig, version: Version) -> String {
             let listed = if listed.is_empty() { "(off)".to_owned() } else { listed.join(" ") };
             let _ = writeln!(text, "{name:>16}: {listed}");
         }
-        text.pop();
     }
     text
 }
