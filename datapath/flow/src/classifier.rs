@@ -16,11 +16,12 @@
 
 mod flow_table;
 mod packed;
+mod ports;
 mod rule_table;
 mod stage;
 mod store;
 mod trie;
 
 pub use flow_table::FlowTable;
-pub use packed::{CompactMatch, PackedMask};
+pub use packed::{CompactMatch, Masks, PackedMask};
 pub use rule_table::{Found, RuleTable};

@@ -23,7 +23,7 @@ pub mod prerequisite;
 pub mod text;
 
 pub use action::DpAction;
-pub use classifier::{CompactMatch, FlowTable, RuleTable};
+pub use classifier::{CompactMatch, FlowTable, Masks, RuleTable};
 pub use extract::extract;
 pub use field::{Field, FieldId};
 pub use key::{FlowKey, FlowMask};

@@ -10,7 +10,7 @@ use weft_flow::{FieldId, OfPort};
 use crate::ids::{Cookie, GroupId, MeterId, QueueId, TableId, Timeout};
 
 /// One action.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[allow(missing_docs, reason = "single payload fields named by the variant")]
 pub enum Action {
     /// Send to a port (also the reserved ones: NORMAL, FLOOD, ALL, IN_PORT, LOCAL, CONTROLLER, ...). `max_len` counts for
@@ -123,7 +123,7 @@ impl SubField {
 }
 
 /// The `controller` action.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Controller {
     /// How many bytes of the packet to send (0xffff: all).
     pub max_len: u16,
@@ -146,7 +146,7 @@ impl Default for Controller {
 }
 
 /// The `resubmit` action.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Resubmit {
     /// Pretend that it came in here ([`OfPort::IN_PORT`]: no change).
     pub in_port: OfPort,
@@ -157,7 +157,7 @@ pub struct Resubmit {
 }
 
 /// Write the bits of `mask` of a field.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct SetField {
     /// Which field. For [`SetForm::Mod`] of ports: `TcpSrc`/`TcpDst`, meaning whichever L4 protocol there is; of IPv4 addresses
     /// `IpSrc`/`IpDst`.
@@ -193,7 +193,7 @@ pub enum StripForm {
 }
 
 /// The `dec_ttl` action.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct DecTtl {
     /// Controller ids that get a packet whose TTL expired.
     pub controllers: Vec<u16>,
@@ -215,7 +215,7 @@ pub enum HashFields {
 }
 
 /// The `bundle` and `bundle_load` actions.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Bundle {
     /// What is hashed.
     pub fields: HashFields,
@@ -239,7 +239,7 @@ pub enum BundleAlgorithm {
 }
 
 /// The `multipath` action.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Multipath {
     /// What is hashed.
     pub fields: HashFields,
@@ -266,7 +266,7 @@ pub enum MultipathAlgorithm {
 }
 
 /// The `encap` action.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Encap {
     /// `encap(ethernet)`
     Ethernet,
@@ -285,7 +285,7 @@ pub enum Encap {
 }
 
 /// The `learn` action.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Learn {
     /// Idle timeout of the learned flow.
     pub idle_timeout: Timeout,
@@ -314,7 +314,7 @@ pub struct Learn {
 }
 
 /// One step of building a learned flow.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct LearnSpec {
     /// How many bits are copied.
     pub n_bits: u16,
@@ -325,7 +325,7 @@ pub struct LearnSpec {
 }
 
 /// Where a learned bit comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum LearnSrc {
     /// The packet.
     Field(SubField),
@@ -334,7 +334,7 @@ pub enum LearnSrc {
 }
 
 /// Where a learned bit goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum LearnDst {
     /// The learned flow matches it.
     Match(SubField),
@@ -345,7 +345,7 @@ pub enum LearnDst {
 }
 
 /// The `ct` action.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Ct {
     /// Commit the connection.
     pub commit: bool,
@@ -362,7 +362,7 @@ pub struct Ct {
 }
 
 /// A conntrack zone.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum CtZone {
     /// This one.
     Immediate(u16),
@@ -371,7 +371,7 @@ pub enum CtZone {
 }
 
 /// The `nat` action.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Nat {
     /// Which direction; `None`: only follow what the connection says.
     pub direction: Option<NatDirection>,
@@ -402,7 +402,7 @@ pub enum NatAlgorithm {
 }
 
 /// The `sample` action.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Sample {
     /// Out of 65535.
     pub probability: u16,

@@ -4,7 +4,7 @@ use crate::action::Action;
 use crate::ids::{MeterId, TableId};
 
 /// The instructions of a flow (OpenFlow 1.5 §5.5). OpenFlow 1.0's action list is `apply` alone.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Instructions {
     /// Rate-limit first.
     pub meter: Option<MeterId>,
@@ -21,7 +21,7 @@ pub struct Instructions {
 }
 
 /// Write these bits of the metadata.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[allow(missing_docs, reason = "plain words")]
 pub struct WriteMetadata {
     pub value: u64,

@@ -1,6 +1,6 @@
 //! Flow mods: what adding, modifying and deleting does to the tables (OpenFlow 1.3 §6.4, and 1.0 where it differs).
 //!
-//! How: [`apply`] changes the tables and says what it did as a list of [`Change`]s. The list serves three: the caller's
+//! How: [`prepare`] does what needs no tables, so that they are locked for the rest only: [`apply`] changes them and says what it did as a list of [`Change`]s. The list serves three: the caller's
 //! notifications, [`settle`] (counters go over to successors, once it is certain that the change stays), and [`revert`],
 //! so that a bundle of messages can be all or nothing.
 //!
@@ -16,6 +16,7 @@ use crate::bridge::Bridge;
 use crate::check;
 use crate::flow_table::HIDDEN_TABLE;
 use crate::rule::{MAX_PRIORITY, Rule};
+use crate::shared::Shared;
 
 /// One thing that a flow mod did.
 #[derive(Clone)]
@@ -37,19 +38,49 @@ pub enum Change {
     Removed(Arc<Rule>, FlowRemovedReason),
 }
 
-/// Do what a flow mod of a version says. From 1.1 on actions must fit the match; from 1.2 on a modify never adds.
+/// A flow mod that only waits for the tables: all that can be said without them has been checked.
+pub struct Ready {
+    what: What,
+}
+
+enum What {
+    /// Most are of this kind, so it is small.
+    Add(Arc<Rule>),
+    Other(Box<FlowMod>, Version),
+}
+
+/// Do what needs no look at the tables. From 1.1 on actions must fit the match.
 ///
 /// # Errors
-/// The specification's, if the flow mod cannot be obeyed in full.
-pub fn apply(bridge: &mut Bridge, todo: FlowMod, version: Version, now: Time) -> Result<Vec<Change>, ErrorCode> {
+/// The specification's, if the flow mod can never be obeyed.
+pub fn prepare(todo: FlowMod, version: Version, shared: &mut Shared, now: Time) -> Result<Ready, ErrorCode> {
     if todo.flags.contains(FlowModFlags::EMERG) {
         return Err(ErrorCode::OFPFMFC_TABLE_FULL);
     }
     permitted(&todo)?;
-    match todo.command {
-        FlowModCommand::Add => add(bridge, todo, version, now),
-        FlowModCommand::Modify | FlowModCommand::ModifyStrict => modify(bridge, todo, version, now),
-        FlowModCommand::Delete | FlowModCommand::DeleteStrict => Ok(delete(bridge, &todo)),
+    let what = match todo.command {
+        FlowModCommand::Add => What::Add(rule_of(todo, version, shared, now)?),
+        _ => What::Other(Box::new(todo), version),
+    };
+    Ok(Ready { what })
+}
+
+/// Do it, and append what was done. From 1.2 on a modify never adds.
+///
+/// # Errors
+/// The specification's, if the flow mod cannot be obeyed in full.
+pub fn apply(bridge: &mut Bridge, ready: Ready, now: Time, done: &mut Vec<Change>) -> Result<(), ErrorCode> {
+    match ready.what {
+        What::Add(rule) => add(bridge, rule, done),
+        What::Other(todo, version) => match todo.command {
+            FlowModCommand::Add | FlowModCommand::Modify | FlowModCommand::ModifyStrict => {
+                modify(bridge, *todo, version, now, done)
+            }
+            FlowModCommand::Delete | FlowModCommand::DeleteStrict => {
+                delete(bridge, &todo, done);
+                Ok(())
+            }
+        },
     }
 }
 
@@ -84,70 +115,81 @@ pub fn revert(bridge: &mut Bridge, changes: Vec<Change>) {
     }
 }
 
-fn add(bridge: &mut Bridge, todo: FlowMod, version: Version, now: Time) -> Result<Vec<Change>, ErrorCode> {
+/// The rule that a flow mod adds.
+fn rule_of(todo: FlowMod, version: Version, shared: &mut Shared, now: Time) -> Result<Arc<Rule>, ErrorCode> {
     let table = if todo.table == TableId::ALL { TableId(0) } else { todo.table };
     check::instructions(&todo.instructions, &todo.matching, table, version > Version::V10)?;
-    let priority = u32::from(todo.priority);
-    let target = bridge.flows.table(table).ok_or(ErrorCode::OFPBRC_BAD_TABLE_ID)?;
-    let old = target.get(&todo.matching, priority).cloned();
-    if todo.flags.contains(FlowModFlags::CHECK_OVERLAP) && target.overlaps(&todo.matching, priority) {
-        return Err(ErrorCode::OFPFMFC_OVERLAP);
-    }
-    if old.is_none() && target.max_flows.is_some_and(|max| target.len() >= max as usize) {
-        return Err(ErrorCode::OFPFMFC_TABLE_FULL);
-    }
-    let mut rule = Rule::new(table, priority, &todo.matching, todo.instructions, now);
+    let pattern = shared.pattern(&todo.matching);
+    let instructions = shared.instructions(todo.instructions);
+    let mut rule = Rule::of_parts(table, todo.priority.into(), pattern, instructions, now);
     rule.cookie = if todo.cookie == Cookie::UNCHANGED { Cookie(0) } else { todo.cookie };
     rule.idle_timeout = todo.idle_timeout;
     rule.hard_timeout = todo.hard_timeout;
     rule.importance = todo.importance;
     rule.flags = todo.flags;
-    let reset = todo.flags.contains(FlowModFlags::RESET_COUNTS);
-    let rule = Arc::new(rule);
-    bridge.flows.insert(rule.clone());
-    Ok(vec![match old {
-        Some(old) => Change::Replaced { old, new: rule, added: true, reset },
-        None => Change::Added(rule),
-    }])
+    Ok(Arc::new(rule))
 }
 
-fn modify(bridge: &mut Bridge, todo: FlowMod, version: Version, now: Time) -> Result<Vec<Change>, ErrorCode> {
+fn add(bridge: &mut Bridge, rule: Arc<Rule>, done: &mut Vec<Change>) -> Result<(), ErrorCode> {
+    let target = bridge.flows.table(rule.table).ok_or(ErrorCode::OFPBRC_BAD_TABLE_ID)?;
+    if rule.flags.contains(FlowModFlags::CHECK_OVERLAP) && target.overlaps(&rule.pattern.unpack(), rule.priority) {
+        return Err(ErrorCode::OFPFMFC_OVERLAP);
+    }
+    if target.max_flows.is_some_and(|max| target.len() >= max as usize)
+        && target.get_compact(&rule.pattern, rule.priority).is_none()
+    {
+        return Err(ErrorCode::OFPFMFC_TABLE_FULL);
+    }
+    let reset = rule.flags.contains(FlowModFlags::RESET_COUNTS);
+    done.push(match bridge.flows.insert(rule.clone()) {
+        Some(old) => Change::Replaced { old, new: rule, added: true, reset },
+        None => Change::Added(rule),
+    });
+    Ok(())
+}
+
+fn modify(
+    bridge: &mut Bridge,
+    todo: FlowMod,
+    version: Version,
+    now: Time,
+    done: &mut Vec<Change>,
+) -> Result<(), ErrorCode> {
     let meant = select(bridge, &todo, todo.command == FlowModCommand::ModifyStrict, false);
     if meant.is_empty() {
         // 1.0 and 1.1: a modify that finds nothing adds; a cookie to match says that nothing is to be added
         if version < Version::V12 && todo.cookie_mask == 0 && todo.cookie != Cookie::UNCHANGED {
-            return add(bridge, FlowMod { command: FlowModCommand::Add, ..todo }, version, now);
+            let rule = rule_of(todo, version, &mut Shared::default(), now)?;
+            return add(bridge, rule, done);
         }
-        return Ok(Vec::new());
+        return Ok(());
     }
     for rule in &meant {
         check::instructions(&todo.instructions, &rule.pattern.unpack(), rule.table, version > Version::V10)?;
     }
     let reset = todo.flags.contains(FlowModFlags::RESET_COUNTS);
-    Ok(meant
-        .into_iter()
-        .map(|old| {
-            let instructions = todo.instructions.clone();
-            let mut rule = Rule::new(old.table, old.priority, &old.pattern.unpack(), instructions, now);
-            rule.cookie = if todo.cookie == Cookie::UNCHANGED { old.cookie } else { todo.cookie };
-            rule.idle_timeout = old.idle_timeout;
-            rule.hard_timeout = old.hard_timeout;
-            rule.importance = old.importance;
-            rule.flags = old.flags;
-            rule.created = old.created;
-            let new = Arc::new(rule);
-            bridge.flows.insert(new.clone());
-            Change::Replaced { old, new, added: false, reset }
-        })
-        .collect())
+    let instructions = Arc::new(todo.instructions);
+    for old in meant {
+        let mut rule = Rule::of_parts(old.table, old.priority, old.pattern.clone(), Arc::clone(&instructions), now);
+        rule.cookie = if todo.cookie == Cookie::UNCHANGED { old.cookie } else { todo.cookie };
+        rule.idle_timeout = old.idle_timeout;
+        rule.hard_timeout = old.hard_timeout;
+        rule.importance = old.importance;
+        rule.flags = old.flags;
+        rule.created = old.created;
+        let new = Arc::new(rule);
+        bridge.flows.insert(new.clone());
+        done.push(Change::Replaced { old, new, added: false, reset });
+    }
+    Ok(())
 }
 
-fn delete(bridge: &mut Bridge, todo: &FlowMod) -> Vec<Change> {
+fn delete(bridge: &mut Bridge, todo: &FlowMod, done: &mut Vec<Change>) {
     let meant = select(bridge, todo, todo.command == FlowModCommand::DeleteStrict, true);
     for rule in &meant {
         bridge.flows.remove(rule);
     }
-    meant.into_iter().map(|rule| Change::Removed(rule, FlowRemovedReason::Delete)).collect()
+    done.extend(meant.into_iter().map(|rule| Change::Removed(rule, FlowRemovedReason::Delete)));
 }
 
 /// The rules that a modify or delete means.

@@ -15,13 +15,13 @@ use std::sync::{Arc, Weak};
 
 use weft_base::Time;
 use weft_flow::classifier::RuleTable;
-use weft_flow::{FlowKey, FlowMask, Match, OfPort};
+use weft_flow::{CompactMatch, FlowKey, FlowMask, Match, OfPort};
 use weft_openflow::action::Action;
 use weft_openflow::table::{TableMiss, Vacancy};
 use weft_openflow::{Instructions, TableId};
 
 use crate::config::{BridgeSettings, FailMode};
-use crate::rule::Rule;
+use crate::rule::{Rule, may_overlap};
 
 /// Number of tables.
 pub const N_TABLES: usize = 255;
@@ -159,7 +159,7 @@ impl FlowTables {
         self.queue_timeout(&rule);
         let table = &mut self.tables[usize::from(rule.table.0)];
         table.changed(&rule);
-        let old = table.rules.insert(&rule.pattern.unpack(), rule.priority, rule);
+        let old = table.rules.insert_compact(&Arc::clone(&rule).pattern, rule.priority, rule);
         if old.is_none() {
             self.n_rules += 1;
         }
@@ -169,11 +169,10 @@ impl FlowTables {
     /// Take a rule out; false if it is not there (any more).
     pub fn remove(&mut self, rule: &Arc<Rule>) -> bool {
         let table = &mut self.tables[usize::from(rule.table.0)];
-        let matching = rule.pattern.unpack();
-        if !table.rules.get(&matching, rule.priority).is_some_and(|r| Arc::ptr_eq(r, rule)) {
+        if !table.rules.get_compact(&rule.pattern, rule.priority).is_some_and(|r| Arc::ptr_eq(r, rule)) {
             return false;
         }
-        table.rules.remove(&matching, rule.priority);
+        table.rules.remove_compact(&rule.pattern, rule.priority);
         table.changed(rule);
         self.n_rules -= 1;
         true
@@ -276,6 +275,11 @@ impl FlowTable {
         self.rules.get(matching, priority)
     }
 
+    /// [`FlowTable::get`] by a packed match.
+    pub fn get_compact(&self, pattern: &CompactMatch, priority: u32) -> Option<&Arc<Rule>> {
+        self.rules.get_compact(pattern, priority)
+    }
+
     /// Whether some other rule of this priority could match a frame that `matching` matches too.
     pub fn overlaps(&self, matching: &Match, priority: u32) -> bool {
         self.rules.overlapping(matching, priority).is_some()
@@ -310,7 +314,7 @@ impl FlowTable {
     /// Whether a change since `version` could matter to frames that agree with `key` under `mask`.
     pub fn affected(&self, version: u64, key: &FlowKey, mask: &FlowMask, in_port: OfPort) -> bool {
         let newer = (self.version - version) as usize;
-        newer > self.log.len() || self.log.iter().rev().take(newer).any(|r| r.pattern.may_overlap(key, mask, in_port))
+        newer > self.log.len() || self.log.iter().rev().take(newer).any(|r| may_overlap(&r.pattern, key, mask, in_port))
     }
 
     /// Something other than a rule changed: all verdicts that asked this table are open again.

@@ -2,7 +2,7 @@
 //!
 //! In reading order:
 //! - [`config`], [`vlan`]: what the daemon tells us, in the database's terms.
-//! - [`tables`], [`bridge`], [`flow_table`], [`rule`], [`mac_table`]: the state, one value behind one lock.
+//! - [`tables`], [`bridge`], [`flow_table`], [`rule`], [`shared`], [`mac_table`]: the state, one value behind one lock.
 //! - [`pipeline`]: [`Pipeline`], the room's door: configuration, connections, upcalls, the periodic run, queries.
 //!
 //! Invariants: translation is a pure function of the tables and a key; what it wants done (learn, count, send to a
@@ -20,6 +20,7 @@ pub mod mac_table;
 pub mod pipeline;
 pub mod revalidate;
 pub mod rule;
+pub mod shared;
 pub mod tables;
 mod text;
 pub mod translate;

@@ -30,6 +30,7 @@ use crate::config::{BridgeSettings, BundleSettings, ConfigError, PortCounters, P
 use crate::connection::Connections;
 use crate::flow_mod;
 use crate::revalidate::{Limits, Revalidator};
+use crate::shared::Shared;
 use crate::tables::Tables;
 use crate::upcall::PacketEvent;
 
@@ -53,6 +54,8 @@ pub struct Pipeline {
 pub(crate) struct Control {
     pub connections: Connections,
     pub revalidator: Revalidator,
+    /// What rules have in common.
+    pub shared: Shared,
 }
 
 /// Takes an interface down or up.
@@ -238,10 +241,12 @@ impl Pipeline {
     /// The error that the controller would get; `OFPBRC_EPERM` if there is no such bridge.
     pub fn program(&self, bridge: &str, todo: FlowMod, now: Time) -> Result<(), ErrorCode> {
         let mut control = self.control();
+        let ready = flow_mod::prepare(todo, Version::V10, &mut control.shared, now)?;
         let mut tables = self.write();
         let bridge = tables.bridge_named_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
         let id = bridge.id;
-        let changes = flow_mod::apply(bridge, todo, Version::V10, now)?;
+        let mut changes = Vec::new();
+        flow_mod::apply(bridge, ready, now, &mut changes)?;
         drop(tables);
         self.changes_made(&mut control, None, id, &changes, now);
         Ok(())

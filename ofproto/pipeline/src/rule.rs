@@ -10,8 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use weft_base::Time;
-use weft_flow::key::UsedWords;
-use weft_flow::{FlowKey, FlowMask, Match, OfPort};
+use weft_flow::{CompactMatch, FlowKey, FlowMask, Match, OfPort};
 use weft_openflow::action::Action;
 use weft_openflow::{Cookie, FlowModFlags, GroupId, Instructions, TableId, Timeout};
 
@@ -24,8 +23,8 @@ pub struct Rule {
     pub table: TableId,
     /// Higher wins; above [`MAX_PRIORITY`] for the switch's own.
     pub priority: u32,
-    /// What it matches.
-    pub pattern: PackedMatch,
+    /// What it matches; rules of one mask share the mask.
+    pub pattern: CompactMatch,
     /// The controller's mark.
     pub cookie: Cookie,
     /// Gone after so long without a frame.
@@ -36,8 +35,8 @@ pub struct Rule {
     pub importance: u16,
     /// Flags.
     pub flags: FlowModFlags,
-    /// What it does.
-    pub instructions: Instructions,
+    /// What it does; rules that do the same share it.
+    pub instructions: Arc<Instructions>,
     /// When it was added.
     pub created: Time,
     /// When its instructions were last changed.
@@ -56,11 +55,22 @@ struct RuleCounters {
 impl Rule {
     /// A flow without statistics yet. `created` counts as its first use.
     pub fn new(table: TableId, priority: u32, matching: &Match, instructions: Instructions, created: Time) -> Rule {
+        Rule::of_parts(table, priority, CompactMatch::new(matching), Arc::new(instructions), created)
+    }
+
+    /// [`Rule::new`] of parts that it may share with others.
+    pub fn of_parts(
+        table: TableId,
+        priority: u32,
+        pattern: CompactMatch,
+        instructions: Arc<Instructions>,
+        created: Time,
+    ) -> Rule {
         let counters = RuleCounters { used: AtomicU64::new(created.as_nanos()), ..RuleCounters::default() };
         Rule {
             table,
             priority,
-            pattern: PackedMatch::new(matching),
+            pattern,
             cookie: Cookie(0),
             idle_timeout: Timeout::NEVER,
             hard_timeout: Timeout::NEVER,
@@ -148,55 +158,18 @@ impl Rule {
     }
 }
 
-/// A match in the space of what it says: only the words in which some bit matters.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PackedMatch {
-    used: u128,
-    /// (key, mask) per used word, ascending.
-    words: Box<[(u64, u64)]>,
-}
-
-impl PackedMatch {
-    /// Pack.
-    pub fn new(of: &Match) -> PackedMatch {
-        let mask = of.mask();
-        let used = UsedWords(mask.used()).filter(|&i| mask.word(i) != 0).fold(0u128, |bits, i| bits | 1 << i);
-        PackedMatch { used, words: UsedWords(used).map(|i| (of.key().word(i), mask.word(i))).collect() }
-    }
-
-    /// Whether it matches everything.
-    pub fn is_any(&self) -> bool {
-        self.used == 0
-    }
-
-    /// Unpack.
-    pub fn unpack(&self) -> Match {
-        let (mut key, mut mask) = (FlowKey::new(), FlowMask::new());
-        for (i, (k, m)) in self.iter() {
-            key.set_word(i, k);
-            mask.set_word(i, m);
+/// Whether some frame could match both `pattern` and `key` under `mask`, looking at the datapath's words only.
+/// `in_port` replaces the key's ingress port, which is a datapath port there.
+pub(crate) fn may_overlap(pattern: &CompactMatch, key: &FlowKey, mask: &FlowMask, in_port: OfPort) -> bool {
+    pattern.iter().all(|(i, value, bits)| {
+        if i >= weft_flow::key::OPENFLOW_WORDS {
+            return true;
         }
-        Match::new(key, mask)
-    }
-
-    /// (word, value, mask) of the words that matter.
-    pub fn iter(&self) -> impl Iterator<Item = (usize, (u64, u64))> + '_ {
-        UsedWords(self.used).zip(self.words.iter().copied())
-    }
-
-    /// Whether some frame could match both this and `key` under `mask`, looking at the datapath's words only.
-    /// `in_port` replaces the key's ingress port, which is a datapath port there.
-    pub fn may_overlap(&self, key: &FlowKey, mask: &FlowMask, in_port: OfPort) -> bool {
-        self.iter().all(|(i, (value, bits))| {
-            if i >= weft_flow::key::OPENFLOW_WORDS {
-                return true;
-            }
-            if i == 0 {
-                return (value ^ u64::from(in_port.0)) & bits & 0xffff_ffff == 0;
-            }
-            (value ^ key.word(i)) & bits & mask.word(i) == 0
-        })
-    }
+        if i == 0 {
+            return (value ^ u64::from(in_port.0)) & bits & 0xffff_ffff == 0;
+        }
+        (value ^ key.word(i)) & bits & mask.word(i) == 0
+    })
 }
 
 #[cfg(test)]
@@ -210,12 +183,6 @@ mod tests {
         m.set_masked(FieldId::IpDst, 0x0a00_0000, 0xff00_0000);
         m.set(FieldId::Reg15, 7);
         m
-    }
-
-    #[test]
-    fn packing_loses_nothing() {
-        let m = matching();
-        assert!(PackedMatch::new(&m).unpack() == m);
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl<V> FlowTable<V> {
             let words = partition_words(pattern.key());
             let index = self.partitions.find_words(&words).unwrap_or_else(|| {
                 let index = self.partitions.push(&words, Partition::new());
-                self.partitions.link(index);
+                self.partitions.link(index, salts.hash(&words));
                 index
             });
             &mut self.partitions.entries_mut()[index]
@@ -207,7 +207,7 @@ impl<V> Partition<V> {
             return Some(std::mem::replace(&mut store.entries_mut()[index], value));
         }
         let index = store.push(&words, value);
-        store.link(index);
+        store.link(index, store.hash(&words));
         None
     }
 

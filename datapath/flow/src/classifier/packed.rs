@@ -2,15 +2,17 @@
 //!
 //! A [`crate::Match`] is 1.4 kB, most of it zeros; a rule that matches three fields needs 24 bytes and a shared mask.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::key::{FlowKey, FlowMask, UsedWords};
+use crate::key::{FlowKey, FlowMask, SALT, UsedWords, fold};
 use crate::matching::Match;
 
 /// A mask without its empty words.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PackedMask {
     /// Which words, ascending, each with the bits that matter.
     words: SmallVec<[(u8, u64); 6]>,
@@ -52,6 +54,21 @@ impl PackedMask {
         Match::new(key, self.unpack())
     }
 
+    /// Word `i` of the key that packed values stand for.
+    #[inline]
+    pub(super) fn word_of(&self, values: &[u64], i: usize) -> u64 {
+        self.words.iter().position(|&(at, _)| usize::from(at) == i).map_or(0, |nth| values[nth])
+    }
+
+    /// Whether it is what [`PackedMask::new`] would make of `mask`.
+    fn is(&self, mask: &FlowMask) -> bool {
+        let mut words = self.words.iter();
+        UsedWords(mask.used())
+            .filter(|&i| mask.word(i) != 0)
+            .all(|i| words.next().is_some_and(|&(at, bits)| usize::from(at) == i && bits == mask.word(i)))
+            && words.next().is_none()
+    }
+
     /// Whether packed values say what `key` says.
     #[inline]
     pub(super) fn fits(&self, values: &[u64], key: &FlowKey) -> bool {
@@ -67,30 +84,119 @@ pub struct CompactMatch {
 }
 
 impl CompactMatch {
-    /// Pack a match; see [`super::RuleTable::compact`] for one that shares its mask.
+    /// Pack a match; see [`Masks::compact`] for one that shares its mask with others.
     pub fn new(pattern: &Match) -> CompactMatch {
         CompactMatch::with_mask(pattern, Arc::new(PackedMask::new(pattern.mask())))
     }
 
     /// Pack a match whose packed mask is at hand.
     pub(super) fn with_mask(pattern: &Match, mask: Arc<PackedMask>) -> CompactMatch {
-        let values = mask.pack(pattern.key()).into_boxed_slice();
+        let values = mask.words.iter().map(|&(i, bits)| pattern.key().word(i.into()) & bits).collect();
         CompactMatch { mask, values }
     }
 
     /// The match in full.
-    pub fn expand(&self) -> Match {
+    pub fn unpack(&self) -> Match {
         self.mask.unpack_match(&self.values)
     }
 
     /// The mask.
-    pub fn mask(&self) -> &PackedMask {
+    pub fn mask(&self) -> &Arc<PackedMask> {
         &self.mask
+    }
+
+    /// The values under the mask's words.
+    #[inline]
+    pub fn values(&self) -> &[u64] {
+        &self.values
+    }
+
+    /// Whether it matches everything.
+    pub fn is_any(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// (word, value, bits) of the words that matter, ascending.
+    #[inline]
+    pub fn iter(&self) -> impl Iterator<Item = (usize, u64, u64)> + '_ {
+        self.mask.words.iter().zip(&self.values).map(|(&(i, bits), &value)| (i.into(), value, bits))
     }
 
     /// Whether a key fits.
     #[inline]
     pub fn matches(&self, key: &FlowKey) -> bool {
         self.mask.fits(&self.values, key)
+    }
+}
+
+/// Masks that many matches share: equal ones become one.
+#[derive(Default)]
+pub struct Masks {
+    last: Option<Arc<PackedMask>>,
+    all: HashMap<Arc<PackedMask>, (), MaskHash>,
+}
+
+impl Masks {
+    /// Pack a match. Neighbours in a load mostly have the same mask, so the last one is tried first.
+    pub fn compact(&mut self, pattern: &Match) -> CompactMatch {
+        if let Some(last) = &self.last
+            && last.is(pattern.mask())
+        {
+            return CompactMatch::with_mask(pattern, Arc::clone(last));
+        }
+        let packed = PackedMask::new(pattern.mask());
+        let shared = match self.all.get_key_value(&packed) {
+            Some((shared, ())) => Arc::clone(shared),
+            None => self.add(packed),
+        };
+        self.last = Some(Arc::clone(&shared));
+        CompactMatch::with_mask(pattern, shared)
+    }
+
+    fn add(&mut self, packed: PackedMask) -> Arc<PackedMask> {
+        if self.all.len() == self.all.capacity() {
+            self.all.retain(|mask, ()| Arc::strong_count(mask) > 1);
+        }
+        let shared = Arc::new(packed);
+        self.all.insert(Arc::clone(&shared), ());
+        shared
+    }
+}
+
+/// Hashes masks, with a few multiplications.
+#[derive(Clone, Copy, Default)]
+pub(super) struct MaskHash;
+
+impl BuildHasher for MaskHash {
+    type Hasher = Folded;
+
+    fn build_hasher(&self) -> Folded {
+        Folded(SALT[0])
+    }
+}
+
+/// See [`MaskHash`].
+pub(super) struct Folded(u64);
+
+impl Hasher for Folded {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = fold(self.0 ^ value, SALT[1]).wrapping_add(SALT[2]);
+    }
+}
+
+impl Hash for PackedMask {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for &(i, bits) in &self.words {
+            state.write_u64(bits);
+            state.write_u64(i.into());
+        }
     }
 }

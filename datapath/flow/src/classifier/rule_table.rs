@@ -21,7 +21,7 @@ use crate::field::{FieldId, Prerequisite};
 use crate::key::{FlowKey, FlowMask};
 use crate::matching::Match;
 
-use super::packed::{CompactMatch, PackedMask};
+use super::packed::{CompactMatch, MaskHash, PackedMask};
 use super::trie::{Prefixes, Trie};
 use subtable::{Rule, Subtable};
 
@@ -29,17 +29,21 @@ use subtable::{Rule, Subtable};
 pub const MAX_PREFIX_FIELDS: usize = 3;
 
 /// Rules found by key or by match. See the module.
+#[derive(Clone)]
 pub struct RuleTable<V> {
     /// By id; ids of removed subtables are used again.
     subtables: Vec<Option<Box<Subtable<V>>>>,
-    by_mask: HashMap<Arc<PackedMask>, u32>,
+    by_mask: HashMap<Arc<PackedMask>, u32, MaskHash>,
     /// Highest priority, subtable; descending.
     order: Vec<(u32, u32)>,
     prefixes: SmallVec<[PrefixField; MAX_PREFIX_FIELDS]>,
     len: usize,
+    /// The subtable that the last rule went into: the next one's probably.
+    last: u32,
 }
 
 /// A field with a trie of the prefixes that rules match.
+#[derive(Clone)]
 struct PrefixField {
     field: FieldId,
     trie: Trie,
@@ -73,7 +77,8 @@ impl<V> RuleTable<V> {
     pub fn new() -> RuleTable<V> {
         let mut table = RuleTable {
             subtables: Vec::new(),
-            by_mask: HashMap::new(),
+            by_mask: HashMap::default(),
+            last: 0,
             order: Vec::new(),
             prefixes: SmallVec::new(),
             len: 0,
@@ -153,21 +158,31 @@ impl<V> RuleTable<V> {
 
     /// The rule with exactly this match and priority.
     pub fn get(&self, pattern: &Match, priority: u32) -> Option<&V> {
-        let subtable = self.subtable(pattern.mask())?;
-        let head = subtable.head(&subtable.mask().pack(pattern.key()))?;
-        subtable.chain(Some(head)).find(|rule| rule.priority == priority).map(|rule| &rule.value)
+        let id = *self.by_mask.get(&PackedMask::new(pattern.mask()))?;
+        let subtable = self.at(id);
+        subtable.get(&subtable.mask().pack(pattern.key()), priority)
+    }
+
+    /// [`RuleTable::get`] by a packed match.
+    pub fn get_compact(&self, pattern: &CompactMatch, priority: u32) -> Option<&V> {
+        self.at(self.id_of(pattern.mask())?).get(pattern.values(), priority)
     }
 
     /// Add a rule; returns the one with the same match and priority that it replaces.
     pub fn insert(&mut self, pattern: &Match, priority: u32, value: V) -> Option<V> {
-        let packed = PackedMask::new(pattern.mask());
-        let id = match self.by_mask.get(&packed) {
-            Some(id) => *id,
-            None => self.add_subtable(packed),
+        self.insert_compact(&CompactMatch::new(pattern), priority, value)
+    }
+
+    /// [`RuleTable::insert`] by a packed match, whose mask the table shares from then on.
+    pub fn insert_compact(&mut self, pattern: &CompactMatch, priority: u32, value: V) -> Option<V> {
+        let id = match self.id_of(pattern.mask()) {
+            Some(id) => id,
+            None => self.add_subtable(Arc::clone(pattern.mask())),
         };
+        self.last = id;
         let subtable = self.subtables[id as usize].as_mut().expect("by_mask names subtables that are there");
         let before = subtable.highest();
-        let old = subtable.insert(pattern.key(), priority, value, &mut self.prefixes);
+        let old = subtable.insert(pattern.values(), priority, value, &mut self.prefixes);
         let after = subtable.highest();
         if before != Some(after.expect("it has a rule now")) {
             self.reorder(id, before, after);
@@ -178,10 +193,15 @@ impl<V> RuleTable<V> {
 
     /// Remove the rule with exactly this match and priority.
     pub fn remove(&mut self, pattern: &Match, priority: u32) -> Option<V> {
-        let id = *self.by_mask.get(&PackedMask::new(pattern.mask()))?;
+        self.remove_compact(&CompactMatch::new(pattern), priority)
+    }
+
+    /// [`RuleTable::remove`] by a packed match.
+    pub fn remove_compact(&mut self, pattern: &CompactMatch, priority: u32) -> Option<V> {
+        let id = self.id_of(pattern.mask())?;
         let subtable = self.subtables[id as usize].as_mut()?;
         let before = subtable.highest();
-        let old = subtable.remove(pattern.key(), priority, &mut self.prefixes)?;
+        let old = subtable.remove(pattern.values(), priority, &mut self.prefixes)?;
         let after = subtable.highest();
         if after.is_none() {
             self.by_mask.remove(subtable.mask());
@@ -247,16 +267,12 @@ impl<V> RuleTable<V> {
         })
     }
 
-    /// Pack a match, sharing the mask with the table's rules.
-    pub fn compact(&self, pattern: &Match) -> CompactMatch {
-        match self.by_mask.get_key_value(&PackedMask::new(pattern.mask())) {
-            Some((mask, _)) => CompactMatch::with_mask(pattern, Arc::clone(mask)),
-            None => CompactMatch::new(pattern),
+    fn id_of(&self, mask: &Arc<PackedMask>) -> Option<u32> {
+        let is_last = |s: &Subtable<V>| Arc::ptr_eq(s.mask(), mask);
+        match self.subtables.get(self.last as usize) {
+            Some(Some(last)) if is_last(last) => Some(self.last),
+            _ => self.by_mask.get(mask).copied(),
         }
-    }
-
-    fn subtable(&self, mask: &FlowMask) -> Option<&Subtable<V>> {
-        self.by_mask.get(&PackedMask::new(mask)).map(|id| self.at(*id))
     }
 
     #[inline]
@@ -264,8 +280,7 @@ impl<V> RuleTable<V> {
         self.subtables[id as usize].as_ref().expect("order and by_mask name subtables that are there")
     }
 
-    fn add_subtable(&mut self, mask: PackedMask) -> u32 {
-        let mask = Arc::new(mask);
+    fn add_subtable(&mut self, mask: Arc<PackedMask>) -> u32 {
         let id = self.subtables.iter().position(Option::is_none).unwrap_or_else(|| {
             self.subtables.push(None);
             self.subtables.len() - 1

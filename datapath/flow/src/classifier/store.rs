@@ -135,11 +135,10 @@ impl<E> Store<E> {
     }
 
     /// Make an entry findable. The caller knows that no equal one is.
-    pub fn link(&mut self, index: usize) {
+    pub fn link(&mut self, index: usize, hash: u64) {
         if self.taken + 1 > self.tags.len() * 7 {
             self.rebuild();
         }
-        let hash = self.hash(self.words_of(index));
         self.place(hash, index as u32);
     }
 
@@ -270,7 +269,7 @@ mod tests {
                 match (insert, found) {
                     (true, None) => {
                         let index = store.push(&[word], nth);
-                        store.link(index);
+                        store.link(index, store.hash(&[word]));
                         model.insert(word, nth);
                     }
                     (false, Some(index)) => {

@@ -3,13 +3,14 @@
 //! Path-compressed: a node holds a run of bits. It counts the rules whose prefix ends there.
 
 /// The prefixes of one field (or of the ports of one mask), with counts.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Trie {
     nodes: Vec<Node>,
     free: Vec<Id>,
     root: Option<Id>,
 }
 
+#[derive(Clone)]
 struct Node {
     /// The run, in the upper `len` bits.
     run: u128,

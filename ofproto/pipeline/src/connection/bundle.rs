@@ -124,8 +124,10 @@ impl Pipeline {
             for (xid, message, start) in bundle.messages {
                 let Message::FlowMod(todo) = message else { continue };
                 xid_of_last = xid;
-                match flow_mod::apply(target, todo, version, now) {
-                    Ok(changes) => done.extend(changes),
+                let outcome = flow_mod::prepare(todo, version, &mut control.shared, now)
+                    .and_then(|ready| flow_mod::apply(target, ready, now, &mut done));
+                match outcome {
+                    Ok(()) => {}
                     Err(code) => {
                         flow_mod::revert(target, done);
                         drop(tables);

@@ -144,11 +144,13 @@ impl Pipeline {
         if todo.buffer_id.is_some() {
             return Err(ErrorCode::OFPBRC_BUFFER_UNKNOWN);
         }
-        let changes = {
+        let ready = flow_mod::prepare(todo, version, &mut control.shared, now)?;
+        let mut changes = Vec::new();
+        {
             let mut tables = self.write();
             let bridge = tables.bridge_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
-            flow_mod::apply(bridge, todo, version, now)?
-        };
+            flow_mod::apply(bridge, ready, now, &mut changes)?;
+        }
         self.changes_made(control, Some((id, xid)), bridge, &changes, now);
         Ok(())
     }

@@ -205,7 +205,7 @@ fn flow_stats(rule: &Rule, now: Time) -> FlowStats {
         hard_age: seconds(rule.modified),
         packet_count,
         byte_count,
-        instructions: rule.instructions.clone(),
+        instructions: (*rule.instructions).clone(),
     }
 }
 

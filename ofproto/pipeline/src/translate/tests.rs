@@ -72,7 +72,8 @@ fn switch(rules: &[(u8, u16, usize, usize)]) -> Tables {
         let text = format!("table={table},priority={priority},{},actions={}", MATCHES[*matching], ACTIONS[*actions]);
         let names = Names::none();
         if let Ok(todo) = parse_flow(&text, FlowCommand::Mod(FlowModCommand::Add), &names) {
-            let _ = flow_mod::apply(bridge, todo, Version::V10, Time::ZERO);
+            let ready = flow_mod::prepare(todo, Version::V10, &mut Default::default(), Time::ZERO);
+            let _ = ready.and_then(|ready| flow_mod::apply(bridge, ready, Time::ZERO, &mut Vec::new()));
         }
     }
     tables

@@ -9,13 +9,14 @@ use smallvec::SmallVec;
 
 use super::{Found, PrefixField, TrieLookups, left_aligned};
 use crate::classifier::packed::PackedMask;
+use crate::classifier::ports::Ports;
 use crate::classifier::stage::{self, STAGES};
 use crate::classifier::store::{Salts, Store};
-use crate::classifier::trie::Trie;
 use crate::field::FieldId;
 use crate::key::{FlowKey, FlowMask, SALT, fold};
 
 /// A rule and the next one with equal values.
+#[derive(Clone)]
 pub(super) struct Rule<V> {
     pub value: V,
     pub priority: u32,
@@ -25,6 +26,7 @@ pub(super) struct Rule<V> {
 /// An index that takes four bytes with its `Option`.
 type Next = std::num::NonZeroU32;
 
+#[derive(Clone)]
 pub(super) struct Subtable<V> {
     mask: Arc<PackedMask>,
     rules: Store<Rule<V>>,
@@ -36,19 +38,12 @@ pub(super) struct Subtable<V> {
     ports: Option<Box<Ports>>,
 }
 
+#[derive(Clone)]
 struct Stage {
     number: usize,
     words: SmallVec<[(u8, u64); 3]>,
     /// How many chains have this hash of all words up to this stage. Empty for the last stage: the rules tell.
     index: HashMap<u32, u32, NoHash>,
-}
-
-/// The ports, where a mask matches them: tp_src and tp_dst side by side.
-struct Ports {
-    bits: u32,
-    /// Up to the last bit that the mask matches.
-    len: u8,
-    trie: Trie,
 }
 
 impl<V> Rule<V> {
@@ -70,9 +65,7 @@ impl<V> Subtable<V> {
             })
             .collect();
         let port_bits = mask.words().iter().find(|(i, _)| *i == PORTS_WORD).map_or(0, |(_, bits)| (bits >> 32) as u32);
-        let ports = (port_bits != 0).then(|| {
-            Box::new(Ports { bits: port_bits, len: 32 - port_bits.trailing_zeros() as u8, trie: Trie::default() })
-        });
+        let ports = (port_bits != 0).then(|| Box::new(Ports::new(port_bits)));
         let mut subtable = Subtable {
             rules: Store::new(mask.words().len(), Salts::new(0)),
             priorities: BTreeMap::new(),
@@ -118,9 +111,7 @@ impl<V> Subtable<V> {
         let found = self.find(key);
         match &self.ports {
             Some(ports) if found.is_none() => {
-                let value = (key.word(PORTS_WORD.into()) >> 32) as u32 & ports.bits;
-                let decisive = ports.trie.lookup(u128::from(value) << 96, ports.len).decisive;
-                let looked_at = ports.bits & !u32::MAX.checked_shr(decisive.into()).unwrap_or(0);
+                let looked_at = ports.decisive((key.word(PORTS_WORD.into()) >> 32) as u32);
                 for &(i, bits) in self.mask.words() {
                     let bits = if i == PORTS_WORD { bits & 0xffff_ffff } else { bits };
                     mask.or_word(i.into(), bits);
@@ -130,6 +121,11 @@ impl<V> Subtable<V> {
             _ => self.note(&self.stages, mask),
         }
         found
+    }
+
+    /// The rule with these packed values and this priority.
+    pub fn get(&self, words: &[u64], priority: u32) -> Option<&V> {
+        self.chain(self.head(words)).find(|rule| rule.priority == priority).map(|rule| &rule.value)
     }
 
     /// The chain's first rule for packed values.
@@ -147,28 +143,29 @@ impl<V> Subtable<V> {
         self.rules.entries().iter().enumerate().map(|(index, rule)| (self.rules.words_of(index), rule))
     }
 
-    pub fn insert(&mut self, key: &FlowKey, priority: u32, value: V, prefixes: &mut [PrefixField]) -> Option<V> {
-        let words = self.mask.pack(key);
-        let head = self.rules.find_words(&words);
+    /// `words`: what the rule says under this mask.
+    pub fn insert(&mut self, words: &[u64], priority: u32, value: V, prefixes: &mut [PrefixField]) -> Option<V> {
+        let hash = self.rules.hash(words);
+        let head = self.rules.find(hash, |stored| stored == words);
         let (before, after) = self.neighbours(head, priority);
         if let Some(same) = after.filter(|&i| self.rules.entry(i).priority == priority) {
             return Some(std::mem::replace(&mut self.rules.entries_mut()[same].value, value));
         }
-        let index = self.rules.push(&words, Rule { value, priority, next: after.map(next_to) });
+        let index = self.rules.push(words, Rule { value, priority, next: after.map(next_to) });
         match (before, after) {
             (Some(before), _) => self.rules.entries_mut()[before].next = Some(next_to(index)),
             (None, Some(after)) => self.rules.relink(after, index),
             (None, None) => {
-                self.rules.link(index);
-                self.count_chain(key, prefixes, true);
+                self.rules.link(index, hash);
+                self.count_chain(words, prefixes, true);
             }
         }
         *self.priorities.entry(priority).or_default() += 1;
         None
     }
 
-    pub fn remove(&mut self, key: &FlowKey, priority: u32, prefixes: &mut [PrefixField]) -> Option<V> {
-        let head = self.rules.find_words(&self.mask.pack(key))?;
+    pub fn remove(&mut self, words: &[u64], priority: u32, prefixes: &mut [PrefixField]) -> Option<V> {
+        let head = self.rules.find_words(words)?;
         let (before, found) = self.neighbours(Some(head), priority);
         let index = found.filter(|&i| self.rules.entry(i).priority == priority)?;
         let next = self.rules.entry(index).next;
@@ -177,7 +174,7 @@ impl<V> Subtable<V> {
             (None, Some(next)) => self.rules.relink(index, index_of(next)),
             (None, None) => {
                 self.rules.unlink(index);
-                self.count_chain(key, prefixes, false);
+                self.count_chain(words, prefixes, false);
             }
         }
         // The last rule is about to move here: whatever names it must learn.
@@ -203,8 +200,7 @@ impl<V> Subtable<V> {
             // Only heads count: a chain is one prefix.
             let is_head = self.rules.find_words(words).is_some_and(|i| std::ptr::eq(self.rules.entry(i), rule));
             if is_head {
-                let pattern = self.mask.unpack_match(words);
-                count_prefixes(&self.prefix_lens, pattern.key(), prefixes, true);
+                count_prefixes(&self.mask, &self.prefix_lens, words, prefixes, true);
             }
         }
     }
@@ -228,11 +224,11 @@ impl<V> Subtable<V> {
         Some(at)
     }
 
-    fn count_chain(&mut self, key: &FlowKey, prefixes: &mut [PrefixField], add: bool) {
+    fn count_chain(&mut self, words: &[u64], prefixes: &mut [PrefixField], add: bool) {
         let mut hash = 0;
         let indexed = self.stages.len().saturating_sub(1);
         for stage in &mut self.stages[..indexed] {
-            hash = stage.hash(hash, key);
+            hash = stage.hash_of(hash, |i| self.mask.word_of(words, i));
             if add {
                 *stage.index.entry(hash).or_default() += 1;
             } else if let Some(count) = stage.index.get_mut(&hash) {
@@ -243,11 +239,10 @@ impl<V> Subtable<V> {
             }
         }
         if let Some(ports) = &mut self.ports {
-            let value = (key.word(PORTS_WORD.into()) >> 32) as u32 & ports.bits;
-            let value = u128::from(value) << 96;
-            if add { ports.trie.insert(value, ports.len) } else { ports.trie.remove(value, ports.len) }
+            let value = (self.mask.word_of(words, PORTS_WORD.into()) >> 32) as u32;
+            if add { ports.insert(value) } else { ports.remove(value) }
         }
-        count_prefixes(&self.prefix_lens, key, prefixes, add);
+        count_prefixes(&self.mask, &self.prefix_lens, words, prefixes, add);
     }
 
     fn measure_prefixes(&mut self, prefixes: &[PrefixField]) {
@@ -277,16 +272,27 @@ impl<V> Subtable<V> {
 
 impl Stage {
     fn hash(&self, before: u32, key: &FlowKey) -> u32 {
+        self.hash_of(before, |i| key.word(i))
+    }
+
+    #[inline]
+    fn hash_of(&self, before: u32, word: impl Fn(usize) -> u64) -> u32 {
         let hash = self.words.iter().fold(u64::from(before), |hash, &(i, bits)| {
-            fold(key.word(i.into()) & bits ^ hash.wrapping_add(SALT[0]), SALT[usize::from(i) & 7])
+            fold(word(i.into()) & bits ^ hash.wrapping_add(SALT[0]), SALT[usize::from(i) & 7])
         });
         (hash >> 32) as u32 ^ hash as u32
     }
 }
 
-fn count_prefixes(lens: &[u8], key: &FlowKey, prefixes: &mut [PrefixField], add: bool) {
+fn count_prefixes(mask: &PackedMask, lens: &[u8], words: &[u64], prefixes: &mut [PrefixField], add: bool) {
     for (&len, PrefixField { field, trie }) in lens.iter().zip(prefixes).filter(|(len, _)| **len > 0) {
-        let value = left_aligned(*field, field.get(key));
+        let f = field.field();
+        let bits = match f.bits {
+            65.. => u128::from(mask.word_of(words, f.word())) << 64 | u128::from(mask.word_of(words, f.word() + 1)),
+            // what the rest of the word says falls off when the bits move to the top
+            _ => u128::from(mask.word_of(words, f.word()) >> f.shift()),
+        };
+        let value = left_aligned(*field, bits);
         if add { trie.insert(value, len) } else { trie.remove(value, len) }
     }
 }

@@ -113,7 +113,9 @@ proptest! {
         }
         for rule in &list {
             prop_assert_eq!(table.get(&rule.pattern, rule.priority), Some(&rule.id));
-            prop_assert_eq!(table.compact(&rule.pattern).expand(), rule.pattern.clone());
+            let compact = CompactMatch::new(&rule.pattern);
+            prop_assert_eq!(table.get_compact(&compact, rule.priority), Some(&rule.id));
+            prop_assert_eq!(compact.unpack(), rule.pattern.clone());
         }
         let wide = pattern(&rules[0].0);
         let mut covered: Vec<usize> = table.covered_by(&wide).iter().map(|f| *f.value).collect();
