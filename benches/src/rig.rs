@@ -111,6 +111,7 @@ impl Rig {
             flows: AtomicUsize::new(0),
             vlan_limit: AtomicU8::new(1),
             seed: 1,
+            meters: Default::default(),
         });
         let counters = Arc::<WorkerCounters>::default();
         let nobody = PortLedger::new(1).of(0);

@@ -229,8 +229,7 @@ fn translation(flows: &[String]) -> Box<dyn FnMut()> {
 
 fn execution(actions: Vec<DpAction>) -> Box<dyn FnMut()> {
     let sink = weft_netdev::open(&Spec { name: "sink".to_owned(), kind: Kind::Null }, 1).expect("in memory");
-    let mut executor =
-        Executor { ports: Ports::new(Arc::<PortCounters>::default()), pool: Pool::new(3 * BURST), again: Vec::new() };
+    let mut executor = Executor::new(Ports::new(Arc::<PortCounters>::default()), Pool::new(3 * BURST));
     for queues in sink.queues {
         executor.ports.add(SINK, queues, 1500, Arc::default(), Time::ZERO);
     }
@@ -238,7 +237,7 @@ fn execution(actions: Vec<DpAction>) -> Box<dyn FnMut()> {
     let bytes = frames::flows(1).remove(0);
     let mut keys = vec![keys_of(std::slice::from_ref(&bytes)).remove(0); BURST];
     let mut burst = Vec::with_capacity(BURST);
-    let rules = Rules::port(actions);
+    let (rules, meters) = (Rules::port(actions), weft_engine::meter::Meters::default());
     Box::new(move || {
         for _ in 0..BURST {
             let mut frame = executor.pool.small();
@@ -246,7 +245,14 @@ fn execution(actions: Vec<DpAction>) -> Box<dyn FnMut()> {
             (frame.l3, frame.l4) = (14, 34);
             burst.push(frame);
         }
-        let scene = Scene { slowpath: &rules, worker: 0, now: Time::ZERO, limits: Limits::default(), times: 0 };
+        let scene = Scene {
+            slowpath: &rules,
+            worker: 0,
+            now: Time::ZERO,
+            limits: Limits::default(),
+            times: 0,
+            meters: &meters,
+        };
         executor.run(&program, burst.drain(..), &mut keys, &scene);
         executor.ports.flush(&mut executor.pool);
     })

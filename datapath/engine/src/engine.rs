@@ -22,6 +22,7 @@ use weft_packet::{DpPort, DropReason};
 
 use crate::counters::{PortLedger, WorkerCounters};
 use crate::megaflow::{no_attachment, ufid};
+use crate::meter::{Meter, Meters};
 use crate::port::MAX_PORTS;
 use crate::registry::Registry;
 use crate::seam::{Attachment, FlowExists};
@@ -91,8 +92,13 @@ impl Engine {
     /// When the system gives no thread or descriptor.
     pub fn start(config: &Config, slowpath: Arc<dyn Slowpath>, clock: Arc<dyn Clock>) -> io::Result<Engine> {
         let workers = config.workers.max(1);
-        let shared =
-            Arc::new(Shared { slowpath, flows: AtomicUsize::new(0), vlan_limit: AtomicU8::new(1), seed: config.seed });
+        let shared = Arc::new(Shared {
+            slowpath,
+            flows: AtomicUsize::new(0),
+            vlan_limit: AtomicU8::new(1),
+            seed: config.seed,
+            meters: Meters::default(),
+        });
         let nobody = PortLedger::new(workers);
         let lanes = (0..workers)
             .map(|id| {
@@ -285,6 +291,10 @@ impl Datapath for Engine {
             return Err(FlowExists);
         }
         Ok(flow)
+    }
+
+    fn meter_set(&self, id: u32, meter: Option<Arc<Meter>>) {
+        self.shared.meters.set(id, meter);
     }
 
     fn execute(&self, execute: Execute) {

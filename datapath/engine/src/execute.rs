@@ -9,12 +9,14 @@
 mod tests;
 
 use weft_base::Time;
-use weft_flow::action::Userspace;
+use weft_flow::action::{SetFields, SetHeader, Userspace};
 use weft_flow::extract::{Limits, extract};
-use weft_flow::{FlowKey, key};
+use weft_flow::{FieldId, FlowKey, key};
 use weft_packet::{DropReason, Frame, Pool};
 
+use crate::edit::Edit;
 use crate::egress::truncate;
+use crate::meter::{Beyond, Metered, Meters, remarked};
 use crate::port::Ports;
 use crate::program::{Program, Step, WHOLE};
 use crate::{Slowpath, Upcall};
@@ -32,6 +34,8 @@ pub struct Executor {
     pub pool: Pool,
     /// Frames to look up again.
     pub again: Vec<Again>,
+    /// Chooses which frames are sampled.
+    pub dice: Dice,
 }
 
 /// A frame that `recirc` sent back.
@@ -57,9 +61,16 @@ pub struct Scene<'a> {
     pub limits: Limits,
     /// How often the frames at hand have been recirculated.
     pub times: u8,
+    /// What rates there are.
+    pub meters: &'a Meters,
 }
 
 impl Executor {
+    /// Nothing to send to yet.
+    pub fn new(ports: Ports, pool: Pool) -> Executor {
+        Executor { ports, pool, again: Vec::with_capacity(weft_netdev::BURST), dice: Dice::default() }
+    }
+
     /// Run a program on a run of frames with their keys.
     #[inline]
     pub fn run(
@@ -101,6 +112,12 @@ impl Executor {
                     }
                 }
                 Step::Drop(reason) => return self.ports.discard(frame, *reason, &mut self.pool),
+                Step::Meter(id) => {
+                    if !meter(*id, &mut frame, key, scene) {
+                        return self.ports.discard(frame, DropReason::Meter, &mut self.pool);
+                    }
+                }
+                Step::Sample { probability, .. } if !self.dice.says(*probability) => {}
                 other => {
                     let copy = match other {
                         Step::Output { max_len, .. } if *max_len != WHOLE => self.copy_of_part(&frame, *max_len),
@@ -109,6 +126,11 @@ impl Executor {
                     self.last(other, copy, key, scene, depth);
                 }
             }
+        }
+        if let Step::Sample { probability, .. } = last
+            && !self.dice.says(*probability)
+        {
+            return self.pool.put(frame);
         }
         self.last(last, frame, key, scene, depth);
     }
@@ -128,6 +150,20 @@ impl Executor {
                 // What the copy's actions write to the metadata stays with the copy.
                 let mut key = key.clone();
                 self.steps(inner, frame, &mut key, scene, depth + 1);
+            }
+            // those before the last were chosen already
+            Step::Sample { steps, .. } => {
+                let mut key = key.clone();
+                self.steps(steps, frame, &mut key, scene, depth + 1);
+            }
+            Step::ByLength(by) => {
+                let mut key = key.clone();
+                let steps = if length(&frame) > by.size.into() { &by.longer } else { &by.others };
+                self.steps(steps, frame, &mut key, scene, depth + 1);
+            }
+            Step::Meter(id) => {
+                meter(*id, &mut frame, key, scene);
+                self.pool.put(frame); // nobody gets to see it
             }
             Step::Recirc(id) => self.recirculate(*id, frame, key, scene),
             Step::Userspace(what) => self.userspace(what, frame, key, scene, depth),
@@ -168,5 +204,70 @@ impl Executor {
             Program::Steps(steps) => self.steps(&steps, frame, &mut key, scene, depth + 1),
             short => self.run_one(&short, frame, &mut key, scene),
         }
+    }
+}
+
+/// Charge a frame; whether it goes on.
+fn meter(id: u32, frame: &mut Frame, key: &mut FlowKey, scene: &Scene<'_>) -> bool {
+    match scene.meters.charge(id, frame, scene.now) {
+        Metered::Within => true,
+        Metered::Exceeds(Beyond::Drop) => false,
+        Metered::Exceeds(Beyond::Remark(by)) => {
+            remark(by, frame, key, scene);
+            true
+        }
+    }
+}
+
+/// Raise an IP packet's drop precedence. What has no IP header stays as it is.
+fn remark(by: u8, frame: &mut Frame, key: &mut FlowKey, scene: &Scene<'_>) {
+    let mut now = FlowKey::new();
+    if extract(frame, &mut now, scene.limits).is_err() {
+        return;
+    }
+    let header = match FieldId::EthType.get(&now) {
+        0x0800 => SetHeader::Ipv4,
+        0x86dd => SetHeader::Ipv6,
+        _ => return,
+    };
+    let tos = FieldId::NwTos.get(&now) as u8;
+    let marked = remarked(tos >> 2, by) << 2 | tos & 3;
+    if marked != tos {
+        let fields = [(FieldId::NwTos, u128::from(marked), FieldId::NwTos.field().all_ones())].into_iter().collect();
+        // its IP header has just been read
+        let _ = Edit::set(&SetFields { header, fields }).apply(frame, key);
+    }
+}
+
+/// Ethernet header and payload without tags: of the frame, or of a segment of it.
+fn length(frame: &Frame) -> usize {
+    let len = match frame.gso {
+        Some(gso) => frame.len().min(usize::from(gso.header_len) + usize::from(gso.size)),
+        None => frame.len(),
+    };
+    let tags = frame.bytes().get(12..).unwrap_or_default().chunks_exact(4);
+    len - 4 * tags.take_while(|tag| matches!(tag[..2], [0x81, 0] | [0x88, 0xa8])).count()
+}
+
+/// A die for sampling: fast, and good enough for that (xorshift, Marsaglia 2003).
+#[derive(Debug)]
+pub struct Dice(u64);
+
+impl Default for Dice {
+    fn default() -> Dice {
+        Dice(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+impl Dice {
+    /// True with this probability out of 2^32 - 1.
+    pub fn says(&mut self, probability: u32) -> bool {
+        if probability == u32::MAX {
+            return true;
+        }
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        ((self.0 >> 32) as u32) < probability
     }
 }

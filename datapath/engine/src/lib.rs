@@ -6,6 +6,7 @@
 //! - [`engine`]: [`Engine`], workers on threads; implements `Datapath`.
 //! - [`worker`]: one slice of the switch: the way of a burst from rx to tx. Below it, in the order of that way:
 //!   [`port`], [`cache`] and `weft_flow`'s table of megaflows over [`store`], [`program`] and [`execute`] with [`edit`], [`egress`].
+//! - [`meter`]: token buckets that workers share.
 //! - [`thread`]: when a worker turns and when it sleeps.
 //! - [`counters`], [`registry`]: what workers count and have, to be read by others.
 //!
@@ -19,6 +20,7 @@ pub mod egress;
 pub mod engine;
 pub mod execute;
 pub mod megaflow;
+pub mod meter;
 pub mod port;
 pub mod program;
 pub mod registry;
@@ -31,4 +33,5 @@ pub mod worker;
 
 pub use engine::{BadPort, Config, Engine};
 pub use megaflow::{Megaflow, MegaflowStats};
+pub use meter::{Beyond, Meter, MeterBand, MeterConfig, MeterUnit};
 pub use seam::{Attachment, Datapath, DpStats, Execute, FlowExists, PortStats, Slowpath, Upcall, Verdict};

@@ -40,10 +40,32 @@ pub enum Step {
     Userspace(Box<Userspace>),
     /// Run steps on a copy.
     Clone(Box<[Step]>),
+    /// Charge it to this meter; it may end here.
+    Meter(u32),
+    /// Run steps on a copy of some frames.
+    Sample {
+        /// Out of 2^32 - 1.
+        probability: u32,
+        /// What the copy meets.
+        steps: Box<[Step]>,
+    },
+    /// Run steps on a copy, by the frame's length.
+    ByLength(Box<ByLength>),
     /// Look it up again under this recirculation id.
     Recirc(u32),
     /// Drop it.
     Drop(DropReason),
+}
+
+/// What [`Step::ByLength`] chooses from.
+#[derive(Debug)]
+pub struct ByLength {
+    /// The longest that counts as short.
+    pub size: u16,
+    /// For longer frames.
+    pub longer: Box<[Step]>,
+    /// For all others.
+    pub others: Box<[Step]>,
 }
 
 /// `max_len` of an output that sends all.
@@ -84,6 +106,13 @@ fn compile(actions: &[DpAction]) -> Box<[Step]> {
             DpAction::PushVlan { tpid, tci } => Step::Edit(Edit::PushVlan { tpid: *tpid, tci: *tci }),
             DpAction::PopVlan => Step::Edit(Edit::PopVlan),
             DpAction::Clone(inner) => Step::Clone(compile(inner)),
+            DpAction::Meter(id) => Step::Meter(*id),
+            DpAction::Sample { probability, actions } => {
+                Step::Sample { probability: *probability, steps: compile(actions) }
+            }
+            DpAction::CheckPktLen { size, gt, le } => {
+                Step::ByLength(Box::new(ByLength { size: *size, longer: compile(gt), others: compile(le) }))
+            }
             DpAction::Recirc(id) => Step::Recirc(*id),
             DpAction::Drop(reason) => Step::Drop(*reason),
         });

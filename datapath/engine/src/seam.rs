@@ -8,7 +8,7 @@ use weft_flow::action::Userspace;
 use weft_flow::{DpAction, FlowKey, FlowMask};
 use weft_packet::{DpPort, DropReason, Frame};
 
-use crate::Megaflow;
+use crate::{Megaflow, Meter};
 
 /// A frame whose flow no cache knows.
 pub struct Upcall<'a> {
@@ -137,6 +137,12 @@ pub trait Datapath: Send + Sync {
     /// # Errors
     /// When an equal or overlapping flow is there already.
     fn flow_put(&self, pattern: weft_flow::Match, actions: Vec<DpAction>) -> Result<Arc<Megaflow>, FlowExists>;
+
+    /// Put a meter under a number ([`DpAction::Meter`]), replace it, or take it away. Whoever holds the meter reads its
+    /// counters from it. A datapath without meters lets everything pass.
+    fn meter_set(&self, id: u32, meter: Option<Arc<Meter>>) {
+        let _ = (id, meter);
+    }
 
     /// Run actions on a frame and send what they output.
     fn execute(&self, execute: Execute);

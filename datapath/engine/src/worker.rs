@@ -36,6 +36,7 @@ use crate::Slowpath;
 use crate::cache::Cache;
 use crate::counters::{PortCounters, WorkerCounters};
 use crate::execute::{Again, Executor, Scene};
+use crate::meter::Meters;
 use crate::port::{Port, Ports};
 use crate::program::Program;
 use crate::registry::Registry;
@@ -52,6 +53,8 @@ pub struct Shared {
     pub vlan_limit: AtomicU8,
     /// A secret that goes into every hash.
     pub seed: u64,
+    /// Rates that the workers keep together.
+    pub meters: Meters,
 }
 
 /// One slice of the switch.
@@ -104,7 +107,7 @@ impl Worker {
             table: FlowTable::new(shared.seed),
             ranked: Time::ZERO,
             store: Store::default(),
-            out: Executor { ports: Ports::new(nobody), pool: Pool::new(BUFFERS), again: Vec::with_capacity(BURST) },
+            out: Executor::new(Ports::new(nobody), Pool::new(BUFFERS)),
             polled: Vec::new(),
             failed: Vec::new(),
             busy: 0,
@@ -115,6 +118,12 @@ impl Worker {
             registry,
             counters,
         }
+    }
+
+    /// What it shares with the others.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// One turn: a burst from each port that may have frames. Returns how many frames came in.
@@ -239,5 +248,6 @@ impl Shared {
 }
 
 fn scene(shared: &Shared, worker: usize, now: Time, times: u8) -> Scene<'_> {
-    Scene { slowpath: &*shared.slowpath, worker, now, limits: shared.limits(), times }
+    let meters = &shared.meters;
+    Scene { slowpath: &*shared.slowpath, worker, now, limits: shared.limits(), times, meters }
 }

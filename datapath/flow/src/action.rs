@@ -32,6 +32,24 @@ pub enum DpAction {
     Clone(Vec<DpAction>),
     /// Look the frame up again with this recirculation id.
     Recirc(u32),
+    /// Charge the frame to this meter of the datapath; one that is over its rate goes no further in this list.
+    Meter(u32),
+    /// Run actions on a copy of some frames: each with this probability out of 2^32 - 1.
+    Sample {
+        /// `u32::MAX`: always.
+        probability: u32,
+        /// What the copy meets.
+        actions: Vec<DpAction>,
+    },
+    /// Go on with a copy, as the frame is longer than this (Ethernet header and payload, tags not counted) or not.
+    CheckPktLen {
+        /// What it is compared with.
+        size: u16,
+        /// For longer ones.
+        gt: Vec<DpAction>,
+        /// For the others.
+        le: Vec<DpAction>,
+    },
     /// Drop, and say why. Always last; printed as `drop`.
     Drop(DropReason),
 }
@@ -43,6 +61,33 @@ pub enum Userspace {
     Controller(ControllerAction),
     /// Translate it anew, frame by frame, because its flow needs more than datapath actions can do.
     SlowPath(SlowPathReason),
+    /// Hand it to the exporter of a `sample` action.
+    FlowSample(FlowSample),
+}
+
+/// The `sample` action's arguments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct FlowSample {
+    /// Out of 65535.
+    pub probability: u16,
+    /// Which set of collectors gets it.
+    pub collector_set_id: u32,
+    /// IPFIX observation domain.
+    pub obs_domain_id: u32,
+    /// IPFIX observation point.
+    pub obs_point_id: u32,
+    /// The port whose traffic is sampled; [`DpPort::NONE`] if it was not said.
+    pub output_port: DpPort,
+    /// Its direction, if it was said.
+    pub direction: Option<SampleDirection>,
+}
+
+/// Direction of a sampled frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[allow(missing_docs, reason = "plain words")]
+pub enum SampleDirection {
+    Ingress,
+    Egress,
 }
 
 /// The `controller` action's arguments, and where it stood.

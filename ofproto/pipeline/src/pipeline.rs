@@ -20,8 +20,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use weft_base::Time;
-use weft_engine::Datapath;
+use weft_engine::{Datapath, Upcall};
 use weft_flow::OfPort;
+use weft_flow::action::FlowSample;
 use weft_openflow::flow::FlowRemovedReason;
 use weft_openflow::port::PortReason;
 use weft_openflow::{ErrorCode, FlowMod, Version};
@@ -61,6 +62,9 @@ pub(crate) struct Control {
 /// Takes an interface down or up.
 pub type SetAdmin = Box<dyn Fn(&str, bool) + Send + Sync>;
 
+/// Takes a sampled frame.
+pub type Sample = Box<dyn Fn(&FlowSample, &Upcall<'_>) + Send + Sync>;
+
 /// What the pipeline needs of the daemon.
 pub struct Hooks {
     /// Wake the control thread: there is something for [`Pipeline::run`] or [`Pipeline::output`]. Called from any
@@ -70,6 +74,8 @@ pub struct Hooks {
     pub port_counters: Box<dyn Fn(&str) -> PortCounters + Send + Sync>,
     /// A controller took a port down or up (port mod), by interface name. As above.
     pub set_admin: SetAdmin,
+    /// A frame that a `sample` action chose. Called from any thread, must not call back.
+    pub sample: Sample,
 }
 
 impl Default for Hooks {
@@ -78,6 +84,7 @@ impl Default for Hooks {
             wake: Box::new(|| ()),
             port_counters: Box::new(|_| PortCounters::default()),
             set_admin: Box::new(|_, _| ()),
+            sample: Box::new(|_, _| ()),
         }
     }
 }

@@ -84,6 +84,10 @@ impl Slowpath for Pipeline {
                 self.to_controllers(upcall, action);
                 Vec::new()
             }
+            Userspace::FlowSample(sample) => {
+                (self.hooks().sample)(sample, upcall);
+                Vec::new()
+            }
             Userspace::SlowPath(_) => {
                 let tables = self.read();
                 let dp = DpPort(upcall.key.word(0) as u32);

@@ -62,6 +62,7 @@ pub fn run(base: Base, program: Program, options: &Options) -> Result<ExitCode> 
             set_admin(&administered, name, up);
             toggled.lock().unwrap_or_else(|e| e.into_inner()).push(name.to_owned());
         }),
+        ..weft_pipeline::Hooks::default()
     };
     let pipeline = Pipeline::new(hooks);
     let mut workers = weft_engine::Config::default();

@@ -4,7 +4,7 @@ use super::DpNames;
 use super::layout;
 use super::print::vlan;
 use crate::DpAction;
-use crate::action::{ControllerAction, SetFields, SetHeader, SlowPathReason, Userspace};
+use crate::action::{ControllerAction, SampleDirection, SetFields, SetHeader, SlowPathReason, Userspace};
 use crate::text::number::hex;
 
 /// Actions in a row; `drop` for none.
@@ -25,6 +25,15 @@ fn format_action(action: &DpAction, names: &DpNames) -> String {
         DpAction::PushVlan { tpid, tci } => format!("push_vlan(tpid={tpid:#06x},{})", vlan(*tci, 0xffff)),
         DpAction::PopVlan => "pop_vlan".to_owned(),
         DpAction::Clone(inside) => format!("clone({})", format_actions(inside, names)),
+        DpAction::Meter(id) => format!("meter({id})"),
+        DpAction::Sample { probability, actions } => {
+            let percent = 100.0 * f64::from(*probability) / f64::from(u32::MAX);
+            format!("sample(sample={percent:.1}%,actions({}))", format_actions(actions, names))
+        }
+        DpAction::CheckPktLen { size, gt, le } => {
+            let (gt, le) = (format_actions(gt, names), format_actions(le, names));
+            format!("check_pkt_len(size={size},gt({gt}),le({le}))")
+        }
         DpAction::Recirc(id) => format!("recirc({})", hex(u128::from(*id))),
         DpAction::Drop(_) => "drop".to_owned(),
     }
@@ -40,6 +49,19 @@ fn userspace(what: &Userspace) -> String {
             )
         }
         Userspace::SlowPath(reason) => format!("slow_path({})", slow_path(*reason)),
+        Userspace::FlowSample(to) => format!(
+            "flow_sample(probability={},collector_set_id={},obs_domain_id={},obs_point_id={},output_port={}{})",
+            to.probability,
+            to.collector_set_id,
+            to.obs_domain_id,
+            to.obs_point_id,
+            to.output_port.0,
+            match to.direction {
+                None => "",
+                Some(SampleDirection::Ingress) => ",ingress",
+                Some(SampleDirection::Egress) => ",egress",
+            }
+        ),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Datapath actions, read.
 
 use smallvec::SmallVec;
-use weft_packet::DropReason;
+use weft_packet::{DpPort, DropReason};
 
 use super::{DpNames, call, layout, split_top};
-use crate::action::{ControllerAction, SetFields, SetHeader, SlowPathReason, Userspace};
+use crate::action::{ControllerAction, FlowSample, SampleDirection, SetFields, SetHeader, SlowPathReason, Userspace};
 use crate::text::number::parse_u64;
 use crate::{DpAction, FieldId};
 
@@ -43,6 +43,21 @@ fn action(text: &str, names: &DpNames, depth: usize) -> Result<DpAction, String>
         }
         ("trunc", Some(inside)) => DpAction::Trunc(number(inside, u64::from(u32::MAX))? as u32),
         ("recirc", Some(inside)) => DpAction::Recirc(number(inside, u64::from(u32::MAX))? as u32),
+        ("meter", Some(inside)) => DpAction::Meter(number(inside, u64::from(u32::MAX))? as u32),
+        ("sample", Some(inside)) => {
+            let [percent, actions] = split_top(inside)?.try_into().map_err(|_| bad())?;
+            let percent = percent.trim().strip_prefix("sample=").and_then(|p| p.strip_suffix('%')).ok_or_else(bad)?;
+            let percent: f64 = percent.parse().ok().filter(|p| (0.0..=100.0).contains(p)).ok_or_else(bad)?;
+            let ("actions", Some(actions)) = call(actions.trim()) else { return Err(bad()) };
+            let probability = (percent / 100.0 * f64::from(u32::MAX)) as u32;
+            DpAction::Sample { probability, actions: nested(actions, names, depth + 1)? }
+        }
+        ("check_pkt_len", Some(inside)) => {
+            let [size, gt, le] = split_top(inside)?.try_into().map_err(|_| bad())?;
+            let size = number(size.trim().strip_prefix("size=").ok_or_else(bad)?, 0xffff)? as u16;
+            let (("gt", Some(gt)), ("le", Some(le))) = (call(gt.trim()), call(le.trim())) else { return Err(bad()) };
+            DpAction::CheckPktLen { size, gt: nested(gt, names, depth + 1)?, le: nested(le, names, depth + 1)? }
+        }
         ("clone", Some(inside)) => DpAction::Clone(nested(inside, names, depth + 1)?),
         ("set", Some(inside)) => DpAction::Set(set(inside).ok_or_else(bad)?),
         ("userspace", Some(inside)) => DpAction::Userspace(userspace(inside).ok_or_else(bad)?),
@@ -89,6 +104,7 @@ fn userspace(text: &str) -> Option<Userspace> {
             let found = all.into_iter().find(|r| super::actions::slow_path(*r) == reason)?;
             Some(Userspace::SlowPath(found))
         }
+        ("flow_sample", Some(inside)) => Some(Userspace::FlowSample(flow_sample(inside)?)),
         ("controller", Some(inside)) => {
             let value = |name: &str| {
                 let word = inside.split(',').find_map(|word| word.trim().strip_prefix(name)?.strip_prefix('='));
@@ -106,6 +122,24 @@ fn userspace(text: &str) -> Option<Userspace> {
         }
         _ => None,
     }
+}
+
+fn flow_sample(text: &str) -> Option<FlowSample> {
+    let word = |name: &str| text.split(',').find_map(|word| word.trim().strip_prefix(name)?.strip_prefix('='));
+    let value = |name: &str| u32::try_from(parse_u64(word(name)?)?).ok();
+    let direction = match text.rsplit(',').next()?.trim() {
+        "ingress" => Some(SampleDirection::Ingress),
+        "egress" => Some(SampleDirection::Egress),
+        _ => None,
+    };
+    Some(FlowSample {
+        probability: u16::try_from(value("probability")?).ok()?,
+        collector_set_id: value("collector_set_id")?,
+        obs_domain_id: value("obs_domain_id")?,
+        obs_point_id: value("obs_point_id")?,
+        output_port: DpPort(value("output_port")?),
+        direction,
+    })
 }
 
 /// Deeper than this nobody means it.

@@ -47,6 +47,12 @@ fn actions_read_back_as_printed() {
         "set(skb_mark(0x5/0xff)),set(skb_priority(0x1)),recirc(0x9)",
         "clone(set(arp(op=2)),1),2",
         "userspace(pid=0,slow_path(action))",
+        "meter(0),2",
+        "check_pkt_len(size=1500,gt(2,set(eth(src=00:00:00:00:00:09)),4,3),le(drop))",
+        "sample(sample=100.0%,actions(meter(4),userspace(pid=0,slow_path(action)))),1",
+        "sample(sample=18.8%,actions(userspace(pid=0,flow_sample(probability=12345,collector_set_id=1,obs_domain_id=34567,\
+         obs_point_id=45678,output_port=4294967295)))),1",
+        "userspace(pid=0,flow_sample(probability=65535,collector_set_id=1,obs_domain_id=2,obs_point_id=3,output_port=3,egress)),1",
         "userspace(pid=0,controller(reason=1,dont_send=0,continuation=0,recirc_id=4,rule_cookie=0x5,controller_id=0,max_len=65535))",
     ] {
         let parsed = parse_actions(text, &names()).unwrap();
