@@ -97,6 +97,7 @@ fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode
         },
         Action::OutputReg { src, .. } => readable(known, src),
         Action::SetQueue(_) | Action::PopQueue | Action::Note(_) | Action::Exit => Ok(()),
+        Action::DebugRecirc | Action::DebugSlow => Ok(()),
         Action::Resubmit(to) if to.ct => Err(ErrorCode::OFPBAC_BAD_TYPE),
         Action::Resubmit(to) if to.table == HIDDEN_TABLE => Err(ErrorCode::OFPBRC_BAD_TABLE_ID),
         Action::Resubmit(_) => Ok(()),
@@ -146,9 +147,7 @@ fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode
         | Action::CtClear
         | Action::Nat(_)
         | Action::Sample(_)
-        | Action::CheckPktLarger { .. }
-        | Action::DebugRecirc
-        | Action::DebugSlow => Err(ErrorCode::OFPBAC_BAD_TYPE),
+        | Action::CheckPktLarger { .. } => Err(ErrorCode::OFPBAC_BAD_TYPE),
     }
 }
 

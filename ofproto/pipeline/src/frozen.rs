@@ -1,13 +1,23 @@
-//! Metadata that must survive until a packet-in is made: registers, OpenFlow metadata and port of a frame that the datapath
-//! hands to the slow path.
+//! Translations that stopped halfway: what must survive until the datapath hands the frame back.
 //!
-//! The datapath carries only a number; equal states share one. A state lives as long as some verdict holds its `Arc`.
+//! What: a [`FrozenState`] holds what the datapath does not carry (registers, OpenFlow metadata, port, tunnel fields as
+//! actions left them) and how translation goes on: at a table, or with the [`Step`]s that were left over. A packet-in
+//! needs only the first half.
+//! How: the datapath carries a number (OVS shows it as `recirc_id`); equal states share one. A state lives as long as some
+//! verdict holds its `Arc`; the newest ones live a little longer, for frames whose verdict was not installed.
+//!
+//! Invariant: a number is not given to another state while the first lives.
 
+use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use weft_flow::FlowKey;
 use weft_flow::key::{OPENFLOW_WORDS, WORDS};
+use weft_openflow::action::Action;
+use weft_openflow::instruction::WriteMetadata;
+use weft_openflow::{Cookie, TableId};
 
 use crate::pipeline::lock;
 use crate::tables::{BridgeId, Map};
@@ -22,9 +32,9 @@ pub struct Frozen {
 }
 
 /// What the datapath does not carry.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FrozenState {
-    /// Whose packet-in it will be.
+    /// Where translation goes on, or whose packet-in it will be.
     pub bridge: BridgeId,
     /// OpenFlow ingress port.
     pub in_port: u32,
@@ -32,26 +42,79 @@ pub struct FrozenState {
     pub words: [u64; WORDS - OPENFLOW_WORDS],
     /// Tunnel fields, which actions may have written.
     pub tunnel: [u64; TUNNEL.end - TUNNEL.start],
+    /// The table of the rule that was being obeyed; without `steps`, where the next lookup begins.
+    pub table: TableId,
+    /// What is left to do; `None`: look up in `table`.
+    pub steps: Option<Vec<Step>>,
+    /// Values on the stack, the top last.
+    pub stack: Vec<u128>,
+    /// The action set so far.
+    pub action_set: Vec<Action>,
+    /// Whether conntrack has seen the frame on its way here.
+    pub conntracked: bool,
+}
+
+/// One thing that was left to do when translation stopped. Rules' lists within lists lie flat, one after the other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// An action.
+    Act(Action),
+    /// Empty the action set.
+    Clear,
+    /// Put these into the action set.
+    Write(Vec<Action>),
+    /// Write bits of the metadata.
+    Metadata(WriteMetadata),
+    /// Look up in this table.
+    Goto(TableId),
+    /// What follows is said by a rule of this table with this cookie.
+    Unroll(TableId, Cookie),
+}
+
+impl Hash for FrozenState {
+    fn hash<H: Hasher>(&self, to: &mut H) {
+        (self.bridge, self.in_port, self.words, self.tunnel, self.table, &self.stack).hash(to);
+        // actions are compared, not hashed: states that differ in nothing else are few
+        (self.steps.as_ref().map(Vec::len), self.action_set.len(), self.conntracked).hash(to);
+    }
 }
 
 impl FrozenState {
+    /// The metadata of a frame, as a packet-in needs it.
     pub(crate) fn new(bridge: BridgeId, key: &FlowKey) -> FrozenState {
         let mut words = [0; WORDS - OPENFLOW_WORDS];
         words.copy_from_slice(&key.words()[OPENFLOW_WORDS..]);
         let mut tunnel = [0; TUNNEL.end - TUNNEL.start];
         tunnel.copy_from_slice(&key.words()[TUNNEL]);
-        FrozenState { bridge, in_port: key.word(0) as u32, words, tunnel }
+        FrozenState {
+            bridge,
+            in_port: key.word(0) as u32,
+            words,
+            tunnel,
+            table: TableId(0),
+            steps: None,
+            stack: Vec::new(),
+            action_set: Vec::new(),
+            conntracked: false,
+        }
     }
 
-    /// Write it back into a key.
-    pub(crate) fn thaw(&self, key: &mut FlowKey) {
+    /// Write the metadata back into a key. Returns whether the datapath's part of the key stayed as it was.
+    pub(crate) fn thaw(&self, key: &mut FlowKey) -> bool {
         key.set_word(0, key.word(0) & !0xffff_ffff | u64::from(self.in_port));
-        for (i, word) in self.words.iter().enumerate().filter(|(_, word)| **word != 0) {
-            key.set_word(OPENFLOW_WORDS + i, *word);
+        for (i, word) in self.words.iter().enumerate() {
+            if key.word(OPENFLOW_WORDS + i) != *word {
+                key.set_word(OPENFLOW_WORDS + i, *word);
+            }
         }
-        for (i, word) in self.tunnel.iter().enumerate().filter(|(_, word)| **word != 0) {
-            key.set_word(TUNNEL.start + i, *word);
+        let mut same = true;
+        for (i, word) in self.tunnel.iter().enumerate() {
+            if key.word(TUNNEL.start + i) != *word {
+                key.set_word(TUNNEL.start + i, *word);
+                same = false;
+            }
         }
+        same
     }
 }
 
@@ -70,7 +133,12 @@ struct Inner {
     by_state: Map<FrozenState, Weak<Frozen>>,
     by_id: Map<u32, Weak<Frozen>>,
     last: u32,
+    /// The newest states, for frames that are under way.
+    newest: VecDeque<Arc<Frozen>>,
 }
+
+/// How many of the newest states stay whether anybody needs them or not: more than the frames that can be under way.
+const NEWEST: usize = 1024;
 
 impl FrozenStates {
     /// The number of a state.
@@ -94,6 +162,10 @@ impl FrozenStates {
         let frozen = Arc::new(Frozen { id, state: state.clone() });
         inner.by_state.insert(state, Arc::downgrade(&frozen));
         inner.by_id.insert(id, Arc::downgrade(&frozen));
+        if inner.newest.len() >= NEWEST {
+            inner.newest.pop_front();
+        }
+        inner.newest.push_back(frozen.clone());
         frozen
     }
 

@@ -17,12 +17,11 @@ use weft_base::Time;
 use weft_engine::Megaflow;
 use weft_flow::DpAction;
 use weft_openflow::flow::FlowRemovedReason;
-use weft_packet::DpPort;
 
 use crate::pipeline::{Control, Pipeline};
 use crate::tables::Tables;
-use crate::translate::{Input, Translation, translate};
-use crate::upcall::{Attachment, credit, set_in_port};
+use crate::translate::{Translation, translate};
+use crate::upcall::{Attachment, Entry, credit};
 
 /// How often statistics are pushed and idle megaflows looked for.
 const FULL_INTERVAL: Duration = Duration::from_millis(500);
@@ -252,7 +251,7 @@ impl Pipeline {
             return Fate::Delete;
         }
         let pushed = (attachment.pushed.0.load(Ordering::Relaxed), attachment.pushed.1.load(Ordering::Relaxed));
-        let actions = std::mem::take(&mut new.actions);
+        let actions = new.take_megaflow_actions();
         let renewed = Attachment::new(&mut new, pushed);
         if **flow.actions.load() != actions {
             return Fate::Modify(actions, Box::new(renewed));
@@ -262,12 +261,11 @@ impl Pipeline {
     }
 }
 
-/// The verdict as it would be now, for any frame of the megaflow; `None` if its port is no bridge's any more.
+/// The verdict as it would be now, for any frame of the megaflow; `None` if its port is no bridge's any more, or what it
+/// was to go on with is gone.
 fn translate_again(tables: &Tables, flow: &Megaflow) -> Option<Translation> {
-    let mut key = flow.pattern.key().clone();
-    let (bridge, port) = tables.port_of_dp(DpPort(key.word(0) as u32))?;
-    set_in_port(&mut key, port.number);
-    Some(translate(&Input { tables, bridge, key: &key, actions: None }, None))
+    let entry = Entry::of(tables, flow.pattern.key()).ok()?;
+    Some(translate(&entry.input(tables), None))
 }
 
 fn attachment(flow: &Megaflow) -> Option<()> {

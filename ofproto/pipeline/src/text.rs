@@ -14,6 +14,7 @@ use weft_openflow::text::action_print::format_subfield;
 use weft_openflow::text::{Names, format_action, format_actions, format_instructions, parse_instructions};
 
 use crate::config::Mac;
+use crate::frozen::Step;
 
 /// `02:00:00:00:00:01`
 pub(crate) fn mac(mac: Mac) -> String {
@@ -35,6 +36,18 @@ pub(crate) fn write_metadata(write: &WriteMetadata) -> String {
     match write.mask {
         u64::MAX => format!("write_metadata:{:#x}", write.value),
         mask => format!("write_metadata:{:#x}/{mask:#x}", write.value),
+    }
+}
+
+/// What a stopped translation left to do.
+pub(crate) fn step(step: &Step) -> String {
+    match step {
+        Step::Act(act) => action(act),
+        Step::Clear => "clear_actions".into(),
+        Step::Write(set) => format!("write_actions({})", actions(set)),
+        Step::Metadata(write) => write_metadata(write),
+        Step::Goto(table) => format!("resubmit(,{})", table.0),
+        Step::Unroll(table, cookie) => format!("unroll_xlate(table={}, cookie={:x})", table.0, cookie.0),
     }
 }
 

@@ -13,6 +13,7 @@ use weft_flow::action::{ControllerAction, Userspace};
 use weft_flow::{DpAction, FlowKey, FlowMask, OfPort};
 use weft_packet::{DpPort, DropReason};
 
+use crate::bridge::Bridge;
 use crate::frozen::Frozen;
 use crate::mac_table::Learned;
 use crate::pipeline::{Pipeline, lock};
@@ -56,12 +57,11 @@ const MAX_EVENTS: usize = 1024;
 impl Slowpath for Pipeline {
     fn upcall(&self, upcall: &Upcall<'_>, now: Time) -> Verdict {
         let tables = self.read();
-        let dp = DpPort(upcall.key.word(0) as u32);
-        let Some((bridge, port)) = tables.port_of_dp(dp) else { return no_such_port(&tables) };
-        let mut key = upcall.key.clone();
-        set_in_port(&mut key, port.number);
-        let input = Input { tables: &tables, bridge, key: &key, actions: None };
-        let mut translation = translate(&input, None);
+        let entry = match Entry::of(&tables, upcall.key) {
+            Ok(entry) => entry,
+            Err(why) => return no_entry(&tables, why),
+        };
+        let mut translation = translate(&entry.input(&tables), None);
         self.learn(&tables, &translation.learn, now);
         let install = upcall.may_install;
         // This frame is credited here; the megaflow counts those that follow.
@@ -71,11 +71,12 @@ impl Slowpath for Pipeline {
             self.flow_installed();
         }
         let attachment = Attachment::new(&mut translation, (0, 0));
+        let actions = translation.take_megaflow_actions();
         let mut mask = translation.mask;
         if self.megaflows_disabled() {
             every_bit(&mut mask, upcall.key);
         }
-        Verdict { actions: translation.actions, mask, install, attachment: Box::new(attachment) }
+        Verdict { actions, mask, install, attachment: Box::new(attachment) }
     }
 
     fn userspace(&self, upcall: &Upcall<'_>, what: &Userspace, now: Time) -> Vec<DpAction> {
@@ -90,11 +91,8 @@ impl Slowpath for Pipeline {
             }
             Userspace::SlowPath(_) => {
                 let tables = self.read();
-                let dp = DpPort(upcall.key.word(0) as u32);
-                let Some((bridge, port)) = tables.port_of_dp(dp) else { return Vec::new() };
-                let mut key = upcall.key.clone();
-                set_in_port(&mut key, port.number);
-                let translation = translate(&Input { tables: &tables, bridge, key: &key, actions: None }, None);
+                let Ok(entry) = Entry::of(&tables, upcall.key) else { return Vec::new() };
+                let translation = translate(&entry.input(&tables), None);
                 self.learn(&tables, &translation.learn, now);
                 translation.actions
             }
@@ -103,6 +101,36 @@ impl Slowpath for Pipeline {
 
     fn flow_limit(&self) -> usize {
         self.limit()
+    }
+}
+
+/// Where a frame of the datapath enters translation: by a port, or where it was frozen.
+pub(crate) struct Entry<'t> {
+    bridge: &'t Bridge,
+    key: FlowKey,
+    frozen: Option<Arc<Frozen>>,
+}
+
+impl<'t> Entry<'t> {
+    /// From the datapath's key.
+    pub fn of(tables: &'t Tables, key: &FlowKey) -> Result<Entry<'t>, DropReason> {
+        let recirc_id = (key.word(0) >> 32) as u32;
+        if recirc_id != 0 {
+            let frozen = tables.frozen.find(recirc_id).ok_or(DropReason::RecircUnknown)?;
+            let bridge = tables.bridge(frozen.state.bridge).ok_or(DropReason::RecircUnknown)?;
+            return Ok(Entry { bridge, key: key.clone(), frozen: Some(frozen) });
+        }
+        let dp = DpPort(key.word(0) as u32);
+        let (bridge, port) = tables.port_of_dp(dp).ok_or(DropReason::NoSuchPort)?;
+        let mut key = key.clone();
+        set_in_port(&mut key, port.number);
+        Ok(Entry { bridge, key, frozen: None })
+    }
+
+    /// What to translate.
+    pub fn input<'a>(&'a self, tables: &'a Tables) -> Input<'a> {
+        let frozen = self.frozen.as_deref().map(|f| &f.state);
+        Input { tables, bridge: self.bridge, key: &self.key, actions: None, frozen }
     }
 }
 
@@ -163,7 +191,7 @@ pub(crate) fn set_in_port(key: &mut FlowKey, port: OfPort) {
     key.set_word(0, word);
 }
 
-fn no_such_port(tables: &Tables) -> Verdict {
+fn no_entry(tables: &Tables, why: DropReason) -> Verdict {
     let mut mask = FlowMask::new();
     mask.set_word(0, u64::MAX);
     mask.set_word(1, 0xffff_ffff_ffff_ff00);
@@ -173,8 +201,10 @@ fn no_such_port(tables: &Tables) -> Verdict {
         _frozen: SmallVec::new(),
         pushed: Default::default(),
     };
-    let actions = vec![DpAction::Drop(DropReason::NoSuchPort)];
-    Verdict { actions, mask, install: true, attachment: Box::new(attachment) }
+    let actions = vec![DpAction::Drop(why)];
+    // nobody would tell when an unknown recirculation becomes a known one
+    let install = why == DropReason::NoSuchPort;
+    Verdict { actions, mask, install, attachment: Box::new(attachment) }
 }
 
 /// `upcall/disable-megaflows`: a flow for just this frame's fields.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use support::{Switch, outputs};
 use weft_flow::DpAction;
+use weft_flow::action::{SlowPathReason, Userspace};
 use weft_openflow::FlowModCommand;
 use weft_packet::DropReason;
 use weft_pipeline::{FailMode, Limits};
@@ -189,4 +190,46 @@ fn an_arp_frame_without_an_operation_is_not_rewritten() {
     assert_eq!(switch.receive(1, &frame), outputs(&[2]));
     frame[21] = 1;
     assert_eq!(switch.receive(1, &frame).len(), 2);
+}
+
+/// debug_recirc stops inside nested tables: what was left goes on when the frame is back, and nothing is lost.
+#[test]
+fn a_frame_that_comes_back_goes_on_where_it_stopped() {
+    let mut switch = Switch::new(FailMode::Secure, 4);
+    for flow in [
+        "table=0,cookie=0x5,in_port=1,actions=set_field:1->reg0,push:NXM_NX_REG0[],resubmit(,1),output:NXM_NX_REG2[]",
+        "table=1,cookie=0x6,actions=set_field:3->reg2,resubmit(,2),output:4",
+        "table=2,reg0=1,actions=mod_dl_src:00:00:00:00:00:01,write_actions(output:1),debug_recirc,pop:NXM_NX_REG5[],resubmit(,3)",
+        "table=3,reg5=1,dl_src=00:00:00:00:00:01,actions=2,clone(debug_recirc,output:2)",
+    ] {
+        let flow = flow.replace("write_actions(output:1),", "");
+        switch.flow(&flow).unwrap();
+    }
+    let first = switch.frame(1, 0x99, 2, 0x1234);
+    let [.., DpAction::Recirc(id)] = first[..] else { panic!("{first:?}") };
+    let mut bytes = support::ethernet(1, 2, 0x1234);
+    bytes.resize(60, 0);
+    let second = switch.recirculate(id, 1, &bytes);
+    let Some(DpAction::Recirc(inner)) = second.get(1) else { panic!("{second:?}") };
+    assert_eq!(second, [outputs(&[2]), vec![DpAction::Recirc(*inner)], outputs(&[4, 3])].concat());
+    assert_eq!(switch.recirculate(*inner, 1, &bytes), outputs(&[2]));
+    // a flow that changes behind the stop takes effect
+    switch.flow("table=3,reg5=1,dl_src=00:00:00:00:00:01,actions=drop").unwrap();
+    switch.run(Duration::from_millis(600));
+    assert_eq!(switch.recirculate(id, 1, &bytes), outputs(&[4, 3]));
+    // and one before it lets the frame go another way, after which nobody knows the old number
+    switch.flow("table=0,cookie=0x5,in_port=1,actions=2").unwrap();
+    switch.run(Duration::from_secs(20));
+    assert_eq!(switch.frame(1, 0x99, 2, 0x1234), outputs(&[2]));
+    assert_eq!(switch.recirculate(0x7777, 1, &bytes), vec![DpAction::Drop(DropReason::RecircUnknown)]);
+}
+
+/// A flow with an action that the datapath cannot do sends each frame to the slow path, which does it.
+#[test]
+fn a_slow_flow_asks_for_every_frame() {
+    let switch = Switch::new(FailMode::Secure, 3);
+    switch.flow("in_port=1,actions=debug_slow,2").unwrap();
+    let slow = Userspace::SlowPath(SlowPathReason::Action);
+    assert_eq!(switch.frame(1, 0x99, 2, 0x1234), vec![DpAction::Userspace(slow.clone())]);
+    assert_eq!(switch.userspace(1, &slow, &support::ethernet(0x99, 2, 0x1234)), outputs(&[2]));
 }

@@ -1,6 +1,7 @@
 //! `ofproto/trace`: the path of a frame that nobody sent, through the same translation that forwards.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use weft_base::Time;
 use weft_flow::dpctl::DpNames;
@@ -11,6 +12,7 @@ use weft_packet::{DpPort, Frame};
 
 use super::show::port_names;
 use crate::bridge::Bridge;
+use crate::frozen::{Frozen, FrozenState};
 use crate::pipeline::Pipeline;
 use crate::tables::Tables;
 use crate::text;
@@ -34,7 +36,7 @@ impl Pipeline {
     pub(super) fn trace(&self, args: &[&str], packet_out: bool, now: Time) -> Result<String, String> {
         let request = parse(args, packet_out)?;
         let tables = self.read();
-        let (bridge, mut key) = place_and_key(&tables, &request)?;
+        let (bridge, mut key, frozen) = place_and_key(&tables, &request)?;
         if let Some(packet) = &request.packet {
             let in_port = OfPort(key.word(0) as u32);
             let mut frame = Frame::copy_of(packet);
@@ -47,7 +49,15 @@ impl Pipeline {
             None => None,
         };
         let names = if request.names { dp_names(&tables) } else { DpNames::new() };
-        let shown = show(&tables, bridge, &key, actions.as_deref(), request.side_effects, &names);
+        let shown = show(
+            &tables,
+            bridge,
+            &key,
+            actions.as_deref(),
+            frozen.as_deref().map(|f| &f.state),
+            request.side_effects,
+            &names,
+        );
         if request.side_effects {
             self.learn(&tables, &shown.1, now);
         }
@@ -61,11 +71,17 @@ fn show(
     bridge: &Bridge,
     key: &FlowKey,
     actions: Option<&[Action]>,
+    frozen: Option<&FrozenState>,
     side_effects: bool,
     names: &DpNames,
 ) -> (String, Vec<crate::translate::LearnMac>) {
     let mut trace = Trace::new(side_effects);
-    let done = translate(&Input { tables, bridge, key, actions }, Some(&mut trace));
+    let done = translate(&Input { tables, bridge, key, actions, frozen }, Some(&mut trace));
+    let mut thawed = key.clone();
+    if let Some(frozen) = frozen {
+        frozen.thaw(&mut thawed);
+    }
+    let key = &thawed;
     let mut out = format!("Flow: {}\n", text::flow(key));
     out.push_str(&trace.render());
     out.push_str("\nFinal flow: ");
@@ -81,6 +97,10 @@ fn show(
         dp = dp.replace("dont_send=0", "dont_send=1");
     }
     let _ = writeln!(out, "Datapath actions: {dp}");
+    if done.slow.is_some() {
+        out.push_str("This flow is handled by the userspace slow path because it:\n");
+        out.push_str("  - Uses action(s) not supported by datapath.\n");
+    }
     if let Some(failure) = done.failure {
         let _ = writeln!(out, "Translation failed ({}), packet is dropped.", failure.text());
     }
@@ -153,10 +173,13 @@ fn is_flow(text: &str) -> bool {
 }
 
 /// Where the frame comes in, and its key in OpenFlow's terms.
-fn place_and_key<'t>(tables: &'t Tables, request: &Request<'_>) -> Result<(&'t Bridge, FlowKey), String> {
+fn place_and_key<'t>(
+    tables: &'t Tables,
+    request: &Request<'_>,
+) -> Result<(&'t Bridge, FlowKey, Option<Arc<Frozen>>), String> {
     if let Some(bridge) = request.place.and_then(|name| tables.bridge_named(name)) {
         let key = parse_flow(request.flow, bridge)?;
-        return Ok((bridge, key));
+        return Ok((bridge, key, None));
     }
     if let Some(place) = request.place
         && !tables.bridges().any(|b| {
@@ -168,9 +191,15 @@ fn place_and_key<'t>(tables: &'t Tables, request: &Request<'_>) -> Result<(&'t B
     }
     let mut key = text::parse_odp_flow(request.flow, &dp_names(tables))?;
     let dp = DpPort(key.word(0) as u32);
+    let recirc_id = (key.word(0) >> 32) as u32;
+    if let Some(frozen) = tables.frozen.find(recirc_id)
+        && let Some(bridge) = tables.bridge(frozen.state.bridge)
+    {
+        return Ok((bridge, key, Some(frozen)));
+    }
     let (bridge, port) = tables.port_of_dp(dp).ok_or_else(|| format!("no OpenFlow port for datapath port {dp}"))?;
     set_in_port(&mut key, port.number);
-    Ok((bridge, key))
+    Ok((bridge, key, None))
 }
 
 /// A flow in the syntax of ovs-ofctl, as the key of one frame.

@@ -194,7 +194,7 @@ impl Pipeline {
         let (actions, frozen) = {
             let tables = self.read();
             let bridge = tables.bridge(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
-            let translation = translate(&Input { tables: &tables, bridge, key: &key, actions }, None);
+            let translation = translate(&Input { tables: &tables, bridge, key: &key, actions, frozen: None }, None);
             self.learn(&tables, &translation.learn, now);
             crate::upcall::credit(&tables, &translation.credits, 1, frame.len() as u64, now);
             let dp = bridge.port(OfPort(key.word(0) as u32)).and_then(|p| p.dp());

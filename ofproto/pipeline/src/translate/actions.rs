@@ -1,5 +1,6 @@
 //! One action after the other.
 
+use weft_flow::action::SlowPathReason;
 use weft_flow::field::Prerequisite;
 use weft_flow::{FieldId, OfPort};
 use weft_openflow::PacketInReason;
@@ -9,20 +10,28 @@ use weft_packet::DropReason;
 
 use super::fields::ETH_IPV4;
 use super::fields::{TAG_PRESENT, Tag, inner_tag, outer_tag, set_tags};
+use super::recirc::GoOn;
 use super::trace::NodeKind;
 use super::{Context, Failure, MAX_STACK};
 use crate::text;
 
 impl<'t> Context<'t, '_> {
     pub(super) fn run_actions(&mut self, actions: &'t [Action]) {
-        for action in actions {
+        let nothing_after = self.last;
+        for (i, action) in actions.iter().enumerate() {
+            self.last = nothing_after && i + 1 == actions.len();
+            let flow = self.run_action(action);
             if self.exit {
-                return;
+                if self.freezing.is_some() {
+                    self.keep_rest(&actions[i..]);
+                }
+                break;
             }
-            if self.run_action(action) == Flow::Stop {
-                return;
+            if flow == Flow::Stop {
+                break;
             }
         }
+        self.last = nothing_after;
     }
 
     /// One action. `Stop` ends the list that it stands in (a TTL ran out).
@@ -83,7 +92,9 @@ impl<'t> Context<'t, '_> {
                 }
                 None => self.note(NodeKind::Warn, || "Failed to pop from an empty stack.".into()),
             },
-            Action::Clone(inner) => self.on_a_copy(|ctx| ctx.run_actions(inner)),
+            Action::Clone(inner) => self.clone_and_run(inner),
+            Action::DebugRecirc => self.freeze_and_recirculate(GoOn::After, None),
+            Action::DebugSlow => self.slow = Some(SlowPathReason::Action),
             Action::Exit => self.exit = true,
             Action::Note(_) => {}
             // refused when a flow is added (`flow_mod::unsupported`); a packet-out is checked by the same function
@@ -105,9 +116,7 @@ impl<'t> Context<'t, '_> {
             | Action::Nat(_)
             | Action::Sample(_)
             | Action::CheckPktLarger { .. }
-            | Action::Meter(_)
-            | Action::DebugRecirc
-            | Action::DebugSlow => self.note(NodeKind::Warn, || "action not supported, skipped".into()),
+            | Action::Meter(_) => self.note(NodeKind::Warn, || "action not supported, skipped".into()),
         }
         Flow::Continue
     }
@@ -127,7 +136,7 @@ impl<'t> Context<'t, '_> {
             OfPort::CONTROLLER => {
                 let reason = match self.rule {
                     Some(rule) if rule.priority == 0 && rule.pattern.is_any() => PacketInReason::EXPLICIT_MISS,
-                    _ if self.rule.is_none() => PacketInReason::PACKET_OUT,
+                    _ if self.cookie().is_none() => PacketInReason::PACKET_OUT,
                     _ => PacketInReason::ACTION,
                 };
                 self.packet_in(&Controller { max_len, ..Controller::default() }, reason.0);
@@ -226,6 +235,7 @@ impl<'t> Context<'t, '_> {
         let stack = self.stack.clone();
         let set = self.action_set.clone();
         run(self);
+        self.finish_freezing();
         self.key = key;
         self.pristine = pristine;
         self.stack = stack;

@@ -15,6 +15,7 @@
 //!   normal.rs   the learning switch: VLANs, MACs, flooding
 //!   output.rs   ports, patch cables, controllers
 //!   commit.rs   header changes as datapath actions
+//!   recirc.rs   stopping halfway, and going on when the datapath hands the frame back
 //!   trace.rs    what `ofproto/trace` hears of all this
 //! ```
 //!
@@ -25,6 +26,7 @@ mod commit;
 mod fields;
 mod normal;
 mod output;
+mod recirc;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -33,17 +35,18 @@ pub mod trace;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
+use weft_flow::action::{SlowPathReason, Userspace};
 use weft_flow::key::OPENFLOW_WORDS;
 use weft_flow::{DpAction, FieldId, FlowKey, FlowMask, OfPort};
-use weft_openflow::TableId;
 use weft_openflow::action::Action;
 use weft_openflow::port::PortConfig;
+use weft_openflow::{Cookie, TableId};
 use weft_packet::DropReason;
 
 use crate::bridge::{Bridge, PatchCounters};
 use crate::config::Mac;
 use crate::flow_table::TableCounters;
-use crate::frozen::Frozen;
+use crate::frozen::{Frozen, FrozenState};
 use crate::mac_table::MacDep;
 use crate::rule::Rule;
 use crate::tables::{BridgeId, BundleId, Tables};
@@ -60,6 +63,8 @@ pub struct Input<'a> {
     pub key: &'a FlowKey,
     /// A packet-out's actions; `None`: start at table 0.
     pub actions: Option<&'a [Action]>,
+    /// Go on where this translation stopped; `bridge` is its bridge, and what it carries is put into the key.
+    pub frozen: Option<&'a FrozenState>,
 }
 
 /// The verdict.
@@ -74,10 +79,23 @@ pub struct Translation {
     pub credits: SmallVec<[Credit; 6]>,
     /// What the verdict rests on.
     pub deps: Deps,
-    /// Metadata that packet-ins will ask for, kept alive as long as the verdict.
+    /// What packet-ins and recirculated frames will ask for, kept alive as long as the verdict.
     pub frozen: SmallVec<[Arc<Frozen>; 1]>,
     /// Whether translation gave up.
     pub failure: Option<Failure>,
+    /// Why every frame must be translated by itself, if so.
+    pub slow: Option<SlowPathReason>,
+}
+
+impl Translation {
+    /// The actions of a megaflow; `actions` is left empty. A slow one sends every frame to the slow path.
+    pub(crate) fn take_megaflow_actions(&mut self) -> Vec<DpAction> {
+        let actions = std::mem::take(&mut self.actions);
+        match self.slow {
+            Some(why) => vec![DpAction::Userspace(Userspace::SlowPath(why))],
+            None => actions,
+        }
+    }
 }
 
 /// "This address is here."
@@ -191,7 +209,10 @@ const MAX_ACTIONS: usize = 4096;
 pub fn translate(input: &Input<'_>, trace: Option<&mut Trace>) -> Translation {
     let mut ctx = Context::new(input, trace);
     ctx.enter_bridge();
-    ctx.run(input.actions);
+    match input.frozen {
+        Some(frozen) => ctx.resume(frozen),
+        None => ctx.run(input.actions),
+    }
     ctx.leave_bridge();
     ctx.finish()
 }
@@ -214,11 +235,20 @@ pub(crate) struct Context<'t, 'l> {
     /// Where and under which rule we are.
     table: TableId,
     rule: Option<&'t Arc<Rule>>,
+    /// After a stop: the cookie of the rule that said what is being done.
+    resumed: Option<Cookie>,
     depth: u32,
     resubmits: u32,
     /// Whether the datapath's part of `key` is as it came in.
     pristine: bool,
     exit: bool,
+    /// Translation is stopping, to go on after a recirculation.
+    freezing: Option<Box<recirc::Freezing>>,
+    /// Whether nothing comes after the action at hand.
+    last: bool,
+    /// Whether conntrack has seen the frame.
+    conntracked: bool,
+    slow: Option<SlowPathReason>,
     failure: Option<Failure>,
     stack: Vec<u128>,
     action_set: Vec<&'t Action>,
@@ -232,7 +262,8 @@ pub(crate) struct Context<'t, 'l> {
 
 impl<'t, 'l> Context<'t, 'l> {
     fn new(input: &Input<'t>, trace: Option<&'l mut Trace>) -> Context<'t, 'l> {
-        let key = input.key.clone();
+        let mut key = input.key.clone();
+        let pristine = input.frozen.is_none_or(|frozen| frozen.thaw(&mut key));
         let mut mask = FlowMask::new();
         // what every megaflow says: recirculation id, port, packet type, EtherType, fragment
         mask.set_word(0, u64::MAX);
@@ -252,10 +283,15 @@ impl<'t, 'l> Context<'t, 'l> {
             trace,
             table: TableId(0),
             rule: None,
+            resumed: None,
             depth: 0,
             resubmits: 0,
-            pristine: true,
+            pristine,
             exit: false,
+            freezing: None,
+            last: true,
+            conntracked: false,
+            slow: None,
             failure: None,
             stack: Vec::new(),
             action_set: Vec::new(),
@@ -277,7 +313,7 @@ impl<'t, 'l> Context<'t, 'l> {
             Some(actions) => self.run_actions(actions),
             None => self.start_at_table(TableId(0)),
         }
-        self.run_action_set();
+        self.end_of_bridge();
     }
 
     #[inline]
@@ -327,6 +363,7 @@ impl<'t, 'l> Context<'t, 'l> {
             deps: self.deps,
             frozen: self.frozen,
             failure: self.failure,
+            slow: self.slow.filter(|_| self.failure.is_none()),
         }
     }
 }

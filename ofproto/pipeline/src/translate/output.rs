@@ -113,10 +113,10 @@ impl<'t> Context<'t, '_> {
             reason,
             max_len: to.max_len,
             controller_id: to.controller_id,
-            rule_cookie: match self.rule {
-                Some(rule) => rule.cookie.0,
+            rule_cookie: match self.cookie() {
                 // a miss has no flow, and cookie 0; a packet-out has neither
-                None if reason == PacketInReason::IMPLICIT_MISS.0 => 0,
+                _ if reason == PacketInReason::IMPLICIT_MISS.0 => 0,
+                Some(cookie) => cookie.0,
                 None => u64::MAX,
             },
             table_id: self.table.0,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use weft_flow::OfPort;
 use weft_openflow::action::{Action, Resubmit, SetForm};
+use weft_openflow::instruction::WriteMetadata;
 use weft_openflow::table::TableMiss;
 use weft_openflow::{Instructions, PacketInReason, TableId};
 use weft_packet::DropReason;
@@ -139,38 +140,56 @@ impl<'t> Context<'t, '_> {
             self.note(NodeKind::Action, || "drop".into());
             return;
         }
+        let nothing_after = self.last;
+        self.last &= !todo.clear && todo.write_actions.is_none();
+        self.last &= todo.write_metadata.is_none() && todo.goto_table.is_none();
         self.run_actions(&todo.apply);
+        self.last = nothing_after;
         if self.exit {
+            if self.freezing.is_some() {
+                self.keep_instructions(todo);
+            }
             return;
         }
         if todo.clear {
-            self.note(NodeKind::Action, || "clear_actions".into());
-            if self.trace.is_some() && !self.action_set.is_empty() {
-                let set = self.action_set_text();
-                self.note(NodeKind::Detail, || format!("action set was: {set}"));
-            }
-            self.action_set.clear();
+            self.clear_action_set();
         }
         if let Some(actions) = &todo.write_actions {
-            self.note(NodeKind::Action, || format!("write_actions({})", text::actions(actions)));
-            self.write_actions(actions);
-            if self.trace.is_some() {
-                let set = match self.set_has_output() {
-                    true => format!("action set is: {}", self.action_set_text()),
-                    false => "action set is empty".into(),
-                };
-                self.note(NodeKind::Detail, || set);
-            }
+            self.add_to_action_set(actions);
         }
         if let Some(write) = todo.write_metadata {
-            self.note(NodeKind::Action, || text::write_metadata(&write));
-            let field = weft_flow::FieldId::Metadata;
-            self.write_field(field, u128::from(write.value), u128::from(write.mask));
+            self.write_metadata(write);
         }
         if let Some(table) = todo.goto_table {
             self.note(NodeKind::Action, || format!("goto_table:{}", table.0));
             self.goto_table(table);
         }
+    }
+
+    pub(super) fn clear_action_set(&mut self) {
+        self.note(NodeKind::Action, || "clear_actions".into());
+        if self.trace.is_some() && !self.action_set.is_empty() {
+            let set = self.action_set_text();
+            self.note(NodeKind::Detail, || format!("action set was: {set}"));
+        }
+        self.action_set.clear();
+    }
+
+    pub(super) fn add_to_action_set(&mut self, actions: &'t [Action]) {
+        self.note(NodeKind::Action, || format!("write_actions({})", text::actions(actions)));
+        self.write_actions(actions);
+        if self.trace.is_some() {
+            let set = match self.set_has_output() {
+                true => format!("action set is: {}", self.action_set_text()),
+                false => "action set is empty".into(),
+            };
+            self.note(NodeKind::Detail, || set);
+        }
+    }
+
+    pub(super) fn write_metadata(&mut self, write: WriteMetadata) {
+        self.note(NodeKind::Action, || text::write_metadata(&write));
+        self.write_field(weft_flow::FieldId::Metadata, u128::from(write.value), u128::from(write.mask));
     }
 
     /// Merge into the action set (OpenFlow 1.5 §5.6): one action of each kind, one set_field per field; later ones win.
@@ -195,11 +214,16 @@ impl<'t> Context<'t, '_> {
         let set = std::mem::take(&mut self.action_set);
         self.open_set();
         let has_group = set.iter().any(|a| matches!(a, Action::Group(_)));
-        for action in set {
-            if !(has_group && rank(action) > RANK_GROUP) {
-                self.run_action(action);
+        let set: Vec<&'t Action> = set.into_iter().filter(|a| !(has_group && rank(a) > RANK_GROUP)).collect();
+        for (i, action) in set.iter().enumerate() {
+            self.last = i + 1 == set.len();
+            self.run_action(action);
+            if self.freezing.is_some() {
+                self.keep_set(&set[i..]);
+                break;
             }
         }
+        self.last = true;
         self.close_set();
     }
 

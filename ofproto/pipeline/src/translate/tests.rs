@@ -115,7 +115,7 @@ proptest! {
         let tables = switch(&rules);
         let bridge = tables.bridge_named("br0").expect("br0");
         let key_a = key(&choice);
-        let verdict = |key: &FlowKey| translate(&Input { tables: &tables, bridge, key, actions: None }, None);
+        let verdict = |key: &FlowKey| translate(&Input { tables: &tables, bridge, key, actions: None, frozen: None }, None);
         let first = verdict(&key_a);
         let again = verdict(&key_a);
         prop_assert_eq!(&first.actions, &again.actions);

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use weft_flow::FlowKey;
 
 use super::Context;
+use crate::frozen::FrozenState;
 
 /// The listener.
 #[derive(Default)]
@@ -126,6 +127,20 @@ impl Context<'_, '_> {
     pub(super) fn close(&mut self) {
         if let Some(trace) = self.trace.as_deref_mut() {
             trace.leave();
+        }
+    }
+
+    /// A frozen translation goes on.
+    pub(super) fn note_thaw(&mut self, from: &FrozenState) {
+        if let Some(trace) = self.trace.as_deref_mut() {
+            let node = |kind, text| Node { kind, text, children: Vec::new() };
+            let mut thaw = node(NodeKind::Action, "thaw".to_owned());
+            thaw.children.push(node(NodeKind::Table, format!("Resuming from table {}", from.table.0)));
+            if let Some(steps) = from.steps.as_deref().filter(|steps| !steps.is_empty()) {
+                let steps: Vec<String> = steps.iter().map(crate::text::step).collect();
+                thaw.children.push(node(NodeKind::Table, format!("Restoring actions: {}", steps.join(","))));
+            }
+            trace.add(thaw);
         }
     }
 

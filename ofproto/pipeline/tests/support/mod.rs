@@ -130,10 +130,25 @@ impl Switch {
     }
 
     pub fn receive(&self, port: u32, bytes: &[u8]) -> Vec<DpAction> {
+        self.recirculate(0, port, bytes)
+    }
+
+    /// What the slow path says to a frame of a slow flow.
+    pub fn userspace(&self, port: u32, what: &Userspace, bytes: &[u8]) -> Vec<DpAction> {
+        let mut frame = Frame::copy_of(bytes);
+        let mut key = FlowKey::new();
+        key.set_word(0, u64::from(port));
+        weft_flow::extract::extract(&mut frame, &mut key, Default::default()).unwrap();
+        let upcall = Upcall { key: &key, frame: &frame, worker: 0, may_install: false };
+        self.pipeline.userspace(&upcall, what, self.now)
+    }
+
+    /// A frame comes back under a recirculation id.
+    pub fn recirculate(&self, id: u32, port: u32, bytes: &[u8]) -> Vec<DpAction> {
         let mut frame = Frame::copy_of(bytes);
         frame.in_port = DpPort(port);
         let mut key = FlowKey::new();
-        key.set_word(0, u64::from(port));
+        key.set_word(0, u64::from(id) << 32 | u64::from(port));
         weft_flow::extract::extract(&mut frame, &mut key, Default::default()).unwrap();
         let known = self.script.flows().into_iter().find(|f| f.pattern.matches(&key));
         if let Some(flow) = &known {

@@ -1,0 +1,285 @@
+//! Stopping halfway: what is left to do is frozen, the datapath looks the frame up again, and translation goes on.
+//!
+//! Why: what comes next may rest on something that only the datapath knows (what lies beneath an MPLS label, a hash, a
+//! connection's state), or a controller was asked first.
+//! How: [`Context::freeze_and_recirculate`] stops the action at hand. On the way out of the nested lists each one leaves
+//! what it still had to do ([`Context::keep_rest`]), innermost first; whoever began the outermost list (a bridge, a clone,
+//! a bucket) calls [`Context::finish_freezing`], which commits, names the state and emits `recirc`. The way back is
+//! [`Context::resume`].
+//!
+//! ```text
+//!   table 0: resubmit(,1), A      table 1: freeze, B      left: B, unroll(table 0), A
+//! ```
+//! Invariant: translating frozen steps does what the lists would have done without the stop.
+
+use weft_flow::DpAction;
+use weft_openflow::action::Action;
+use weft_openflow::{Cookie, Instructions, TableId};
+
+use super::Context;
+use super::actions::Flow;
+use super::trace::NodeKind;
+use crate::frozen::{Frozen, FrozenState, Step};
+use crate::text;
+use std::sync::Arc;
+
+/// A translation that is being stopped.
+pub(super) struct Freezing {
+    /// Whether the innermost action is to be done once more.
+    again: bool,
+    /// Emitted right before `recirc`.
+    before: Option<DpAction>,
+    steps: Vec<Step>,
+    /// Where the steps so far are said to stand.
+    at: Option<(TableId, Cookie)>,
+}
+
+/// Where a frozen translation goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum GoOn {
+    /// With the action after this one.
+    After,
+    /// With this action once more.
+    #[allow(dead_code, reason = "for actions that look at what the datapath found out")]
+    Again,
+}
+
+impl<'t> Context<'t, '_> {
+    /// Stop here; the datapath does `before` and looks the frame up again, and then translation goes on. The action that
+    /// calls this must return right away.
+    pub(super) fn freeze_and_recirculate(&mut self, on: GoOn, before: Option<DpAction>) {
+        if self.failure.is_some() {
+            return;
+        }
+        self.exit = true;
+        self.freezing = Some(Box::new(Freezing { again: on == GoOn::Again, before, steps: Vec::new(), at: None }));
+    }
+
+    /// The list at hand stops at `actions[0]`: what is left of it is kept.
+    #[cold]
+    pub(super) fn keep_rest(&mut self, actions: &'t [Action]) {
+        let at = self.here();
+        let skip = usize::from(!self.take_again());
+        for action in actions.iter().skip(skip) {
+            self.keep(Step::Act(action.clone()), at);
+        }
+    }
+
+    /// The rule's actions stopped: its other instructions are kept.
+    #[cold]
+    pub(super) fn keep_instructions(&mut self, of: &'t Instructions) {
+        let at = self.here();
+        let clear = of.clear.then_some(Step::Clear);
+        let write = of.write_actions.clone().map(Step::Write);
+        let metadata = of.write_metadata.map(Step::Metadata);
+        let goto = of.goto_table.map(Step::Goto);
+        for step in [clear, write, metadata, goto].into_iter().flatten() {
+            self.keep(step, at);
+        }
+    }
+
+    /// The action set stops at `set[0]`.
+    #[cold]
+    pub(super) fn keep_set(&mut self, set: &[&'t Action]) {
+        let at = self.here();
+        let skip = usize::from(!self.take_again());
+        for &action in set.iter().skip(skip) {
+            self.keep(Step::Act(action.clone()), at);
+        }
+    }
+
+    fn keep(&mut self, step: Step, at: (TableId, Cookie)) {
+        let Some(freezing) = &mut self.freezing else { return };
+        if asks_where(&step) && freezing.at != Some(at) {
+            freezing.steps.push(Step::Unroll(at.0, at.1));
+            freezing.at = Some(at);
+        }
+        freezing.steps.push(step);
+    }
+
+    fn take_again(&mut self) -> bool {
+        self.freezing.as_deref_mut().is_some_and(|f| std::mem::take(&mut f.again))
+    }
+
+    fn here(&self) -> (TableId, Cookie) {
+        (self.table, self.cookie().unwrap_or(Cookie(u64::MAX)))
+    }
+
+    /// The cookie of the rule that is being obeyed, frozen or not.
+    pub(super) fn cookie(&self) -> Option<Cookie> {
+        self.rule.map_or(self.resumed, |rule| Some(rule.cookie))
+    }
+
+    /// If translation was stopped: name what is left, and have the datapath come back with it.
+    pub(super) fn finish_freezing(&mut self) {
+        let Some(freezing) = self.freezing.take() else { return };
+        self.exit = self.failure.is_some();
+        if self.exit {
+            return;
+        }
+        self.commit();
+        let frozen = self.freeze(TableId(0), Some(freezing.steps));
+        self.out.extend(freezing.before);
+        self.out.push(DpAction::Recirc(frozen.id));
+    }
+
+    /// The state of the translation at hand, named and kept alive.
+    pub(super) fn freeze(&mut self, table: TableId, steps: Option<Vec<Step>>) -> Arc<Frozen> {
+        let state = FrozenState {
+            table,
+            steps,
+            stack: self.stack.clone(),
+            action_set: self.action_set.iter().map(|&a| a.clone()).collect(),
+            conntracked: self.conntracked,
+            ..FrozenState::new(self.bridge.id, &self.key)
+        };
+        let frozen = self.tables.frozen.intern(state);
+        self.frozen.push(frozen.clone());
+        frozen
+    }
+
+    /// Go on where a translation was stopped.
+    pub(super) fn resume(&mut self, from: &'t FrozenState) {
+        self.deps.bridges.push((self.bridge.id, self.bridge.generation));
+        self.note_thaw(from);
+        self.stack.clone_from(&from.stack);
+        self.action_set = from.action_set.iter().collect();
+        self.conntracked = from.conntracked;
+        self.table = from.table;
+        match &from.steps {
+            Some(steps) => {
+                self.resumed = Some(Cookie(0));
+                self.run_steps(steps);
+            }
+            None => self.start_at_table(from.table),
+        }
+        self.end_of_bridge();
+    }
+
+    /// The end of a bridge's pipeline: the action set, unless it is for later.
+    pub(super) fn end_of_bridge(&mut self) {
+        if self.freezing.is_none() {
+            self.run_action_set();
+        }
+        self.finish_freezing();
+    }
+
+    fn run_steps(&mut self, steps: &'t [Step]) {
+        for (i, step) in steps.iter().enumerate() {
+            self.last = i + 1 == steps.len();
+            let flow = self.run_step(step);
+            if self.exit {
+                self.keep_steps(&steps[i..]);
+                break;
+            }
+            if flow == Flow::Stop {
+                break;
+            }
+        }
+        self.last = true;
+    }
+
+    fn run_step(&mut self, step: &'t Step) -> Flow {
+        match step {
+            Step::Act(action) => return self.run_action(action),
+            Step::Clear => self.clear_action_set(),
+            Step::Write(actions) => self.add_to_action_set(actions),
+            Step::Metadata(write) => self.write_metadata(*write),
+            Step::Goto(table) => {
+                self.note(NodeKind::Action, || text::step(step));
+                self.goto_table(*table);
+            }
+            Step::Unroll(table, cookie) => {
+                self.note(NodeKind::Action, || text::step(step));
+                self.note(NodeKind::Action, || format!("restored state: table={}, cookie={:x}", table.0, cookie.0));
+                self.table = *table;
+                self.resumed = Some(*cookie);
+            }
+        }
+        Flow::Continue
+    }
+
+    /// Steps are stopped at `steps[0]`.
+    fn keep_steps(&mut self, steps: &'t [Step]) {
+        if self.freezing.is_none() {
+            return;
+        }
+        let mut at = self.here();
+        let skip = usize::from(!self.take_again());
+        for step in &steps[skip..] {
+            match step {
+                Step::Unroll(table, cookie) => at = (*table, *cookie),
+                other => self.keep(other.clone(), at),
+            }
+        }
+    }
+
+    /// Run a list on a copy of the frame. The datapath needs a copy of its own where the list does something to the frame
+    /// that no later `set` undoes, unless nothing comes after.
+    pub(super) fn clone_and_run(&mut self, inner: &'t [Action]) {
+        if self.last || inner.iter().all(can_be_undone) {
+            return self.on_a_copy(|ctx| ctx.run_actions(inner));
+        }
+        self.in_dp_clone(|ctx| ctx.on_a_copy(|ctx| ctx.run_actions(inner)));
+    }
+
+    /// What `run` emits goes into a `clone(...)` of the datapath.
+    pub(super) fn in_dp_clone(&mut self, run: impl FnOnce(&mut Self)) {
+        // what is committed now need not be said inside and outside
+        self.commit();
+        let base = self.base.clone();
+        let outside = std::mem::take(&mut self.out);
+        let last = std::mem::replace(&mut self.last, true);
+        run(self);
+        self.last = last;
+        let inside = std::mem::replace(&mut self.out, outside);
+        self.base = base;
+        if !inside.is_empty() {
+            self.out.push(DpAction::Clone(inside));
+        }
+    }
+}
+
+/// Whether a step's doing depends on whose rule says it.
+fn asks_where(step: &Step) -> bool {
+    use Action::{
+        Bundle, Clone, Conjunction, Controller, DecMplsTtl, DecNshTtl, DecTtl, Enqueue, FinTimeout, Group, Learn,
+        Output, OutputReg, OutputTrunc, Resubmit,
+    };
+    match step {
+        Step::Goto(_) => true,
+        Step::Clear | Step::Write(_) | Step::Metadata(_) | Step::Unroll(..) => false,
+        Step::Act(action) => matches!(
+            action,
+            Output { .. }
+                | OutputReg { .. }
+                | OutputTrunc { .. }
+                | Controller(_)
+                | Enqueue { .. }
+                | Group(_)
+                | Bundle(_)
+                | Resubmit(_)
+                | DecTtl(_)
+                | DecMplsTtl
+                | DecNshTtl
+                | Learn(_)
+                | Conjunction { .. }
+                | FinTimeout { .. }
+                | Clone(_)
+        ),
+    }
+}
+
+/// Whether later `set`s can bring the frame back to what it was before this action.
+pub(super) fn can_be_undone(action: &Action) -> bool {
+    !matches!(
+        action,
+        Action::Ct(_)
+            | Action::Meter(_)
+            | Action::Nat(_)
+            | Action::OutputTrunc { .. }
+            | Action::Encap(_)
+            | Action::Decap { .. }
+            | Action::DecNshTtl
+    )
+}

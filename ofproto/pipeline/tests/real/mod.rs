@@ -1,0 +1,198 @@
+//! The real ovs-vswitchd on its dummy datapath beside our pipeline, configured alike, for tests that compare their traces.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use weft_base::Time;
+use weft_flow::OfPort;
+use weft_openflow::text::{FlowCommand, Names, parse_flow};
+use weft_packet::DpPort;
+use weft_pipeline::{BridgeSettings, BundleSettings, FailMode, Hooks, Pipeline, PortKind, PortSettings, PortState};
+
+/// The real daemons in a directory of their own.
+pub struct Real {
+    dir: PathBuf,
+    _keep: tempfile::TempDir,
+}
+
+const VSWITCHD: &str = "/usr/lib/openvswitch-switch/ovs-vswitchd";
+const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
+
+impl Real {
+    /// `None` where it is not installed.
+    fn start() -> Option<Real> {
+        if !Path::new(VSWITCHD).exists() || !Path::new(SCHEMA).exists() {
+            eprintln!("skipped: no ovs-vswitchd here");
+            return None;
+        }
+        let keep = tempfile::tempdir().expect("a temporary directory");
+        let real = Real { dir: keep.path().to_owned(), _keep: keep };
+        real.run("ovsdb-tool", &["create", "conf.db", SCHEMA]);
+        let remote = format!("punix:{}/db.sock", real.dir.display());
+        real.run(
+            "ovsdb-server",
+            &["--detach", "--no-chdir", "--pidfile", "--log-file", "--remote", &remote, "conf.db"],
+        );
+        real.run("ovs-vsctl", &["--no-wait", "init"]);
+        let db = format!("unix:{}/db.sock", real.dir.display());
+        let flags = ["--detach", "--no-chdir", "--pidfile", "--log-file", "--enable-dummy", "--disable-system", &db];
+        real.run(VSWITCHD, &flags);
+        Some(real)
+    }
+
+    pub fn output(&self, program: &str, args: &[&str]) -> Output {
+        let mut command = Command::new(program);
+        for var in ["OVS_RUNDIR", "OVS_DBDIR", "OVS_LOGDIR", "OVS_SYSCONFDIR"] {
+            command.env(var, &self.dir);
+        }
+        command.current_dir(&self.dir).args(args).output().expect("the program runs")
+    }
+
+    pub fn run(&self, program: &str, args: &[&str]) -> String {
+        let output = self.output(program, args);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        text
+    }
+
+    pub fn trace(&self, args: &[&str]) -> String {
+        let mut all = vec!["ofproto/trace"];
+        all.extend(args);
+        let output = self.output("ovs-appctl", &all);
+        let error =
+            String::from_utf8_lossy(&output.stderr).replace("ovs-appctl: ovs-vswitchd: server returned an error\n", "");
+        format!("{}{error}", String::from_utf8_lossy(&output.stdout))
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        for program in ["ovs-vswitchd", "ovsdb-server"] {
+            let _ = self.output("ovs-appctl", &["-t", program, "exit"]);
+        }
+    }
+}
+
+/// Both switches, configured alike.
+pub struct Pair {
+    pub real: Real,
+    pub ours: Arc<Pipeline>,
+}
+
+impl Pair {
+    pub fn start() -> Option<Pair> {
+        let real = Real::start()?;
+        let ours = Pipeline::new(Hooks::default());
+        Some(Pair { real, ours })
+    }
+
+    pub fn bridge(&self, name: &str, secure: bool, local: u32) {
+        let mode = if secure { "secure" } else { "standalone" };
+        let fail_mode = format!("fail-mode={mode}");
+        self.real.run(
+            "ovs-vsctl",
+            &["add-br", name, "--", "set", "bridge", name, "datapath-type=dummy", &fail_mode, "protocols=[]"],
+        );
+        let fail_mode = if secure { FailMode::Secure } else { FailMode::Standalone };
+        let settings = BridgeSettings { datapath_type: "dummy".into(), fail_mode, ..BridgeSettings::default() };
+        self.ours.add_bridge(name, settings, Time::ZERO).expect("a new bridge");
+        self.ours_port(name, BundleSettings::trunk(name), PortKind::Device(DpPort(local)), OfPort::LOCAL);
+    }
+
+    pub fn ours_port(&self, bridge: &str, bundle: BundleSettings, kind: PortKind, number: OfPort) {
+        let name = bundle.name.clone();
+        self.ours.set_bundle(bridge, bundle).expect("a bundle");
+        let settings = PortSettings {
+            name: name.clone(),
+            device_type: "dummy".into(),
+            kind,
+            ofport_request: Some(number),
+            state: PortState::default(),
+        };
+        assert_eq!(self.ours.add_port(bridge, &name, settings, Time::ZERO), Ok(number));
+    }
+
+    /// A dummy port with the datapath's number equal to OpenFlow's, and columns of its Port row.
+    pub fn port(&self, bridge: &str, number: u32, bundle: BundleSettings, columns: &[&str]) {
+        let name = bundle.name.clone();
+        let request = format!("ofport_request={number}");
+        let mut args = vec!["add-port", bridge, &name];
+        args.extend(columns);
+        args.extend(["--", "set", "interface", &name, "type=dummy", &request]);
+        self.real.run("ovs-vsctl", &args);
+        self.ours_port(bridge, bundle, PortKind::Device(DpPort(number)), OfPort(number));
+    }
+
+    pub fn patch(&self, bridge: &str, number: u32, name: &str, peer: &str) {
+        let (request, options) = (format!("ofport_request={number}"), format!("options:peer={peer}"));
+        let args = ["add-port", bridge, name, "--", "set", "interface", name, "type=patch", &request, &options];
+        self.real.run("ovs-vsctl", &args);
+        self.ours_port(bridge, BundleSettings::trunk(name), PortKind::Patch { peer: peer.into() }, OfPort(number));
+    }
+
+    pub fn flows(&self, bridge: &str, flows: &[&str]) {
+        for flow in flows {
+            // as the version says actions that has them: nothing is rewritten on the way
+            let newer = ["goto_table", "write_", "push_vlan", "set_field", "clear_actions", "_mpls"];
+            let version = if newer.iter().any(|w| flow.contains(w)) { "OpenFlow13" } else { "OpenFlow10" };
+            self.real.run("ovs-ofctl", &["-O", version, "add-flow", bridge, flow]);
+            let todo =
+                parse_flow(flow, FlowCommand::Mod(weft_openflow::FlowModCommand::Add), &Names::none()).expect(flow);
+            self.ours.program(bridge, todo, Time::ZERO).expect(flow);
+        }
+    }
+
+    /// Compare; returns a description of the difference.
+    pub fn compare(&self, args: &[&str]) -> Result<(), String> {
+        let real = normal(&self.real.trace(args));
+        let ours = normal(&self.ours.command("ofproto/trace", args, Time::ZERO).unwrap_or_else(|e| format!("{e}\n")));
+        if real == ours { Ok(()) } else { Err(format!("== {args:?}\n-- real\n{real}\n-- ours\n{ours}\n")) }
+    }
+}
+
+/// Without numbers that are each daemon's own, and without what only OVS's datapath cannot do.
+fn normal(text: &str) -> String {
+    let mut out = String::new();
+    let skipped = |l: &&str| !l.contains("slow path because") && !l.contains("not supported by datapath");
+    for line in text.lines().filter(skipped) {
+        let mut rest = line;
+        while let Some(at) = rest.find(",recirc_id=") {
+            let end = rest[at + 11..].find([',', ')']).map_or(rest.len(), |n| at + 11 + n);
+            out.push_str(&rest[..at]);
+            out.push_str(",recirc_id=N");
+            rest = &rest[end..];
+        }
+        out.push_str(rest);
+        out.push('\n');
+    }
+    number_recirculations(&out)
+}
+
+/// Recirculation ids in the order of their appearance: 0x1, 0x2, ...
+fn number_recirculations(text: &str) -> String {
+    let mut seen: Vec<String> = Vec::new();
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = ["recirc(0x", "recirc_id=0x"].iter().filter_map(|p| Some(rest.find(p)? + p.len())).min() {
+        let end = rest[at..].find(|c: char| !c.is_ascii_hexdigit()).map_or(rest.len(), |n| at + n);
+        let id = &rest[at..end];
+        let n = seen.iter().position(|s| s == id).unwrap_or_else(|| {
+            seen.push(id.to_owned());
+            seen.len() - 1
+        });
+        out.push_str(&rest[..at]);
+        out.push_str(&format!("{:x}", n + 1));
+        rest = &rest[end..];
+    }
+    out + rest
+}
+
+pub fn report(differences: Vec<String>, cases: usize) {
+    assert!(differences.is_empty(), "{} of {cases} differ:\n{}", differences.len(), differences.join("\n"));
+}
+
+pub fn check(pair: &Pair, cases: &[Vec<&str>]) {
+    report(cases.iter().filter_map(|args| pair.compare(args).err()).collect(), cases.len());
+}
