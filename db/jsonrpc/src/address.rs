@@ -28,7 +28,7 @@ pub enum Address {
         /// TCP port.
         port: u16,
     },
-    /// `ssl:HOST[:PORT]`, understood but not spoken yet.
+    /// `ssl:HOST[:PORT]`, see [`crate::tls`].
     Ssl {
         /// A numeric address or a name.
         host: String,
@@ -49,7 +49,7 @@ pub enum Passive {
         /// `None`: every address of the machine.
         ip: Option<IpAddr>,
     },
-    /// `pssl:[PORT][:IP]`, understood but not spoken yet.
+    /// `pssl:[PORT][:IP]`, see [`crate::tls`].
     Ssl {
         /// 0 lets the kernel choose.
         port: u16,

@@ -14,6 +14,7 @@ pub mod rundir;
 
 pub mod address;
 pub mod stream;
+pub mod tls;
 
 pub mod connection;
 pub mod framing;

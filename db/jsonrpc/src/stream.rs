@@ -7,6 +7,7 @@
 //! obstacle, when it was left behind by a crash. A path too long for `sockaddr_un` works all the same.
 
 use crate::address::{Address, Passive};
+use crate::tls;
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use std::io;
@@ -31,7 +32,7 @@ pub struct Listener {
 }
 
 impl Stream {
-    /// Connects. Refuses `ssl:` with a clear error.
+    /// Connects; `ssl:` as [`crate::tls::process`] is configured.
     pub async fn connect(address: &Address) -> io::Result<Stream> {
         let io: Box<dyn Bytes> = match address {
             Address::Unix(path) => {
@@ -43,7 +44,11 @@ impl Stream {
                 socket.set_nodelay(true)?;
                 Box::new(socket)
             }
-            Address::Ssl { .. } => return Err(no_ssl()),
+            Address::Ssl { host, port } => {
+                let socket = TcpStream::connect((host.as_str(), *port)).await?;
+                socket.set_nodelay(true)?;
+                Box::new(tls::process().connect(socket, host).await?)
+            }
         };
         Ok(Stream { io, peer: address.to_string() })
     }
@@ -66,20 +71,19 @@ impl Stream {
 }
 
 impl Listener {
-    /// Listens. Must run inside a tokio runtime. Refuses `pssl:` with a clear error.
+    /// Listens. Must run inside a tokio runtime.
     pub fn bind(passive: &Passive) -> io::Result<Listener> {
         let mut local = passive.clone();
         let socket = match &mut local {
             Passive::Unix(path) => Socket::Unix(bind_unix(path)?),
-            Passive::Tcp { port, ip } => {
+            Passive::Tcp { port, ip } | Passive::Ssl { port, ip } => {
                 let socket = bind_tcp(*ip, *port)?;
                 if *port == 0 {
                     *port = socket.local_addr()?.port();
                     tracing::info!(target: "socket_util", "{}: listening on port {port}", passive.target());
                 }
-                Socket::Tcp(socket)
+                if matches!(passive, Passive::Ssl { .. }) { Socket::Ssl(socket) } else { Socket::Tcp(socket) }
             }
-            Passive::Ssl { .. } => return Err(no_ssl()),
         };
         Ok(Listener { socket, local })
     }
@@ -94,14 +98,13 @@ impl Listener {
             Socket::Tcp(socket) => {
                 let (io, peer) = socket.accept().await?;
                 io.set_nodelay(true)?;
-                let peer = match peer.ip() {
-                    IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
-                        Some(ip) => format!("tcp:{ip}:{}", peer.port()),
-                        None => format!("tcp:[{ip}]:{}", peer.port()),
-                    },
-                    IpAddr::V4(ip) => format!("tcp:{ip}:{}", peer.port()),
-                };
-                Ok(Stream { io: Box::new(io), peer })
+                Ok(Stream { io: Box::new(io), peer: format!("tcp:{}", shown(peer)) })
+            }
+            Socket::Ssl(socket) => {
+                let (io, peer) = socket.accept().await?;
+                io.set_nodelay(true)?;
+                // The handshake happens with the first byte, in whoever reads: a slow peer keeps nobody else waiting.
+                Ok(Stream { io: Box::new(tls::process().accept(io)?), peer: format!("ssl:{}", shown(peer)) })
             }
         }
     }
@@ -163,6 +166,15 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
 enum Socket {
     Unix(UnixListener),
     Tcp(TcpListener),
+    Ssl(TcpListener),
+}
+
+/// A peer's address as users write it.
+fn shown(peer: SocketAddr) -> String {
+    match peer.ip().to_canonical() {
+        IpAddr::V6(ip) => format!("[{ip}]:{}", peer.port()),
+        IpAddr::V4(ip) => format!("{ip}:{}", peer.port()),
+    }
 }
 
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
@@ -213,10 +225,6 @@ fn short_path(path: &Path) -> io::Result<(PathBuf, Option<OwnedFd>)> {
     Ok((short, Some(dir)))
 }
 
-fn no_ssl() -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, "SSL is not supported by this build")
-}
-
 const MAX_UNIX_PATH: usize = 107;
 
 #[cfg(test)]
@@ -254,11 +262,5 @@ mod tests {
         let Passive::Tcp { port, .. } = *listener.local() else { panic!() };
         assert_ne!(port, 0);
         talk(&listener, &Address::Tcp { host: "127.0.0.1".into(), port }).await;
-    }
-
-    #[tokio::test]
-    async fn ssl_is_refused_in_words() {
-        let error = Stream::connect(&"ssl:127.0.0.1:1".parse().unwrap()).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
     }
 }
