@@ -13,7 +13,7 @@ pub const OPTIONS: &[Opt] = &[
     opt("syslog-target", Takes::Value),
 ];
 
-/// Understood so that scripts keep working; using them with `ssl:` is refused when connecting.
+/// For `ssl:` connections; they go to [`weft_jsonrpc::tls::process`].
 pub const PKI_OPTIONS: &[Opt] = &[
     opt_short("private-key", 'p', Takes::Value),
     opt_short("certificate", 'c', Takes::Value),
@@ -60,7 +60,11 @@ pub fn take(log: &Vlog, found: &Found) -> Result<bool, String> {
         }
         "syslog-method" => log.set_syslog_method(found.value()).map_err(|error| text(&error))?,
         "syslog-target" => log.set_syslog_target(found.value()).map_err(|error| text(&error))?,
-        name => return Ok(PKI_OPTIONS.iter().any(|option| option.long == name)),
+        name => {
+            let mut known = false;
+            weft_jsonrpc::tls::process().change(|settings| known = settings.take(name, found.value()));
+            return Ok(known);
+        }
     }
     Ok(true)
 }

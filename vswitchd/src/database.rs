@@ -47,7 +47,8 @@ pub fn news<'a>(replica: &'a Replica, changes: &'a Changes) -> impl Iterator<Ite
 
 /// Columns that say what the switch shall do.
 const CONFIGURATION: &[(&str, &[&str])] = &[
-    ("Open_vSwitch", &["bridges", "datapaths", "manager_options", "other_config", "external_ids", "next_cfg"]),
+    ("Open_vSwitch", &["bridges", "datapaths", "manager_options", "other_config", "external_ids", "next_cfg", "ssl"]),
+    ("SSL", &["private_key", "certificate", "ca_cert", "bootstrap_ca_cert"]),
     (
         "Bridge",
         &[
@@ -117,6 +118,9 @@ const CONFIGURATION: &[(&str, &[&str])] = &[
             "max_backoff",
             "inactivity_probe",
             "connection_mode",
+            "local_ip",
+            "local_netmask",
+            "local_gateway",
             "enable_async_messages",
             "controller_queue_size",
             "controller_rate_limit",

@@ -70,6 +70,10 @@ impl Peer {
         let (address, name) = locate(options, target, suffix)?;
         let stream = match Stream::connect(&address).await {
             Ok(stream) => stream,
+            // The socket was there; what came after it failed.
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::PROTO.raw_os_error()) => {
+                return fail(format!("{name}: failed to connect to socket ({})", bare(&error)));
+            }
             Err(error) => return fail(format!("connecting to {name} ({})", bare(&error))),
         };
         let newest = Version::ALL.into_iter().rev().find(|v| versions & v.bit() != 0).unwrap_or(Version::V10);

@@ -53,14 +53,16 @@ pub struct Settings {
 impl Settings {
     /// Takes a command line's option, without its dashes. False: it is none of TLS.
     pub fn take(&mut self, option: &str, value: &str) -> bool {
+        // A daemon leaves its directory before it reads the files.
+        let file = || if value == "none" { value.into() } else { std::path::absolute(value).unwrap_or(value.into()) };
         match option {
-            "private-key" => self.private_key = Some(value.into()),
-            "certificate" => self.certificate = Some(value.into()),
+            "private-key" => self.private_key = Some(file()),
+            "certificate" => self.certificate = Some(file()),
             "ca-cert" | "bootstrap-ca-cert" => {
-                self.ca_cert = Some(value.into());
+                self.ca_cert = Some(file());
                 self.bootstrap = option == "bootstrap-ca-cert";
             }
-            "peer-ca-cert" => self.peer_ca_cert = Some(value.into()),
+            "peer-ca-cert" => self.peer_ca_cert = Some(file()),
             "ssl-protocols" => self.protocols = Some(value.to_owned()),
             "ssl-ciphers" => self.ciphers = Some(value.to_owned()),
             _ => return false,

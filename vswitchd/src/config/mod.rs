@@ -24,7 +24,7 @@ pub use controller::{ControllerConfig, ControllerKind};
 pub use interface::{Hint, InterfaceConfig};
 pub use port::{PortConfig, PriorityTags, VlanMode};
 pub use row::{Rows, Warning};
-pub use switch::SwitchConfig;
+pub use switch::{SslConfig, SwitchConfig};
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -121,7 +121,7 @@ impl Reader {
         let (mut root, mut bridges, mut ports) = (false, BTreeSet::new(), BTreeSet::new());
         for (table, id) in changed {
             match table {
-                "Open_vSwitch" => root = true,
+                "Open_vSwitch" | "SSL" => root = true,
                 "Bridge" => {
                     bridges.insert(id);
                 }

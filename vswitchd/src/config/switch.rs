@@ -1,8 +1,9 @@
 //! What: the row of table Open_vSwitch: what holds for the whole daemon.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::row::Checked;
+use super::row::{Checked, Row};
 
 /// Settings of the whole daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,32 @@ pub struct SwitchConfig {
     pub pmd_cpu_mask: Option<String>,
     /// Do not talk to controllers, keep cached flows: a restart is under way.
     pub flow_restore_wait: bool,
+    /// Whom OpenFlow's `ssl:` connections show and trust; `None`: what the command line says.
+    pub ssl: Option<SslConfig>,
+}
+
+/// A row of table SSL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SslConfig {
+    /// File of the private key.
+    pub private_key: PathBuf,
+    /// File of the certificate.
+    pub certificate: PathBuf,
+    /// File of the CA that peers are verified by.
+    pub ca_cert: PathBuf,
+    /// Take the CA from the first peer.
+    pub bootstrap: bool,
+}
+
+impl SslConfig {
+    fn read(row: Row<'_>) -> SslConfig {
+        SslConfig {
+            private_key: row.text("private_key").into(),
+            certificate: row.text("certificate").into(),
+            ca_cert: row.text("ca_cert").into(),
+            bootstrap: row.boolean("bootstrap_ca_cert") == Some(true),
+        }
+    }
 }
 
 impl Default for SwitchConfig {
@@ -46,6 +73,7 @@ impl Default for SwitchConfig {
             bundle_idle_timeout: Duration::from_secs(10),
             pmd_cpu_mask: None,
             flow_restore_wait: false,
+            ssl: None,
         }
     }
 }
@@ -76,6 +104,7 @@ impl SwitchConfig {
                 .map_or(default.bundle_idle_timeout, |n| Duration::from_secs(n as u64)),
             pmd_cpu_mask: row.row.key(oc, "pmd-cpu-mask").map(str::to_owned),
             flow_restore_wait: row.flag(oc, "flow-restore-wait", false),
+            ssl: row.row.follow("ssl", "SSL").next().map(SslConfig::read),
         }
     }
 }

@@ -48,6 +48,7 @@ pub fn help(program: Program) -> String {
         (Section::Switch, "Switch"),
         (Section::Daemon, "Daemon"),
         (Section::Logging, "Logging"),
+        (Section::Ssl, "SSL (the database's table SSL goes first)"),
         (Section::Other, "Other"),
     ];
     for (section, title) in sections {
@@ -70,8 +71,6 @@ pub fn help(program: Program) -> String {
              \x20 OVS_RUNDIR    sockets and pidfiles (/var/run/openvswitch)\n\
              \x20 OVS_LOGDIR    log files (/var/log/openvswitch)\n\
              \x20 OVS_DBDIR     the database file (OVS_SYSCONFDIR/openvswitch)\n\
-             \x20 OVS_SYSCONFDIR  configuration (/etc)\n\
-             \n\
-             Options of SSL are recognized and refused: this version does not speak it.\n";
+             \x20 OVS_SYSCONFDIR  configuration (/etc)\n";
     text
 }

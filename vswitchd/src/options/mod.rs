@@ -104,8 +104,8 @@ pub struct Options {
     pub whole_columns: bool,
     /// Packet workers (`--workers`), ours.
     pub workers: Option<usize>,
-    /// An option of SSL was given.
-    pub ssl: bool,
+    /// Key, certificate and CA of `ssl:` connections.
+    pub tls: weft_jsonrpc::tls::Settings,
 }
 
 /// What parsing came to.
@@ -249,13 +249,30 @@ const TABLE: &[Entry] = &[
         Section::Logging,
         "also send syslog messages there by UDP",
     ),
-    short('p', entry("private-key", Value::Must, "FILE", Of::All, Section::Ssl, "")),
-    short('c', entry("certificate", Value::Must, "FILE", Of::All, Section::Ssl, "")),
-    short('C', entry("ca-cert", Value::Must, "FILE", Of::All, Section::Ssl, "")),
-    entry("bootstrap-ca-cert", Value::Must, "FILE", Of::All, Section::Ssl, ""),
-    entry("peer-ca-cert", Value::Must, "FILE", Of::All, Section::Ssl, ""),
-    entry("ssl-protocols", Value::Must, "LIST", Of::All, Section::Ssl, ""),
-    entry("ssl-ciphers", Value::Must, "LIST", Of::All, Section::Ssl, ""),
+    short('p', entry("private-key", Value::Must, "FILE", Of::All, Section::Ssl, "key of our certificate")),
+    short('c', entry("certificate", Value::Must, "FILE", Of::All, Section::Ssl, "certificate to show to peers")),
+    short(
+        'C',
+        entry(
+            "ca-cert",
+            Value::Must,
+            "FILE",
+            Of::All,
+            Section::Ssl,
+            "CA that signs the peers' certificates; none trusts all",
+        ),
+    ),
+    entry(
+        "bootstrap-ca-cert",
+        Value::Must,
+        "FILE",
+        Of::All,
+        Section::Ssl,
+        "as --ca-cert, taken from the first peer if missing",
+    ),
+    entry("peer-ca-cert", Value::Must, "FILE", Of::All, Section::Ssl, "CA certificate to show to peers that bootstrap"),
+    entry("ssl-protocols", Value::Must, "LIST", Of::All, Section::Ssl, "TLSv1.2, TLSv1.3 (default: both)"),
+    entry("ssl-ciphers", Value::Must, "LIST", Of::All, Section::Ssl, "ciphers of TLS 1.2, in OpenSSL's words"),
     entry(
         "unixctl",
         Value::Must,

@@ -111,7 +111,7 @@ fn apply(
     value: Option<String>,
 ) -> Result<Option<String>, UsageError> {
     if entry.section == Section::Ssl {
-        options.ssl = true;
+        options.tls.take(entry.long, &value.unwrap_or_default());
         return Ok(None);
     }
     if options.daemon.take(entry.long, value.as_deref()) {

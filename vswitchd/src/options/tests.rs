@@ -50,7 +50,7 @@ fn mistakes_are_named() {
     assert_eq!(error(Program::Whole, "--unixctl"), "option '--unixctl' requires an argument");
     assert!(error(Program::Whole, "--enable-dummy=maybe").contains("expected override or system"));
     assert!(error(Program::Whole, "a b").contains("at most one"));
-    assert!(run(Program::Whole, "--private-key=x").ssl);
+    assert!(run(Program::Whole, "-p /x --ca-cert=none").tls.private_key.is_some());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What: what every daemon does first.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use weft_jsonrpc::daemon::{self, Daemon, Launch};
 use weft_jsonrpc::unixctl::Commands;
 use weft_jsonrpc::vlog::{self, Vlog};
@@ -25,9 +25,6 @@ pub struct Base {
 
 /// Sets up the log, becomes a daemon if asked to.
 pub fn start(program: Program, options: &Options) -> Result<Started> {
-    if options.ssl {
-        bail!("SSL is not supported by this version (options --private-key, --certificate, --ca-cert and the like)");
-    }
     let log = Vlog::new(program.name(), MODULES);
     for spec in &options.verbose {
         // A bare -v means everything everywhere.
@@ -44,6 +41,7 @@ pub fn start(program: Program, options: &Options) -> Result<Started> {
         Launch::Run(daemon) => daemon,
     };
     log.install();
+    weft_jsonrpc::tls::process().configure(options.tls.clone());
     if let Some(path) = &options.log_file {
         // OVS goes on without its log file, and says so on the console; so do we.
         let _ = log.open_file(path.as_deref());

@@ -158,6 +158,14 @@ impl Switch {
             let limits = weft_pipeline::Limits { flow_limit: config.flow_limit as usize, max_idle: config.max_idle };
             self.pipeline.set_limits(limits);
         }
+        if let Some(ssl) = config.ssl.as_ref() {
+            weft_jsonrpc::tls::process().change(|settings| {
+                settings.private_key = Some(ssl.private_key.clone());
+                settings.certificate = Some(ssl.certificate.clone());
+                settings.ca_cert = Some(ssl.ca_cert.clone());
+                settings.bootstrap = ssl.bootstrap;
+            });
+        }
         if before.map_or(1, |before| before.vlan_limit) != config.vlan_limit {
             // 0 asks for as many tags as the datapath can look at.
             let tags = if config.vlan_limit == 0 { u8::MAX } else { config.vlan_limit.min(u8::MAX.into()) as u8 };
