@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use weft_base::Counter;
-use weft_packet::DropReason;
+use weft_base::{Counter, Time};
+use weft_packet::{DropReason, Frame};
 
+use crate::last_drop::{LastDrop, LastDropSlot};
 use crate::{DpStats, PortStats};
 
 /// One worker's counters of one port.
@@ -23,6 +24,8 @@ pub struct PortCounters {
     pub tx_bytes: Counter,
     /// Drops by [`DropReason`]: of frames that came in here, and of frames that could not go out here.
     drops: [Counter; DropReason::ALL.len()],
+    /// The newest of them.
+    last: LastDropSlot,
 }
 
 impl PortCounters {
@@ -35,6 +38,11 @@ impl PortCounters {
     /// Drops for one reason.
     pub fn drops(&self, reason: DropReason) -> u64 {
         self.drops[reason as usize].get()
+    }
+
+    /// Remember one of those that were counted.
+    pub fn note_drop(&self, reason: DropReason, frame: Option<&Frame>, now: Time) {
+        self.last.note(reason, frame, now);
     }
 
     /// Add to a sum.
@@ -130,6 +138,11 @@ impl PortLedger {
         let mut sum = PortStats::default();
         self.0.iter().for_each(|counters| counters.add_to(&mut sum));
         sum
+    }
+
+    /// The newest drop.
+    pub fn last_drop(&self) -> Option<LastDrop> {
+        self.0.iter().filter_map(|counters| counters.last.get()).max_by_key(|drop| drop.at)
     }
 
     /// Drops for one reason.

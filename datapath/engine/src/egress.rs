@@ -8,17 +8,15 @@ mod tests;
 use weft_netdev::TxCaps;
 use weft_packet::{ChecksumState, DropReason, Frame, GsoKind, Pool, checksum, segment};
 
-use crate::counters::PortCounters;
-
-/// Segment and sum in software what the queue cannot; drop and count what is too long.
+/// Segment and sum in software what the queue cannot; drop what is too long, and say so.
 #[inline]
 pub fn prepare(
     frames: &mut Vec<Frame>,
     scratch: &mut Vec<Frame>,
     caps: TxCaps,
     mtu: u32,
-    counters: &PortCounters,
     pool: &mut Pool,
+    mut dropped: impl FnMut(DropReason, Option<&Frame>),
 ) {
     // Untagged Ethernet; longer headers are looked at one by one below.
     let plain_len = mtu as usize + 14;
@@ -31,11 +29,11 @@ pub fn prepare(
         if is_plain(&frame) {
             scratch.push(frame);
         } else if payload(&frame) > mtu as usize {
-            counters.count_drop(DropReason::MtuExceeded, 1);
+            dropped(DropReason::MtuExceeded, Some(&frame));
             pool.put(frame);
         } else if !takes(caps, &frame) {
             if segment::finish(frame, pool, |cut| scratch.push(cut)).is_err() {
-                counters.count_drop(DropReason::TxError, 1);
+                dropped(DropReason::TxError, None);
             }
         } else {
             scratch.push(frame);

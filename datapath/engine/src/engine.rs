@@ -28,7 +28,7 @@ use crate::registry::Registry;
 use crate::seam::{Attachment, FlowExists};
 use crate::thread::{self, Bed, Request};
 use crate::worker::{Command, Shared, Worker};
-use crate::{Datapath, DpStats, Execute, Megaflow, PortStats, Slowpath};
+use crate::{Datapath, DpStats, Execute, LastDrop, Megaflow, PortStats, Slowpath};
 
 /// How to start an engine.
 #[derive(Clone, Debug)]
@@ -322,5 +322,9 @@ impl Datapath for Engine {
             .flat_map(|(port, ledger)| DropReason::ALL.map(|reason| (port, reason, ledger.drops(reason))))
             .filter(|(_, _, frames)| *frames > 0)
             .collect()
+    }
+
+    fn last_drop(&self, port: DpPort) -> Option<LastDrop> {
+        self.ports().get(&port)?.last_drop()
     }
 }

@@ -19,6 +19,7 @@ pub mod edit;
 pub mod egress;
 pub mod engine;
 pub mod execute;
+pub mod last_drop;
 pub mod megaflow;
 pub mod meter;
 pub mod port;
@@ -32,6 +33,7 @@ pub mod thread;
 pub mod worker;
 
 pub use engine::{BadPort, Config, Engine};
+pub use last_drop::LastDrop;
 pub use megaflow::{Megaflow, MegaflowStats};
 pub use meter::{Beyond, Meter, MeterBand, MeterConfig, MeterUnit};
 pub use seam::{Attachment, Datapath, DpStats, Execute, FlowExists, PortStats, Slowpath, Upcall, Verdict};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use weft_base::{Time, TokenBucket};
 use weft_netdev::{BURST, QueuePair, RxQueue, TxQueue};
-use weft_packet::{DpPort, DropReason, Frame, Pool};
+use weft_packet::{DropReason, Frame, Pool};
 
 use crate::counters::PortCounters;
 use crate::egress;
@@ -36,6 +36,8 @@ pub struct Port {
     pub heat: u32,
     /// What `heat` is set to when frames come.
     pub patience: u32,
+    /// The turn in which a drop was last noted.
+    noted: Time,
 }
 
 /// New flows a second that one port may bring to the slow path of one worker while other ports have frames waiting:
@@ -53,12 +55,26 @@ pub struct Ports {
     scratch: Vec<Frame>,
     /// Counts for frames of no port.
     nobody: Arc<PortCounters>,
+    /// When the turn began.
+    now: Time,
 }
 
 impl Ports {
     /// No ports; drops of frames that came from none are counted in `nobody`.
     pub fn new(nobody: Arc<PortCounters>) -> Ports {
-        Ports { slots: Vec::new(), dirty: Vec::with_capacity(64), scratch: Vec::with_capacity(64), nobody }
+        Ports {
+            slots: Vec::new(),
+            dirty: Vec::with_capacity(64),
+            scratch: Vec::with_capacity(64),
+            nobody,
+            now: Time::ZERO,
+        }
+    }
+
+    /// A turn begins.
+    #[inline]
+    pub fn begin(&mut self, now: Time) {
+        self.now = now;
     }
 
     /// Add a port, replacing one of the same number.
@@ -78,6 +94,7 @@ impl Ports {
             is_polled: false,
             heat: 0,
             patience: 0,
+            noted: Time::ZERO,
         }));
     }
 
@@ -100,17 +117,13 @@ impl Ports {
         self.slots.iter().enumerate().filter(|(_, slot)| slot.is_some()).map(|(number, _)| number as u32)
     }
 
-    /// Count a drop for the port that a frame came in by.
-    pub fn count_drop(&mut self, in_port: DpPort, reason: DropReason, frames: u64) {
-        match self.get_mut(in_port.0) {
-            Some(port) => port.counters.count_drop(reason, frames),
-            None => self.nobody.count_drop(reason, frames),
-        }
-    }
-
-    /// Count a drop and take the buffer back.
+    /// Count a drop for the port that the frame came in by, and take the buffer back.
     pub fn discard(&mut self, frame: Frame, reason: DropReason, pool: &mut Pool) {
-        self.count_drop(frame.in_port, reason, 1);
+        let now = self.now;
+        match self.get_mut(frame.in_port.0) {
+            Some(port) => port.dropped(reason, 1, Some(&frame), now),
+            None => self.nobody.count_drop(reason, 1),
+        }
         pool.put(frame);
     }
 
@@ -126,7 +139,7 @@ impl Ports {
         }
         port.waiting.extend(frames);
         if port.waiting.len() >= BURST {
-            port.flush(&mut self.scratch, pool);
+            port.flush(&mut self.scratch, pool, self.now);
         }
     }
 
@@ -140,23 +153,36 @@ impl Ports {
 
     fn flush_port(&mut self, number: u32, pool: &mut Pool) {
         if let Some(port) = self.slots.get_mut(number as usize).and_then(|slot| slot.as_deref_mut()) {
-            port.flush(&mut self.scratch, pool);
+            port.flush(&mut self.scratch, pool, self.now);
         }
     }
 }
 
 impl Port {
-    fn flush(&mut self, scratch: &mut Vec<Frame>, pool: &mut Pool) {
+    /// Count drops, and remember the first of a turn.
+    fn dropped(&mut self, reason: DropReason, frames: u64, one: Option<&Frame>, now: Time) {
+        self.counters.count_drop(reason, frames);
+        if self.noted != now {
+            self.noted = now;
+            self.counters.note_drop(reason, one, now);
+        }
+    }
+
+    fn flush(&mut self, scratch: &mut Vec<Frame>, pool: &mut Pool, now: Time) {
         if self.waiting.is_empty() {
             return;
         }
-        egress::prepare(&mut self.waiting, scratch, self.tx.caps(), self.mtu, &self.counters, pool);
+        let (caps, mtu) = (self.tx.caps(), self.mtu);
+        let mut waiting = std::mem::take(&mut self.waiting);
+        egress::prepare(&mut waiting, scratch, caps, mtu, pool, |reason, frame| self.dropped(reason, 1, frame, now));
+        self.waiting = waiting;
         let report = self.tx.tx_burst(&mut self.waiting, pool);
         self.counters.tx_packets.add(u64::from(report.sent));
         self.counters.tx_bytes.add(report.sent_bytes);
-        if report.full | report.errors != 0 {
-            self.counters.count_drop(DropReason::TxQueueFull, u64::from(report.full));
-            self.counters.count_drop(DropReason::TxError, u64::from(report.errors));
+        for (reason, frames) in [(DropReason::TxQueueFull, report.full), (DropReason::TxError, report.errors)] {
+            if frames != 0 {
+                self.dropped(reason, u64::from(frames), None, now);
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use weft_flow::action::Userspace;
 use weft_flow::{DpAction, FlowKey, FlowMask};
 use weft_packet::{DpPort, DropReason, Frame};
 
-use crate::{Megaflow, Meter};
+use crate::{LastDrop, Megaflow, Meter};
 
 /// A frame whose flow no cache knows.
 pub struct Upcall<'a> {
@@ -158,6 +158,9 @@ pub trait Datapath: Send + Sync {
 
     /// Drops per port and reason since the port was added; ports in ascending order, zero counts left out.
     fn drops(&self) -> Vec<(DpPort, DropReason, u64)>;
+
+    /// The newest drop of a port's frames, coming in or going out, since the port was added.
+    fn last_drop(&self, port: DpPort) -> Option<LastDrop>;
 }
 
 /// A flow with the same match is there already.

@@ -128,6 +128,7 @@ impl Worker {
 
     /// One turn: a burst from each port that may have frames. Returns how many frames came in.
     pub fn turn(&mut self, now: Time) -> usize {
+        self.out.ports.begin(now);
         let (mut frames, mut busy, mut at) = (0, 0, 0);
         while at < self.polled.len() {
             let number = self.polled[at];

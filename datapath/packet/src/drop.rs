@@ -116,6 +116,37 @@ impl DropReason {
             Consumed => "consumed",
         }
     }
+
+    /// What it means, in a sentence for an operator.
+    pub const fn meaning(self) -> &'static str {
+        use DropReason::*;
+        match self {
+            Malformed => "the frame is too short to be an Ethernet frame",
+            FlowDrop => "the flow that matched has no actions, or none that sends the frame anywhere",
+            TableMiss => "no flow of the table matches, and the table's policy for that is to drop",
+            NoSuchPort => "the port that it should use does not exist",
+            PortDown => "the output port is down",
+            PortConfig => "the port's OpenFlow configuration (no-recv, no-fwd) or its protected setting forbids it",
+            SamePort => "it would leave by the port that it came in by",
+            VlanNotAllowed => "the port's VLAN settings (tag, trunks, vlan_mode) do not admit the frame's VLAN",
+            ReservedMulticast => "its destination is reserved for bridges (01:80:c2:00:00:0x) and forward-bpdu is off",
+            MirrorOutput => "the port is reserved for a mirror's output",
+            TtlExpired => "its time to live ran out",
+            TooManyResubmits => "the flow tables resubmit too deeply or too often, most likely in a loop",
+            TranslationError => "the flow tables ask for more stack, actions or recirculation than allowed",
+            MissBudget => "the port brings more new flows than its share while other ports have work",
+            FlowLimit => "the datapath holds as many flows as it may (flow-limit)",
+            MtuExceeded => "it is larger than the output port's MTU and is not to be cut",
+            TxQueueFull => "the output device's queue was full",
+            TxError => "the output device reported an error",
+            Meter => "a meter's rate was exceeded",
+            ActionFailed => "an action does not apply to this frame",
+            RecircUnknown => "the flow that it was to go on with is gone",
+            ControllerQueue => "the queue to the controllers was full",
+            NoPeer => "nothing listens at the other side of the port",
+            Consumed => "the switch itself took it: it is a control protocol's",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@ use weft_packet::wire::layers;
 use weft_packet::{Gso, Mac};
 
 use super::*;
+use crate::counters::PortCounters;
 use crate::sim::{tcp, udp};
 
 fn prepared(frame: Frame, caps: TxCaps, mtu: u32) -> (Vec<Frame>, PortCounters) {
     let (mut frames, mut scratch, counters) = (vec![frame], Vec::new(), PortCounters::default());
-    prepare(&mut frames, &mut scratch, caps, mtu, &counters, &mut Pool::new(4));
+    prepare(&mut frames, &mut scratch, caps, mtu, &mut Pool::new(4), |reason, _| counters.count_drop(reason, 1));
     assert!(scratch.is_empty());
     (frames, counters)
 }

@@ -51,6 +51,7 @@ const SETTLE_TURNS: usize = 10_000;
 impl Worker {
     /// Do what is asked; `false` when it cannot be.
     pub fn obey(&mut self, command: Command, now: Time) -> bool {
+        self.out.ports.begin(now);
         match command {
             Command::PortAdd { port, queues, mtu, counters } => {
                 self.polled.retain(|polled| *polled != port);

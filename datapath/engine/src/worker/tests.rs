@@ -303,3 +303,26 @@ fn a_port_that_is_replaced_speaks_through_its_new_queues() {
     sim.run();
     assert_eq!((sim.wire(2).take().len(), new.take().len()), (0, 1));
 }
+
+#[test]
+fn the_newest_drop_of_a_port_is_remembered_with_how_its_frame_began() {
+    let mut sim = Sim::new(2, &script(vec![DpAction::Drop(DropReason::TableMiss)], &[]));
+    assert_eq!(sim.ledgers[0].last_drop(), None);
+    sim.wire(1).put(&udp(1, 2, 1));
+    sim.run();
+    sim.wire(1).put(&udp(3, 4, 1));
+    sim.run();
+    let last = sim.ledgers[0].last_drop().expect("two were dropped");
+    assert_eq!((last.reason, last.head, last.len), (DropReason::TableMiss, udp(3, 4, 1), 60));
+    assert_eq!(sim.ledgers[1].last_drop(), None);
+}
+
+#[test]
+fn a_frame_too_large_for_the_way_out_is_remembered_there() {
+    let mut sim = Sim::new(2, &script(vec![output(2)], &[]));
+    sim.obey(Command::PortMtu(2, 100));
+    sim.wire(1).put(&tcp(0x10, 600));
+    sim.run();
+    let last = sim.ledgers[1].last_drop().expect("it was dropped");
+    assert_eq!((last.reason, last.in_port.0, last.head.len()), (DropReason::MtuExceeded, 1, 256));
+}

@@ -3,6 +3,7 @@
 //! [`COMMANDS`] lists them with their usage and numbers of arguments; [`Pipeline::command`] runs one by name. The daemon
 //! registers them all in one loop.
 
+mod explain;
 mod fdb;
 mod show;
 mod trace;
@@ -33,6 +34,7 @@ pub const COMMANDS: &[Command] = &[
     command("bridge/dump-flows", "[--offload-stats] bridge", 1, 2),
     command("dpif/dump-flows", "[-m] [--names | --no-names] bridge", 1, 4),
     command("dpif/show", "", 0, 0),
+    command("explain", "[--json] {bridge {flow | [flow] packet} | last-drop port}", 2, 4),
     command("fdb/add", "bridge port vlan mac", 4, 4),
     command("fdb/del", "bridge vlan mac", 3, 3),
     command("fdb/flush", "[bridge]", 0, 1),
@@ -69,6 +71,7 @@ impl Pipeline {
             "bridge/dump-flows" => self.bridge_dump_flows(args.last().copied().unwrap_or_default(), now),
             "dpif/dump-flows" => self.dump_megaflows(args, now),
             "dpif/show" => Ok(self.dpif_show()),
+            "explain" => self.explain(args, now),
             "fdb/add" => self.fdb_add(arg(0), arg(1), arg(2), arg(3), now),
             "fdb/del" => self.fdb_del(arg(0), arg(1), arg(2)),
             "fdb/flush" => self.fdb_flush(args.first().copied()),

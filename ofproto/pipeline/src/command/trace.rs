@@ -203,7 +203,7 @@ fn place_and_key<'t>(
 }
 
 /// A flow in the syntax of ovs-ofctl, as the key of one frame.
-fn parse_flow(flow: &str, bridge: &Bridge) -> Result<FlowKey, String> {
+pub(super) fn parse_flow(flow: &str, bridge: &Bridge) -> Result<FlowKey, String> {
     let bad = |why: String| format!("Bad openflow flow syntax: {flow}: {why}");
     let names = port_names(bridge);
     let mut matching = Match::any();
@@ -226,7 +226,7 @@ fn parse_flow(flow: &str, bridge: &Bridge) -> Result<FlowKey, String> {
     Ok(key)
 }
 
-fn dp_names(tables: &Tables) -> DpNames {
+pub(super) fn dp_names(tables: &Tables) -> DpNames {
     let ports = tables.bridges().flat_map(|b| b.ports());
     ports.filter_map(|p| p.dp().map(|dp| (dp, p.settings.name.clone()))).collect()
 }

@@ -17,12 +17,14 @@
 //!   commit.rs   header changes as datapath actions
 //!   recirc.rs   stopping halfway, and going on when the datapath hands the frame back
 //!   trace.rs    what `ofproto/trace` hears of all this
+//!   facts.rs    what `explain` hears of it
 //! ```
 //!
 //! Invariants: two keys that agree under the returned mask get the same actions. Nothing is cloned but reference counts.
 
 mod actions;
 mod commit;
+pub(crate) mod facts;
 mod fields;
 mod normal;
 mod output;

@@ -8,6 +8,7 @@ use weft_openflow::action::Controller;
 use weft_openflow::port::PortConfig;
 use weft_packet::DropReason;
 
+use super::facts::Fact;
 use super::trace::NodeKind;
 use super::{Context, Credit};
 use crate::bridge::{Bridge, Port};
@@ -34,6 +35,7 @@ impl<'t> Context<'t, '_> {
                     self.out.push(DpAction::Trunc(len));
                 }
                 self.out.push(DpAction::Output(dp));
+                self.fact(|ctx| Fact::Sent { bridge: ctx.bridge.name.clone(), port: port.settings.name.clone() });
             }
             PortKind::Patch { .. } => match self.tables.patch_peer(port) {
                 Some((bridge, peer)) => self.through_patch(port, bridge, peer),
@@ -125,10 +127,12 @@ impl<'t> Context<'t, '_> {
         };
         self.frozen.push(frozen);
         self.out.push(DpAction::Userspace(Userspace::Controller(action)));
+        self.fact(|_| Fact::ToController);
     }
 
     /// An output did not happen: if nothing else does either, this is why the frame is dropped.
     pub(super) fn no_output(&mut self, why: DropReason) {
+        self.fact(|_| Fact::Refused(why));
         if self.out.is_empty() {
             self.drop = why;
         }

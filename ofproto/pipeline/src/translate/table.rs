@@ -9,6 +9,7 @@ use weft_openflow::table::TableMiss;
 use weft_openflow::{Instructions, PacketInReason, TableId};
 use weft_packet::DropReason;
 
+use super::facts::Found;
 use super::trace::NodeKind;
 use super::{Context, Credit, Failure, MAX_DEPTH, MAX_RESUBMITS, MAX_STACK, TableDep};
 use crate::rule::Rule;
@@ -67,6 +68,7 @@ impl<'t> Context<'t, '_> {
         match found {
             Ok(rule) => {
                 self.rule = Some(rule);
+                self.fact_lookup(|| Found::Rule(rule.clone()));
                 self.open(|ctx| ctx.rule_text(rule));
                 self.run_instructions(&rule.instructions);
                 self.close();
@@ -75,6 +77,7 @@ impl<'t> Context<'t, '_> {
                 if self.out.is_empty() {
                     self.drop = DropReason::TableMiss;
                 }
+                self.fact_lookup(|| Found::Dropped);
                 self.open(|ctx| match ctx.is_outermost() {
                     true => format!("{:2}. No match.", ctx.table.0),
                     false => format!("{:2}. reg0=0x2, priority 0", ctx.table.0),
@@ -84,6 +87,7 @@ impl<'t> Context<'t, '_> {
             }
             Err(Miss::Controller) => {
                 self.rule = None;
+                self.fact_lookup(|| Found::Controller);
                 self.open(|ctx| match ctx.is_outermost() {
                     true => format!("{:2}. No match, and a \"packet-in\" is called for.", ctx.table.0),
                     false => format!("{:2}. reg0=0x1, priority 0", ctx.table.0),

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use weft_flow::FlowKey;
 
 use super::Context;
+use super::facts::Fact;
 use crate::frozen::FrozenState;
 
 /// The listener.
@@ -23,6 +24,8 @@ pub struct Trace {
     pub(crate) learns: bool,
     /// The bridge's first table was opened again, for the action set.
     reopened: bool,
+    /// The same story for `explain`.
+    pub(crate) facts: Vec<Fact>,
 }
 
 /// One line, with what hangs below it.
@@ -108,7 +111,9 @@ impl Context<'_, '_> {
     #[inline]
     pub(super) fn note(&mut self, kind: NodeKind, text: impl FnOnce() -> String) {
         if let Some(trace) = self.trace.as_deref_mut() {
-            trace.add(Node { kind, text: text(), children: Vec::new() });
+            let text = text();
+            trace.facts.push(Fact::Note(kind, text.clone()));
+            trace.add(Node { kind, text, children: Vec::new() });
         }
     }
 
@@ -147,6 +152,7 @@ impl Context<'_, '_> {
     pub(super) fn enter_bridge(&mut self) {
         let name = &self.bridge.name;
         if let Some(trace) = self.trace.as_deref_mut() {
+            trace.facts.push(Fact::Bridge(name.clone()));
             trace.enter(NodeKind::Bridge, format!("bridge(\"{name}\")"));
         }
     }
@@ -176,6 +182,7 @@ impl Context<'_, '_> {
                 trace.open.push((Node { children: Vec::new(), ..table }, table.children));
                 trace.reopened = true;
             }
+            trace.facts.push(Fact::ActionSet);
             trace.enter(NodeKind::Table, text);
         }
     }

@@ -22,6 +22,7 @@ pub struct Script {
     pub executed: Mutex<Vec<Vec<DpAction>>>,
     pub upcalls: AtomicUsize,
     pub modified: AtomicUsize,
+    pub dropped: Mutex<Vec<(DpPort, weft_engine::LastDrop)>>,
 }
 
 impl Datapath for Script {
@@ -54,6 +55,9 @@ impl Datapath for Script {
     }
     fn drops(&self) -> Vec<(DpPort, DropReason, u64)> {
         Vec::new()
+    }
+    fn last_drop(&self, port: DpPort) -> Option<weft_engine::LastDrop> {
+        self.dropped.lock().unwrap().iter().rev().find(|(at, _)| *at == port).map(|(_, drop)| drop.clone())
     }
 }
 
