@@ -36,17 +36,18 @@
 //! 37     gbp_id:16 gbp_flags:8 erspan_ver:8        erspan_idx
 //! 38     erspan_dir:8 erspan_hwid:8 gtpu_flags:8 gtpu_msgtype:8   skb_priority
 //! 39-70  tun_metadata (256 bytes)
-//! 71     metadata
-//! 72-79  reg0:32 reg1:32 ... reg14:32 reg15:32 (so xregN is a word, xxregN a pair)
-//! 80     conj_id                                   actset_output
+//! 71     which of tun_metadata0-63 are there (see `tun_metadata`)
+//! 72     metadata
+//! 73-80  reg0:32 reg1:32 ... reg14:32 reg15:32 (so xregN is a word, xxregN a pair)
+//! 81     conj_id                                   actset_output
 //! ```
 //!
 //! Invariant: words whose bit in `used` is clear are zero (the reverse need not hold).
 
 /// Number of words.
-pub const WORDS: usize = 81;
+pub const WORDS: usize = 82;
 /// First word that only OpenFlow knows (metadata and registers); the datapath's part lies below.
-pub const OPENFLOW_WORDS: usize = 71;
+pub const OPENFLOW_WORDS: usize = 72;
 /// First word of the 256 bytes of tunnel metadata.
 pub const TUN_METADATA_WORD: usize = 39;
 

@@ -6,6 +6,7 @@
 //! - [`matching`]: [`Match`], a key with its mask.
 //! - [`classifier`]: finding what matches a key, for OpenFlow tables and for megaflows.
 //! - [`action`]: what the datapath does to a frame.
+//! - [`tun_metadata`]: tunnel options as fields, which have no fixed place.
 //! - [`prerequisite`]: which fields a match may speak of.
 //! - [`text`]: how people write values, ports and matches. [`dpctl`]: the datapath's own syntax.
 //!
@@ -21,6 +22,7 @@ pub mod matching;
 pub mod port;
 pub mod prerequisite;
 pub mod text;
+pub mod tun_metadata;
 
 pub use action::DpAction;
 pub use classifier::{CompactMatch, FlowTable, Masks, RuleTable};

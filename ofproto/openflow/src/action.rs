@@ -5,6 +5,7 @@
 //! that remembers the form ([`SetForm`]), because users expect to read back what they wrote.
 
 use std::net::IpAddr;
+use weft_flow::tun_metadata::TunValue;
 use weft_flow::{FieldId, OfPort};
 
 use crate::ids::{Cookie, GroupId, MeterId, QueueId, TableId, Timeout};
@@ -38,6 +39,8 @@ pub enum Action {
     Resubmit(Resubmit),
     /// Write bits of a field.
     SetField(SetField),
+    /// Write a tunnel option, which is there from then on.
+    SetTunnelOption(SetTunnelOption),
     /// Write the outer VLAN id; `push` adds a tag if there is none (`mod_vlan_vid`; OpenFlow 1.1+'s does not).
     SetVlanVid { vid: u16, push: bool },
     /// Write the outer VLAN priority; `push` adds a tag if there is none.
@@ -168,6 +171,15 @@ pub struct SetField {
     pub mask: u128,
     /// How it was said.
     pub form: SetForm,
+}
+
+/// Write `tun_metadataN`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct SetTunnelOption {
+    /// N.
+    pub index: u8,
+    /// The new bytes, and which bits of them change.
+    pub value: Box<TunValue>,
 }
 
 /// How a [`SetField`] was said, to say it back the same way.

@@ -21,6 +21,7 @@ pub(crate) mod port;
 pub(crate) mod set_field;
 pub(crate) mod switch;
 pub(crate) mod table;
+pub(crate) mod tun_metadata;
 
 pub use buf::{DecodeError, EncodeError};
 

@@ -10,19 +10,27 @@ use smallvec::SmallVec;
 
 use crate::key::{FlowKey, FlowMask, SALT, UsedWords, fold};
 use crate::matching::Match;
+use crate::tun_metadata::TunLayout;
 
 /// A mask without its empty words.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PackedMask {
     /// Which words, ascending, each with the bits that matter.
     words: SmallVec<[(u8, u64); 6]>,
+    /// Where the tunnel options lie, if any matter.
+    tun: Option<Arc<TunLayout>>,
 }
 
 impl PackedMask {
+    /// Pack the mask of a match.
+    pub fn of(pattern: &Match) -> PackedMask {
+        PackedMask { tun: layout_of(pattern).cloned(), ..PackedMask::new(pattern.mask()) }
+    }
+
     /// Pack a mask.
     pub fn new(mask: &FlowMask) -> PackedMask {
         let words = UsedWords(mask.used()).filter(|&i| mask.word(i) != 0).map(|i| (i as u8, mask.word(i))).collect();
-        PackedMask { words }
+        PackedMask { words, tun: None }
     }
 
     /// The words that have bits, ascending, with their bits.
@@ -51,7 +59,7 @@ impl PackedMask {
         for (&(i, _), &value) in self.words.iter().zip(values) {
             key.set_word(i.into(), value);
         }
-        Match::new(key, self.unpack())
+        Match::with_layout(key, self.unpack(), self.tun.clone())
     }
 
     /// Word `i` of the key that packed values stand for.
@@ -60,13 +68,20 @@ impl PackedMask {
         self.words.iter().position(|&(at, _)| usize::from(at) == i).map_or(0, |nth| values[nth])
     }
 
-    /// Whether it is what [`PackedMask::new`] would make of `mask`.
-    fn is(&self, mask: &FlowMask) -> bool {
+    /// Whether it is what [`PackedMask::of`] would make of `pattern`.
+    fn is(&self, pattern: &Match) -> bool {
+        let mask = pattern.mask();
+        let same_layout = match (&self.tun, layout_of(pattern)) {
+            (None, None) => true,
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            _ => false,
+        };
         let mut words = self.words.iter();
         UsedWords(mask.used())
             .filter(|&i| mask.word(i) != 0)
             .all(|i| words.next().is_some_and(|&(at, bits)| usize::from(at) == i && bits == mask.word(i)))
             && words.next().is_none()
+            && same_layout
     }
 
     /// Whether packed values say what `key` says.
@@ -74,6 +89,10 @@ impl PackedMask {
     pub(super) fn fits(&self, values: &[u64], key: &FlowKey) -> bool {
         self.words.iter().zip(values).all(|(&(i, bits), &value)| key.word(i.into()) & bits == value)
     }
+}
+
+fn layout_of(pattern: &Match) -> Option<&Arc<TunLayout>> {
+    pattern.layout().filter(|_| pattern.has_tun())
 }
 
 /// A match in as few bytes as it needs, for those who keep many.
@@ -86,7 +105,7 @@ pub struct CompactMatch {
 impl CompactMatch {
     /// Pack a match; see [`Masks::compact`] for one that shares its mask with others.
     pub fn new(pattern: &Match) -> CompactMatch {
-        CompactMatch::with_mask(pattern, Arc::new(PackedMask::new(pattern.mask())))
+        CompactMatch::with_mask(pattern, Arc::new(PackedMask::of(pattern)))
     }
 
     /// Pack a match whose packed mask is at hand.
@@ -140,11 +159,11 @@ impl Masks {
     /// Pack a match. Neighbours in a load mostly have the same mask, so the last one is tried first.
     pub fn compact(&mut self, pattern: &Match) -> CompactMatch {
         if let Some(last) = &self.last
-            && last.is(pattern.mask())
+            && last.is(pattern)
         {
             return CompactMatch::with_mask(pattern, Arc::clone(last));
         }
-        let packed = PackedMask::new(pattern.mask());
+        let packed = PackedMask::of(pattern);
         let shared = match self.all.get_key_value(&packed) {
             Some((shared, ())) => Arc::clone(shared),
             None => self.add(packed),

@@ -1,13 +1,21 @@
 //! The `Flow:` line: a key as a match on all that such a frame has.
 
+use std::sync::Arc;
+
 use crate::field::FieldId;
 use crate::key::FlowKey;
 use crate::matching::Match;
 use crate::text::{PortNames, format_match};
+use crate::tun_metadata::TunLayout;
 
 /// A whole key, as `ofproto/trace` prints it: every field that a frame of its kind has, also where it is zero, but
 /// of the metadata only what is not.
 pub fn format_key(key: &FlowKey, ports: &PortNames) -> String {
+    format_key_with(key, ports, None)
+}
+
+/// The same, with the tunnel options of a bridge whose layout is given.
+pub fn format_key_with(key: &FlowKey, ports: &PortNames, options: Option<&Arc<TunLayout>>) -> String {
     let mut pattern = Match::any();
     let mut take = |fields: &[FieldId]| fields.iter().for_each(|field| pattern.set(*field, field.get(key)));
     let nonzero =
@@ -15,7 +23,8 @@ pub fn format_key(key: &FlowKey, ports: &PortNames) -> String {
     take(&nonzero(&METADATA));
     let registers = FieldId::Reg0 as usize..=FieldId::Reg15 as usize;
     take(&nonzero(&FieldId::ALL[registers]));
-    if FieldId::TunDst.get(key) != 0 || FieldId::TunIpv6Dst.get(key) != 0 {
+    let in_tunnel = FieldId::TunDst.get(key) != 0 || FieldId::TunIpv6Dst.get(key) != 0;
+    if in_tunnel {
         take(&TUNNEL);
         take(&nonzero(&[FieldId::TunId]));
     }
@@ -75,7 +84,15 @@ pub fn format_key(key: &FlowKey, ports: &PortNames) -> String {
         mask.or_word(4, 0xffff << 48);
         key_words.or_word(4, tag);
     }
-    format_match(&Match::new(key_words, mask), ports)
+    let mut pattern = Match::with_layout(key_words, mask, options.cloned());
+    if let Some(layout) = options.filter(|_| in_tunnel) {
+        for index in layout.indices() {
+            if let Some(value) = layout.get(key, index) {
+                let _ = pattern.set_tun(index, &value);
+            }
+        }
+    }
+    format_match(&pattern, ports)
 }
 
 /// Written only where not zero.

@@ -1,6 +1,8 @@
 //! The match part of the flow syntax of ovs-ofctl(8): `tcp,in_port=1,nw_src=10.0.0.0/8,tp_dst=80`.
 
+use crate::key::TUN_METADATA_WORD;
 use crate::text::{PortNames, number, parse_value};
+use crate::tun_metadata::{BadNumber, PRESENT_WORD, TunValue};
 use crate::{FieldId, FlowMask, Match};
 
 /// Protocol words: name, eth_type, nw_proto.
@@ -44,6 +46,9 @@ pub fn parse_match_key(pattern: &mut Match, key: &str, value: Option<&str>, port
         // an NXM or OXM name is as good as the field's own
         _ => {
             let Some(id) = field_by_any_name(key) else { return Ok(false) };
+            if let Some(index) = id.tun_metadata_index() {
+                return set_option(pattern, index, key, value.unwrap_or_default()).map(|()| true);
+            }
             let value = value.ok_or_else(|| format!("field {key} missing value"))?;
             set_field(pattern, id, value, ports)?;
         }
@@ -94,6 +99,27 @@ pub fn field_by_any_name(name: &str) -> Option<FieldId> {
         .or_else(|| FieldId::ALL.into_iter().find(|id| id.field().oxm.iter().any(|oxm| oxm.name == name)))
 }
 
+/// A tunnel option; without a value, that it is there.
+fn set_option(pattern: &mut Match, index: u8, name: &str, text: &str) -> Result<(), String> {
+    if pattern.tun_option(index).is_some() {
+        return Err(format!("field {name} set multiple times"));
+    }
+    let value = parse_option(name, text)?;
+    pattern.set_tun(index, &value).map_err(|_| format!("field {name} is not mapped to a tunnel option"))
+}
+
+/// The value of a tunnel option.
+///
+/// # Errors
+/// The text that the tools print.
+pub fn parse_option(name: &str, text: &str) -> Result<TunValue, String> {
+    TunValue::parse(text).map_err(|why| match why {
+        BadNumber::Value => format!("{text}: bad syntax for {name} value"),
+        BadNumber::Mask => format!("{text}: bad syntax for {name} mask"),
+        BadNumber::TooLarge => format!("{text}: value too large for 124-byte field {name}"),
+    })
+}
+
 fn set_field(pattern: &mut Match, id: FieldId, text: &str, ports: &PortNames) -> Result<(), String> {
     // An empty value is read as a wildcard by the fields that can be written that way.
     let (value, mask) = parse_value(id, if text.is_empty() { "0/0" } else { text }, ports)?;
@@ -141,6 +167,9 @@ pub fn normalize(pattern: &mut Match) -> bool {
     for id in FieldId::ALL.into_iter().filter(|id| !is_layered(*id)).chain(allowed) {
         id.unwildcard(&mut keep);
     }
+    for word in TUN_METADATA_WORD..=PRESENT_WORD {
+        keep.set_word(word, u64::MAX);
+    }
     let mut mask = pattern.mask().clone();
     let mut dropped = false;
     for word in pattern.mask().used_words() {
@@ -149,7 +178,7 @@ pub fn normalize(pattern: &mut Match) -> bool {
         mask.set_word(word, kept);
     }
     if dropped {
-        *pattern = Match::new(pattern.key().clone(), mask);
+        *pattern = Match::with_layout(pattern.key().clone(), mask, pattern.layout().cloned());
     }
     dropped
 }

@@ -201,6 +201,18 @@ impl Writer<'_> {
         if mask != 0 {
             self.named("tun_flags", &format_flags_under(flags, mask, 0xffff, TUN_FLAGS));
         }
+        for (index, value) in self.pattern.tun_options() {
+            let bridge = self.pattern.layout().filter(|layout| layout.is_bridge());
+            let text = match (value, bridge.and_then(|layout| layout.len_of(index))) {
+                (None, _) => "NP".to_owned(),
+                (Some(value), Some(len)) => value.show_in(len),
+                (Some(value), None) => value.show(),
+            };
+            match text.as_str() {
+                "" => self.put(&format!("tun_metadata{index}")),
+                text => self.named(&format!("tun_metadata{index}"), text),
+            }
+        }
     }
 
     fn link(&mut self, kind: &Kind) {

@@ -15,8 +15,8 @@ pub mod number;
 pub mod ports;
 pub mod value;
 
-pub use key_print::format_key;
-pub use match_parse::{normalize, parse_match, parse_match_key};
+pub use key_print::{format_key, format_key_with};
+pub use match_parse::{field_by_any_name, normalize, parse_match, parse_match_key, parse_option};
 pub use match_print::format_match;
 pub use ports::PortNames;
 pub use value::{format_value, parse_value};

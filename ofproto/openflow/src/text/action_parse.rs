@@ -2,7 +2,8 @@
 
 use weft_flow::text::number::{parse_u64, parse_u128};
 use weft_flow::text::value::parse_mac;
-use weft_flow::text::{match_parse::field_by_any_name, parse_value};
+use weft_flow::text::{match_parse::field_by_any_name, match_parse::parse_option, parse_value};
+use weft_flow::tun_metadata::TunValue;
 use weft_flow::{FieldId, OfPort};
 
 use super::Names;
@@ -316,6 +317,10 @@ fn parse_set_field(arg: &str, names: &Names) -> Result<Action, String> {
     if !id.field().writable {
         return Err(format!("{name} is read-only"));
     }
+    if let Some(index) = id.tun_metadata_index() {
+        let value = Box::new(parse_option(id.field().name, value)?);
+        return Ok(Action::SetTunnelOption(SetTunnelOption { index, value }));
+    }
     let (mut value, mask) = parse_value(id, value, &names.ports)?;
     if id == FieldId::VlanVid {
         // setting a VLAN id sets the "tag present" bit of OpenFlow 1.2's field
@@ -333,6 +338,13 @@ fn parse_load(arg: &str) -> Result<Action, String> {
     }
     if !dst.field.field().writable {
         return Err(format!("{} is read-only", dst.field.field().name));
+    }
+    if let Some(index) = dst.field.tun_metadata_index() {
+        let value = match dst.n_bits == dst.field.field().bits {
+            true => TunValue::from_u128(value, u128::MAX),
+            false => TunValue::from_bits(value, dst.ofs, dst.n_bits),
+        };
+        return Ok(Action::SetTunnelOption(SetTunnelOption { index, value: Box::new(value) }));
     }
     Ok(Action::SetField(SetField { field: dst.field, value: value << dst.ofs, mask: dst.mask(), form: SetForm::Load }))
 }

@@ -74,6 +74,7 @@ pub fn format_action(action: &Action, names: &Names) -> String {
         ),
         Action::Resubmit(r) => format_resubmit(r, names),
         Action::SetField(set) => format_set_field(set, names),
+        Action::SetTunnelOption(set) => format!("set_field:{}->tun_metadata{}", set.value, set.index),
         Action::SetVlanVid { vid, push } => format!("{}_vlan_vid:{vid}", if *push { "mod" } else { "set" }),
         Action::SetVlanPcp { pcp, push } => format!("{}_vlan_pcp:{pcp}", if *push { "mod" } else { "set" }),
         Action::StripVlan(StripForm::Strip) => "strip_vlan".to_owned(),

@@ -410,6 +410,7 @@ fn write_one(w: &mut Writer, action: &Action, version: Version, has_vlan: bool) 
         Action::Meter(meter) if version >= Version::V15 => argument(w, 29, meter.0.to_be_bytes()),
         Action::Meter(_) => return cannot(version, "meter behind other actions"),
         Action::SetField(set) => return set_field::write(w, set, version),
+        Action::SetTunnelOption(set) => return super::tun_metadata::write_set(w, set, version),
         _ => return nicira::write(w, action, version),
     }
     Ok(())

@@ -14,6 +14,7 @@ use zerocopy::byteorder::big_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::buf::{Decoded, Reader, Writer, bad};
+use super::tun_metadata;
 use crate::error::ErrorCode;
 use crate::ids::Version;
 
@@ -92,6 +93,9 @@ impl Header {
 pub(crate) fn read_field(r: &mut Reader<'_>) -> Decoded<FieldId> {
     let header = Header::read(r)?;
     match header.lookup() {
+        Some(field) if field.tun_metadata_index().is_some() && header.payload <= field.field().wire_bytes() => {
+            Ok(field)
+        }
         Some(field) if header.payload == field.field().wire_bytes() && !header.has_mask => Ok(field),
         Some(field) => bad(ErrorCode::OFPBAC_BAD_SET_LEN, format!("{} has a bad OXM length", field.field().name)),
         None => bad(ErrorCode::OFPBAC_BAD_SET_TYPE, format!("unknown OXM {:#010x}", header.number())),
@@ -183,6 +187,16 @@ pub(crate) fn read_match(bytes: &[u8], unknown: Unknown) -> Decoded<(Match, NxCo
             continue;
         }
         if unknown != Unknown::Refuse && header.lookup().is_none() {
+            continue;
+        }
+        if let Some(index) = header.lookup().and_then(FieldId::tun_metadata_index) {
+            let value = tun_metadata::read_match_value(header, &mut payload)?;
+            if unknown != Unknown::Skip && matching.tun_option(index).is_some() {
+                return bad(ErrorCode::OFPBMC_DUP_FIELD, format!("tun_metadata{index} is matched twice"));
+            }
+            if matching.set_tun(index, &value).is_err() {
+                return bad(ErrorCode::NXFMFC_INVALID_TLV_FIELD, "more tunnel options than there is room for");
+            }
             continue;
         }
         let (field, value, mask) = read_known(header, &mut payload)?;
@@ -347,6 +361,7 @@ pub(crate) fn write_match(w: &mut Writer, m: &Match, version: Option<Version>) {
             FieldId::TunGtpuMsgtype,
         ],
     );
+    tun_metadata::write_match(w, m);
     write_registers(w, m, version);
     all(
         w,

@@ -4,14 +4,15 @@
 //! everything else there is Nicira's NXAST_REG_LOAD, which writes up to 64 consecutive bits.
 
 use weft_flow::FieldId;
+use weft_flow::tun_metadata::TunValue;
 use zerocopy::byteorder::big_endian::{U16, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::action::{HeaderWire, argument, simple};
 use super::buf::{Decoded, Encoded, Reader, Writer, bad, cannot};
 use super::match10::mac_bytes;
-use super::{nicira, oxm};
-use crate::action::{Action, SetField, SetForm, SubField};
+use super::{nicira, oxm, tun_metadata};
+use crate::action::{Action, SetField, SetForm, SetTunnelOption, SubField};
 use crate::error::ErrorCode;
 use crate::ids::Version;
 
@@ -25,10 +26,12 @@ struct RegLoadWire {
 /// OFPAT_SET_FIELD behind its header.
 pub(super) fn read(mut r: Reader<'_>, version: Version) -> Decoded<Action> {
     let action = read_tlv(&mut r, SetForm::SetField)?;
-    if let Action::SetField(set) = &action
-        && version < Version::V15
-        && set.mask != set.field.field().all_ones()
-    {
+    let masked = match &action {
+        Action::SetField(set) => set.mask != set.field.field().all_ones(),
+        Action::SetTunnelOption(set) => set.value.mask().is_some(),
+        _ => false,
+    };
+    if masked && version < Version::V15 {
         return bad(ErrorCode::OFPBAC_BAD_SET_MASK, "set_field takes no mask before OpenFlow 1.5");
     }
     must_be_zero(&mut r)?;
@@ -52,6 +55,10 @@ pub(super) fn read_reg_load(mut r: Reader<'_>) -> Decoded<Action> {
     if sub.n_bits < 64 && value >> sub.n_bits != 0 {
         return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, format!("{value:#x} does not fit {} bits", sub.n_bits));
     }
+    if let Some(index) = field.tun_metadata_index() {
+        let value = Box::new(TunValue::from_bits(value, sub.ofs, sub.n_bits));
+        return Ok(Action::SetTunnelOption(SetTunnelOption { index, value }));
+    }
     let bits = field.field().all_ones();
     let set = SetField { field, value: (value << sub.ofs) & bits, mask: sub.mask() & bits, form: SetForm::Load };
     Ok(Action::SetField(set))
@@ -62,6 +69,9 @@ fn read_tlv(r: &mut Reader<'_>, form: SetForm) -> Decoded<Action> {
     let Some(field) = header.lookup() else {
         return bad(ErrorCode::OFPBAC_BAD_SET_TYPE, format!("unknown OXM {:#010x}", header.number()));
     };
+    if let Some(index) = field.tun_metadata_index() {
+        return tun_metadata::read_set(index, header, r);
+    }
     let row = field.field();
     let width = row.wire_bytes();
     if header.payload != if header.has_mask { 2 * width } else { width } {

@@ -164,6 +164,7 @@ pub(crate) fn write(w: &mut Writer, action: &Action, version: Version) -> Encode
         Action::Output { .. }
         | Action::Enqueue { .. }
         | Action::SetField(_)
+        | Action::SetTunnelOption(_)
         | Action::SetVlanVid { .. }
         | Action::SetVlanPcp { .. }
         | Action::StripVlan(StripForm::Strip | StripForm::Pop)
