@@ -297,7 +297,7 @@ pub async fn tlv_map(job: &mut Job, action: TlvAction) -> Result<Exit, Failure> 
         return Ok(Exit::OK);
     }
     let maps = match job.word(1) {
-        Some(text) => text.split("},").map(tlv).collect::<Result<Vec<_>, _>>()?,
+        Some(text) => text.split(",{").map(tlv).collect::<Result<Vec<_>, _>>()?,
         None => Vec::new(),
     };
     let command = match (action, maps.is_empty()) {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use smallvec::SmallVec;
 use weft_base::Time;
 use weft_flow::OfPort;
+use weft_flow::tun_metadata::TlvTable;
 use weft_openflow::port::{PortConfig, PortState as OfPortState};
 use weft_packet::DpPort;
 
@@ -28,6 +29,8 @@ pub struct Bridge {
     pub macs: MacTable,
     /// Its flow tables.
     pub flows: FlowTables,
+    /// Which tunnel option is which `tun_metadata` field.
+    pub tlv: TlvTable,
     /// Whether a controller is connected that gets packets that no flow of table 0 matches, as OpenFlow 1.0 to 1.2 have
     /// it (1.3 and later drop).
     pub packet_in_on_miss: bool,
@@ -98,6 +101,7 @@ impl Bridge {
             macs: MacTable::new(settings.mac_table_size, settings.mac_aging),
             flows: FlowTables::new(&settings, now),
             settings,
+            tlv: TlvTable::default(),
             packet_in_on_miss: false,
             generation: 0,
             ports: BTreeMap::new(),

@@ -104,6 +104,7 @@ fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode
         Action::Controller(to) if to.pause || to.meter.is_some() => Err(ErrorCode::OFPBAC_BAD_TYPE),
         Action::Controller(_) => Ok(()),
         Action::SetField(set) => set_field(set, known, strict),
+        Action::SetTunnelOption(_) | Action::DeleteField(_) => Ok(()),
         Action::SetVlanVid { push, .. } | Action::SetVlanPcp { push, .. } => {
             if !push {
                 promised(known, Prerequisite::Vlan)?;
@@ -137,7 +138,6 @@ fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode
         | Action::PopMpls { .. }
         | Action::DecMplsTtl
         | Action::DecNshTtl
-        | Action::DeleteField(_)
         | Action::Encap(_)
         | Action::Decap { .. }
         | Action::Learn(_)

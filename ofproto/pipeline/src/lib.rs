@@ -23,6 +23,7 @@ pub mod rule;
 pub mod shared;
 pub mod tables;
 mod text;
+mod tlv;
 pub mod translate;
 mod upcall;
 pub mod vlan;

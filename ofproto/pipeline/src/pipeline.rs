@@ -25,7 +25,7 @@ use weft_flow::OfPort;
 use weft_flow::action::FlowSample;
 use weft_openflow::flow::FlowRemovedReason;
 use weft_openflow::port::PortReason;
-use weft_openflow::{ErrorCode, FlowMod, Version};
+use weft_openflow::{ErrorCode, FlowMod, Message, Version};
 
 use crate::config::{BridgeSettings, BundleSettings, ConfigError, PortCounters, PortSettings, PortState};
 use crate::connection::Connections;
@@ -33,6 +33,7 @@ use crate::flow_mod;
 use crate::revalidate::{Limits, Revalidator};
 use crate::shared::Shared;
 use crate::tables::Tables;
+use crate::tlv;
 use crate::upcall::PacketEvent;
 
 /// The pipeline.
@@ -247,6 +248,12 @@ impl Pipeline {
     /// # Errors
     /// The error that the controller would get; `OFPBRC_EPERM` if there is no such bridge.
     pub fn program(&self, bridge: &str, todo: FlowMod, now: Time) -> Result<(), ErrorCode> {
+        let mut message = Message::FlowMod(todo);
+        if tlv::speaks_of_options(&mut message) {
+            let tables = self.read();
+            tlv::bind(&mut message, &tables.bridge_named(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?.tlv)?;
+        }
+        let Message::FlowMod(todo) = message else { return Ok(()) };
         let mut control = self.control();
         let ready = flow_mod::prepare(todo, Version::V10, &mut control.shared, now)?;
         let mut tables = self.write();

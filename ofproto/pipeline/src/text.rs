@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use weft_base::Time;
 use weft_engine::Megaflow;
 use weft_flow::dpctl::{self, DpNames};
-use weft_flow::text::{PortNames, format_key, format_match, format_value};
+use weft_flow::text::{PortNames, format_key_with, format_match, format_value};
 use weft_flow::{DpAction, FieldId, FlowKey, Match, OfPort};
 use weft_openflow::Instructions;
 use weft_openflow::action::{Action, SubField};
@@ -13,6 +13,7 @@ use weft_openflow::instruction::WriteMetadata;
 use weft_openflow::text::action_print::format_subfield;
 use weft_openflow::text::{Names, format_action, format_actions, format_instructions, parse_instructions};
 
+use crate::bridge::Bridge;
 use crate::config::Mac;
 use crate::frozen::Step;
 
@@ -71,8 +72,8 @@ pub(crate) fn is_now(dst: SubField, value: u128) -> String {
 }
 
 /// A frame's key, every field that such a frame has; what is zero beyond the headers is left out.
-pub(crate) fn flow(key: &FlowKey) -> String {
-    let text = format_key(key, &PortNames::new());
+pub(crate) fn flow(key: &FlowKey, bridge: &Bridge) -> String {
+    let text = format_key_with(key, &PortNames::new(), Some(bridge.tlv.layout()));
     match FieldId::InPortOxm.get(key) == u128::from(OfPort::NONE.0) {
         true => text.replacen("in_port=NONE", "in_port=ANY", 1),
         false => text,

@@ -214,7 +214,7 @@ impl Report {
         Report {
             bridge: bridge.name.clone(),
             in_port: bridge.port(number).map_or_else(|| number.to_string(), |p| p.settings.name.clone()),
-            frame: text::flow(key),
+            frame: text::flow(key, bridge),
             steps,
             verdict,
             datapath: text::dp_actions(&done.actions, &dp_names(tables)),

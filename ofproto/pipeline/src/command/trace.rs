@@ -16,6 +16,7 @@ use crate::frozen::{Frozen, FrozenState};
 use crate::pipeline::Pipeline;
 use crate::tables::Tables;
 use crate::text;
+use crate::tlv;
 use crate::translate::{Input, Trace, translate};
 use crate::upcall::set_in_port;
 
@@ -82,16 +83,16 @@ fn show(
         frozen.thaw(&mut thawed);
     }
     let key = &thawed;
-    let mut out = format!("Flow: {}\n", text::flow(key));
+    let mut out = format!("Flow: {}\n", text::flow(key, bridge));
     out.push_str(&trace.render());
     out.push_str("\nFinal flow: ");
     match trace.final_key() {
         Some(last) if last != key => {
-            let _ = writeln!(out, "{}", text::flow(last));
+            let _ = writeln!(out, "{}", text::flow(last, bridge));
         }
         _ => out.push_str("unchanged\n"),
     }
-    let _ = writeln!(out, "Megaflow: {}", text::matching(&megaflow(key, &done.mask)));
+    let _ = writeln!(out, "Megaflow: {}", text::matching(&megaflow(key, &done.mask, bridge)));
     let mut dp = text::dp_actions(&done.actions, names);
     if !side_effects {
         dp = dp.replace("dont_send=0", "dont_send=1");
@@ -108,7 +109,7 @@ fn show(
 }
 
 /// The megaflow as OVS prints it: "no tag" goes without saying, and so do fragments of what is no IP.
-fn megaflow(key: &FlowKey, mask: &FlowMask) -> Match {
+fn megaflow(key: &FlowKey, mask: &FlowMask, bridge: &Bridge) -> Match {
     let mut mask = mask.clone();
     if key.word(2) as u16 == 0 {
         FieldId::VlanTci.set_mask(&mut mask, 0);
@@ -120,7 +121,7 @@ fn megaflow(key: &FlowKey, mask: &FlowMask) -> Match {
     if !matches!(eth_type, 0x0800 | 0x86dd) {
         FieldId::IpFrag.set_mask(&mut mask, 0);
     }
-    Match::new(key.clone(), mask)
+    Match::with_layout(key.clone(), mask, Some(bridge.tlv.layout().clone()))
 }
 
 fn parse<'a>(args: &[&'a str], packet_out: bool) -> Result<Request<'a>, String> {
@@ -218,7 +219,7 @@ pub(super) fn parse_flow(flow: &str, bridge: &Bridge) -> Result<FlowKey, String>
         }
     }
     let (in_port, mask) = matching.get(FieldId::InPortOxm);
-    let mut key = matching.key().clone();
+    let mut key = tlv::key_of(&matching, &bridge.tlv);
     set_in_port(&mut key, if mask == 0 { OfPort::NONE } else { OfPort(in_port as u32) });
     if key.word(2) as u16 & 0x1000 != 0 && key.word(3) as u16 == 0 {
         key.or_word(3, 0x8100);

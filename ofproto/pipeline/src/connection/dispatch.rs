@@ -15,7 +15,7 @@ use crate::config::{ConnectionId, PortKind};
 use crate::pipeline::{Control, Pipeline};
 use crate::tables::BridgeId;
 use crate::translate::{Input, translate};
-use crate::{check, flow_mod};
+use crate::{check, flow_mod, tlv};
 
 /// Replies to a request, or the error that it gets.
 pub(super) type Replies = Result<Vec<Message>, ErrorCode>;
@@ -26,7 +26,7 @@ impl Pipeline {
         control: &mut Control,
         id: ConnectionId,
         xid: Xid,
-        message: Message,
+        mut message: Message,
         bytes: &[u8],
         now: Time,
     ) -> Replies {
@@ -35,6 +35,7 @@ impl Pipeline {
         if connection.role == Role::Secondary && is_write(&message) {
             return Err(ErrorCode::OFPBRC_IS_SECONDARY);
         }
+        self.bind_options(bridge, &mut message)?;
         match message {
             Message::Hello { .. } | Message::EchoReply(_) | Message::Error(_) => Ok(Vec::new()),
             Message::EchoRequest(data) => Ok(vec![Message::EchoReply(data)]),
@@ -107,8 +108,20 @@ impl Pipeline {
             // groups and meters are a later room's; until then each request is refused, not swallowed
             Message::GroupMod(_) => Err(ErrorCode::OFPGMFC_BAD_TYPE),
             Message::MeterMod(_) => Err(ErrorCode::OFPMMFC_OUT_OF_METERS),
-            Message::TlvTableRequest => Ok(vec![Message::TlvTableReply(features::tlv_table())]),
-            Message::TlvTableMod(_) => Err(ErrorCode::OFPBRC_BAD_TYPE),
+            Message::TlvTableRequest => {
+                let tables = self.read();
+                let bridge = tables.bridge(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
+                Ok(vec![Message::TlvTableReply(tlv::describe(&bridge.tlv))])
+            }
+            Message::TlvTableMod(change) => {
+                let outcome = self
+                    .write()
+                    .bridge_mut(bridge)
+                    .ok_or(ErrorCode::OFPBRC_EPERM)
+                    .and_then(|b| tlv::change(b, &change));
+                self.changed();
+                outcome.map(|()| Vec::new())
+            }
             Message::Resume(_) | Message::CtFlushZone(_) => Err(ErrorCode::OFPBRC_BAD_TYPE),
             Message::FeaturesReply(_)
             | Message::GetConfigReply(_)
@@ -127,6 +140,15 @@ impl Pipeline {
             | Message::FlowMonitorPaused
             | Message::FlowMonitorResumed => Err(ErrorCode::OFPBRC_BAD_TYPE),
         }
+    }
+
+    /// What a message says of tunnel options, in this bridge's terms.
+    fn bind_options(&self, bridge: BridgeId, message: &mut Message) -> Result<(), ErrorCode> {
+        if !tlv::speaks_of_options(message) {
+            return Ok(());
+        }
+        let tables = self.read();
+        tables.bridge(bridge).map_or(Ok(()), |bridge| tlv::bind(message, &bridge.tlv))
     }
 
     /// A flow mod, alone. What it deletes is reported with exact counters.

@@ -5,7 +5,7 @@ use weft_openflow::group::{GroupCapabilities, GroupFeatures};
 use weft_openflow::ids::Mac;
 use weft_openflow::meter::MeterFeatures;
 use weft_openflow::port::{PortDesc, PortFeatures};
-use weft_openflow::switch::{Capabilities, SwitchFeatures, TlvTable};
+use weft_openflow::switch::{Capabilities, SwitchFeatures};
 use weft_openflow::table::{ActionSet, InstructionSet, TableActions, TableFeatures, TableInstructions};
 use weft_openflow::{ErrorCode, Message, TableId, Version};
 
@@ -144,9 +144,4 @@ pub(super) fn group_features() -> GroupFeatures {
 /// No meters yet.
 pub(super) fn meter_features() -> MeterFeatures {
     MeterFeatures { max_meters: 0, band_types: 0, capabilities: 0, max_bands: 0, max_color: 0 }
-}
-
-/// No tunnel options yet.
-pub(super) fn tlv_table() -> TlvTable {
-    TlvTable { max_option_space: 256, max_fields: 64, maps: Vec::new() }
 }

@@ -62,6 +62,8 @@ impl<'t> Context<'t, '_> {
             }
             Action::Resubmit(to) => self.resubmit(to),
             Action::SetField(set) => self.set_field(set),
+            Action::SetTunnelOption(set) => self.set_option(set.index, &set.value),
+            Action::DeleteField(field) => self.delete_option(*field),
             Action::SetVlanVid { vid, push } => self.set_tci(u64::from(*vid), 0x0fff, *push),
             Action::SetVlanPcp { pcp, push } => self.set_tci(u64::from(*pcp) << 13, 0xe000, *push),
             Action::StripVlan(_) => self.pop_vlan(),
@@ -105,7 +107,6 @@ impl<'t> Context<'t, '_> {
             | Action::PopMpls { .. }
             | Action::DecMplsTtl
             | Action::DecNshTtl
-            | Action::DeleteField(_)
             | Action::Encap(_)
             | Action::Decap { .. }
             | Action::Learn(_)

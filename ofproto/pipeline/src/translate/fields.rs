@@ -2,6 +2,7 @@
 
 use weft_flow::field::Prerequisite;
 use weft_flow::key::OPENFLOW_WORDS;
+use weft_flow::tun_metadata::TunValue;
 use weft_flow::{FieldId, FlowKey};
 use weft_openflow::action::SubField;
 
@@ -73,11 +74,17 @@ impl Context<'_, '_> {
     }
 
     pub(super) fn read(&mut self, sub: SubField) -> u128 {
+        if let Some(index) = sub.field.tun_metadata_index() {
+            return self.read_option(index, sub);
+        }
         sub.field.add_mask(&mut self.mask, sub.mask());
         (sub.field.get(&self.key) & sub.mask()) >> sub.ofs
     }
 
     pub(super) fn write(&mut self, sub: SubField, value: u128) {
+        if let Some(index) = sub.field.tun_metadata_index() {
+            return self.set_option(index, &TunValue::from_bits(value, sub.ofs, sub.n_bits));
+        }
         self.write_field(sub.field, value << sub.ofs, sub.mask());
     }
 

@@ -27,6 +27,7 @@ mod commit;
 pub(crate) mod facts;
 mod fields;
 mod normal;
+mod options;
 mod output;
 mod recirc;
 mod table;
@@ -258,6 +259,8 @@ pub(crate) struct Context<'t, 'l> {
     original_priority: u128,
     /// Cut the next output's frame to so many bytes.
     trunc: Option<u32>,
+    /// Whether the frame came in through a tunnel.
+    tunnelled: bool,
     /// Why it is a drop, if it is one.
     drop: DropReason,
 }
@@ -298,6 +301,7 @@ impl<'t, 'l> Context<'t, 'l> {
             stack: Vec::new(),
             action_set: Vec::new(),
             trunc: None,
+            tunnelled: options::is_tunnelled(input.key),
             drop: DropReason::FlowDrop,
         }
     }
@@ -345,6 +349,7 @@ impl<'t, 'l> Context<'t, 'l> {
         if self.out.is_empty() {
             self.out.push(DpAction::Drop(self.drop));
         }
+        self.forget_options_of_untunnelled();
         // whoever looked at a tag knows that it is there
         if self.mask.word(2) & 0xffff != 0 {
             self.mask.or_word(2, u64::from(fields::TAG_PRESENT));

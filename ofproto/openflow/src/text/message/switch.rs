@@ -103,17 +103,19 @@ pub(super) fn desc(d: &SwitchDesc) -> String {
 }
 
 fn tlv_maps(maps: &[TlvMap]) -> String {
-    let mut text = "\n mapping table:\n class\ttype\tlength\tmatch field\n -----\t----\t------\t-----------".to_owned();
+    let mut text =
+        "mapping table:\n  class  type  length  match field\n ------  ----  ------  --------------".to_owned();
     for m in maps {
-        let _ = write!(text, "\n {:#x}\t{:#x}\t{}\ttun_metadata{}", m.class, m.kind, m.len, m.index);
+        let (class, kind) = (format!("{:#x}", m.class), format!("{:#x}", m.kind));
+        let _ = write!(text, "\n {class:>6}  {kind:>4}  {:>6}  tun_metadata{}", m.len, m.index);
     }
-    text
+    text + "\n"
 }
 
 pub(super) fn tlv_table_mod(table_mod: &TlvTableMod) -> String {
     match table_mod.command {
-        TlvTableCommand::Add => format!("\n ADD{}", tlv_maps(&table_mod.maps)),
-        TlvTableCommand::Delete => format!("\n DEL{}", tlv_maps(&table_mod.maps)),
+        TlvTableCommand::Add => format!("\n ADD {}", tlv_maps(&table_mod.maps)),
+        TlvTableCommand::Delete => format!("\n DEL {}", tlv_maps(&table_mod.maps)),
         TlvTableCommand::Clear => "\n CLEAR".to_owned(),
     }
 }
@@ -121,7 +123,7 @@ pub(super) fn tlv_table_mod(table_mod: &TlvTableMod) -> String {
 pub(super) fn tlv_table(table: &TlvTable) -> String {
     let used: u32 = table.maps.iter().map(|m| u32::from(m.len)).sum();
     format!(
-        "\n max option space={} max fields={}\n allocated option space={used}\n{}",
+        "\n max option space={} max fields={}\n allocated option space={used}\n\n {}",
         table.max_option_space,
         table.max_fields,
         tlv_maps(&table.maps)

@@ -1,0 +1,54 @@
+//! Tunnel options: reading, writing and removing `tun_metadata` fields of the bridge at hand.
+
+use weft_flow::key::{TUN_METADATA_WORD, UsedWords};
+use weft_flow::tun_metadata::{PRESENT_WORD, TunValue};
+use weft_flow::{FieldId, FlowKey};
+use weft_openflow::action::SubField;
+
+use super::Context;
+
+/// Whether a frame came in through a tunnel: only then it has tunnel fields.
+pub(super) fn is_tunnelled(key: &FlowKey) -> bool {
+    FieldId::TunDst.get(key) != 0 || FieldId::TunIpv6Dst.get(key) != 0
+}
+
+impl Context<'_, '_> {
+    pub(super) fn read_option(&mut self, index: u8, sub: SubField) -> u128 {
+        let layout = self.bridge.tlv.layout();
+        layout.unwildcard(&mut self.mask, index, &TunValue::from_bits(0, sub.ofs, sub.n_bits));
+        layout.get_bits(&self.key, index, sub.ofs, sub.n_bits)
+    }
+
+    pub(super) fn set_option(&mut self, index: u8, value: &TunValue) {
+        let layout = self.bridge.tlv.layout();
+        layout.unwildcard(&mut self.mask, index, value);
+        // what is not mapped any more is not written
+        let _ = layout.set(&mut self.key, index, value);
+        self.pristine = false;
+    }
+
+    pub(super) fn delete_option(&mut self, field: FieldId) {
+        if let Some(index) = field.tun_metadata_index() {
+            let layout = self.bridge.tlv.layout();
+            layout.unwildcard(&mut self.mask, index, &TunValue::present());
+            layout.clear(&mut self.key, index);
+            self.pristine = false;
+        }
+    }
+
+    /// A frame of no tunnel has no tunnel fields, so a megaflow does not speak of them.
+    pub(super) fn forget_options_of_untunnelled(&mut self) {
+        if self.tunnelled {
+            return;
+        }
+        const SKB_PRIORITY: u64 = 0xffff_ffff;
+        let tunnel = (1u128 << (PRESENT_WORD + 1)) - (1 << FIRST_TUNNEL_WORD);
+        for word in UsedWords(self.mask.used() & tunnel) {
+            let keep = if word == TUN_METADATA_WORD - 1 { SKB_PRIORITY } else { 0 };
+            self.mask.set_word(word, self.mask.word(word) & keep);
+        }
+    }
+}
+
+/// tun_src and tun_dst; the words from here to the options are the tunnel's.
+const FIRST_TUNNEL_WORD: usize = 30;
