@@ -12,9 +12,8 @@ use weft_base::Time;
 use weft_openflow::flow::FlowRemovedReason;
 use weft_openflow::{Cookie, ErrorCode, FlowMod, FlowModCommand, FlowModFlags, TableId, Version};
 
-use crate::bridge::Bridge;
 use crate::check;
-use crate::flow_table::HIDDEN_TABLE;
+use crate::flow_table::{FlowTables, HIDDEN_TABLE};
 use crate::rule::{MAX_PRIORITY, Rule};
 use crate::shared::Shared;
 
@@ -69,19 +68,47 @@ pub fn prepare(todo: FlowMod, version: Version, shared: &mut Shared, now: Time) 
 ///
 /// # Errors
 /// The specification's, if the flow mod cannot be obeyed in full.
-pub fn apply(bridge: &mut Bridge, ready: Ready, now: Time, done: &mut Vec<Change>) -> Result<(), ErrorCode> {
-    match ready.what {
-        What::Add(rule) => add(bridge, rule, done),
+pub fn apply(flows: &mut FlowTables, ready: &Ready, now: Time, done: &mut Vec<Change>) -> Result<(), ErrorCode> {
+    match &ready.what {
+        What::Add(rule) => add(flows, rule.clone(), done),
         What::Other(todo, version) => match todo.command {
             FlowModCommand::Add | FlowModCommand::Modify | FlowModCommand::ModifyStrict => {
-                modify(bridge, *todo, version, now, done)
+                modify(flows, todo, *version, now, done)
             }
             FlowModCommand::Delete | FlowModCommand::DeleteStrict => {
-                delete(bridge, &todo, done);
+                delete(flows, todo, done);
                 Ok(())
             }
         },
     }
+}
+
+/// The flows that a deletion means; `None` if it is none.
+pub(crate) fn removals(flows: &FlowTables, ready: &Ready) -> Option<Vec<Arc<Rule>>> {
+    let What::Other(todo, _) = &ready.what else { return None };
+    match todo.command {
+        FlowModCommand::Delete => Some(select(flows, todo, false, true)),
+        FlowModCommand::DeleteStrict => Some(select(flows, todo, true, true)),
+        FlowModCommand::Add | FlowModCommand::Modify | FlowModCommand::ModifyStrict => None,
+    }
+}
+
+/// The lengths of the steps in which flows are removed, none longer than `most`; but a whole table is one step.
+pub(crate) fn steps(flows: &FlowTables, gone: &[Arc<Rule>], most: usize) -> Vec<usize> {
+    let mut steps = Vec::new();
+    for of_table in gone.chunk_by(|a, b| a.table == b.table) {
+        if flows.table(of_table[0].table).is_some_and(|t| t.len() == of_table.len()) {
+            steps.push(of_table.len());
+        } else {
+            steps.extend(of_table.chunks(most).map(<[_]>::len));
+        }
+    }
+    steps
+}
+
+/// Say that flows were deleted.
+pub(crate) fn removed(gone: Vec<Arc<Rule>>, done: &mut Vec<Change>) {
+    done.extend(gone.into_iter().map(|rule| Change::Removed(rule, FlowRemovedReason::Delete)));
 }
 
 /// Whether its sender may change the table that it names, which can be said before it is done.
@@ -102,14 +129,14 @@ pub fn settle(changes: &[Change]) {
 }
 
 /// Undo changes that were not settled.
-pub fn revert(bridge: &mut Bridge, changes: Vec<Change>) {
+pub fn revert(flows: &mut FlowTables, changes: Vec<Change>) {
     for change in changes.into_iter().rev() {
         match change {
             Change::Added(rule) => {
-                bridge.flows.remove(&rule);
+                flows.remove(&rule);
             }
             Change::Replaced { old, .. } | Change::Removed(old, _) => {
-                bridge.flows.insert(old);
+                flows.insert(old);
             }
         }
     }
@@ -130,8 +157,8 @@ fn rule_of(todo: FlowMod, version: Version, shared: &mut Shared, now: Time) -> R
     Ok(Arc::new(rule))
 }
 
-fn add(bridge: &mut Bridge, rule: Arc<Rule>, done: &mut Vec<Change>) -> Result<(), ErrorCode> {
-    let target = bridge.flows.table(rule.table).ok_or(ErrorCode::OFPBRC_BAD_TABLE_ID)?;
+fn add(flows: &mut FlowTables, rule: Arc<Rule>, done: &mut Vec<Change>) -> Result<(), ErrorCode> {
+    let target = flows.table(rule.table).ok_or(ErrorCode::OFPBRC_BAD_TABLE_ID)?;
     if rule.flags.contains(FlowModFlags::CHECK_OVERLAP) && target.overlaps(&rule.pattern.unpack(), rule.priority) {
         return Err(ErrorCode::OFPFMFC_OVERLAP);
     }
@@ -141,7 +168,7 @@ fn add(bridge: &mut Bridge, rule: Arc<Rule>, done: &mut Vec<Change>) -> Result<(
         return Err(ErrorCode::OFPFMFC_TABLE_FULL);
     }
     let reset = rule.flags.contains(FlowModFlags::RESET_COUNTS);
-    done.push(match bridge.flows.insert(rule.clone()) {
+    done.push(match flows.insert(rule.clone()) {
         Some(old) => Change::Replaced { old, new: rule, added: true, reset },
         None => Change::Added(rule),
     });
@@ -149,18 +176,18 @@ fn add(bridge: &mut Bridge, rule: Arc<Rule>, done: &mut Vec<Change>) -> Result<(
 }
 
 fn modify(
-    bridge: &mut Bridge,
-    todo: FlowMod,
+    flows: &mut FlowTables,
+    todo: &FlowMod,
     version: Version,
     now: Time,
     done: &mut Vec<Change>,
 ) -> Result<(), ErrorCode> {
-    let meant = select(bridge, &todo, todo.command == FlowModCommand::ModifyStrict, false);
+    let meant = select(flows, todo, todo.command == FlowModCommand::ModifyStrict, false);
     if meant.is_empty() {
         // 1.0 and 1.1: a modify that finds nothing adds; a cookie to match says that nothing is to be added
         if version < Version::V12 && todo.cookie_mask == 0 && todo.cookie != Cookie::UNCHANGED {
-            let rule = rule_of(todo, version, &mut Shared::default(), now)?;
-            return add(bridge, rule, done);
+            let rule = rule_of(todo.clone(), version, &mut Shared::default(), now)?;
+            return add(flows, rule, done);
         }
         return Ok(());
     }
@@ -168,7 +195,7 @@ fn modify(
         check::instructions(&todo.instructions, &rule.pattern.unpack(), rule.table, version > Version::V10)?;
     }
     let reset = todo.flags.contains(FlowModFlags::RESET_COUNTS);
-    let instructions = Arc::new(todo.instructions);
+    let instructions = Arc::new(todo.instructions.clone());
     for old in meant {
         let mut rule = Rule::of_parts(old.table, old.priority, old.pattern.clone(), Arc::clone(&instructions), now);
         rule.cookie = if todo.cookie == Cookie::UNCHANGED { old.cookie } else { todo.cookie };
@@ -178,29 +205,41 @@ fn modify(
         rule.flags = old.flags;
         rule.created = old.created;
         let new = Arc::new(rule);
-        bridge.flows.insert(new.clone());
+        flows.insert(new.clone());
         done.push(Change::Replaced { old, new, added: false, reset });
     }
     Ok(())
 }
 
-fn delete(bridge: &mut Bridge, todo: &FlowMod, done: &mut Vec<Change>) {
-    let meant = select(bridge, todo, todo.command == FlowModCommand::DeleteStrict, true);
-    for rule in &meant {
-        bridge.flows.remove(rule);
+fn delete(flows: &mut FlowTables, todo: &FlowMod, done: &mut Vec<Change>) {
+    let meant = select(flows, todo, todo.command == FlowModCommand::DeleteStrict, true);
+    remove_all(flows, &meant);
+    removed(meant, done);
+}
+
+/// Remove rules; where they are a whole table, in one step.
+pub(crate) fn remove_all(flows: &mut FlowTables, gone: &[Arc<Rule>]) {
+    for of_table in gone.chunk_by(|a, b| a.table == b.table) {
+        let table = of_table[0].table;
+        if flows.table(table).is_some_and(|t| t.len() == of_table.len()) {
+            flows.clear(table);
+        } else {
+            of_table.iter().for_each(|rule| {
+                flows.remove(rule);
+            });
+        }
     }
-    done.extend(meant.into_iter().map(|rule| Change::Removed(rule, FlowRemovedReason::Delete)));
 }
 
 /// The rules that a modify or delete means.
-fn select(bridge: &Bridge, todo: &FlowMod, strict: bool, by_output: bool) -> Vec<Arc<Rule>> {
+fn select(flows: &FlowTables, todo: &FlowMod, strict: bool, by_output: bool) -> Vec<Arc<Rule>> {
     let fits = |rule: &Rule| {
         (rule.cookie.0 ^ todo.filter_cookie.0) & todo.cookie_mask == 0
             && rule.priority <= MAX_PRIORITY
             && (!by_output || (rule.outputs_to(todo.out_port) && rule.uses_group(todo.out_group)))
     };
     let mut meant: Vec<Arc<Rule>> = Vec::new();
-    for table in bridge.flows.meant_by(todo.table).iter().filter(|t| !t.is_empty()) {
+    for table in flows.meant_by(todo.table).iter().filter(|t| !t.is_empty()) {
         if strict {
             meant.extend(table.get(&todo.matching, todo.priority.into()).filter(|r| fits(r)).cloned());
         } else {

@@ -3,6 +3,8 @@
 //! What: 255 tables of [`Rule`]s, their lookup counters, their miss policies, and a queue of timeouts.
 //! Table 254 is the switch's own: controllers do not see it. The rule that a standalone bridge without a controller
 //! forwards by is in table 0, at priority 0, as if a controller had put it there.
+//! How much changes at once: [`FlowTables::stage`] gives a copy that a big bundle changes while frames look into the old
+//! tables; [`FlowTables::commit`] makes it theirs in one step.
 //! How change is noticed: each table counts its changes and remembers the newest few; [`FlowTable::affected`] says
 //! whether one of them could matter to a verdict that saw the table before.
 //!
@@ -34,13 +36,34 @@ const LOG: usize = 256;
 
 /// The tables.
 pub struct FlowTables {
-    tables: Vec<FlowTable>,
+    /// Each is copied when it is changed while a staged copy of it is being made ([`FlowTables::stage`]).
+    tables: Vec<Arc<FlowTable>>,
     timeouts: BinaryHeap<Reverse<Due>>,
     /// All rules of all tables.
     n_rules: usize,
+    /// Indexes of flows that went all at once: freeing them takes a while, see [`FlowTables::take_waste`].
+    waste: Waste,
+    /// What a staged copy is a copy of.
+    staged_on: Vec<Arc<FlowTable>>,
+}
+
+/// What remains to be freed, best without a lock.
+#[derive(Default)]
+pub struct Waste {
+    _indexes: Vec<RuleTable<Arc<Rule>>>,
+    _tables: Vec<Arc<FlowTable>>,
+}
+
+impl Waste {
+    /// More of it.
+    pub(crate) fn add(&mut self, more: Waste) {
+        self._indexes.extend(more._indexes);
+        self._tables.extend(more._tables);
+    }
 }
 
 /// One table.
+#[derive(Clone)]
 pub struct FlowTable {
     /// Which.
     pub id: TableId,
@@ -108,8 +131,14 @@ impl Ord for Due {
 
 impl FlowTables {
     pub(crate) fn new(settings: &BridgeSettings, now: Time) -> FlowTables {
-        let tables = (0..N_TABLES).map(|i| FlowTable::new(TableId(i as u8))).collect();
-        let mut all = FlowTables { tables, timeouts: BinaryHeap::new(), n_rules: 0 };
+        let tables = (0..N_TABLES).map(|i| Arc::new(FlowTable::new(TableId(i as u8)))).collect();
+        let mut all = FlowTables {
+            tables,
+            timeouts: BinaryHeap::new(),
+            n_rules: 0,
+            waste: Waste::default(),
+            staged_on: Vec::new(),
+        };
         all.add_default(settings, now);
         all
     }
@@ -117,26 +146,26 @@ impl FlowTables {
     /// One table.
     #[inline]
     pub fn table(&self, id: TableId) -> Option<&FlowTable> {
-        self.tables.get(usize::from(id.0))
+        self.tables.get(usize::from(id.0)).map(|table| &**table)
     }
 
     /// To configure it.
     pub fn table_mut(&mut self, id: TableId) -> Option<&mut FlowTable> {
-        self.tables.get_mut(usize::from(id.0))
+        self.tables.get_mut(usize::from(id.0)).map(Arc::make_mut)
     }
 
     /// All tables that controllers see.
-    pub fn visible(&self) -> &[FlowTable] {
+    pub fn visible(&self) -> &[Arc<FlowTable>] {
         &self.tables[..usize::from(HIDDEN_TABLE.0)]
     }
 
     /// All tables.
-    pub fn all(&self) -> &[FlowTable] {
+    pub fn all(&self) -> &[Arc<FlowTable>] {
         &self.tables
     }
 
     /// The tables that a request's table number means.
-    pub fn meant_by(&self, id: TableId) -> &[FlowTable] {
+    pub fn meant_by(&self, id: TableId) -> &[Arc<FlowTable>] {
         match usize::from(id.0) {
             0xff => self.visible(),
             i => &self.tables[i..i + 1],
@@ -157,7 +186,7 @@ impl FlowTables {
     /// hand over).
     pub fn insert(&mut self, rule: Arc<Rule>) -> Option<Arc<Rule>> {
         self.queue_timeout(&rule);
-        let table = &mut self.tables[usize::from(rule.table.0)];
+        let table = Arc::make_mut(&mut self.tables[usize::from(rule.table.0)]);
         table.changed(&rule);
         let old = table.rules.insert_compact(&Arc::clone(&rule).pattern, rule.priority, rule);
         if old.is_none() {
@@ -168,7 +197,7 @@ impl FlowTables {
 
     /// Take a rule out; false if it is not there (any more).
     pub fn remove(&mut self, rule: &Arc<Rule>) -> bool {
-        let table = &mut self.tables[usize::from(rule.table.0)];
+        let table = Arc::make_mut(&mut self.tables[usize::from(rule.table.0)]);
         if !table.rules.get_compact(&rule.pattern, rule.priority).is_some_and(|r| Arc::ptr_eq(r, rule)) {
             return false;
         }
@@ -176,6 +205,44 @@ impl FlowTables {
         table.changed(rule);
         self.n_rules -= 1;
         true
+    }
+
+    /// Take all rules of a table out, which costs next to nothing here; the caller has them already.
+    pub(crate) fn clear(&mut self, table: TableId) {
+        let table = Arc::make_mut(&mut self.tables[usize::from(table.0)]);
+        self.n_rules -= table.len();
+        self.waste._indexes.push(table.rules.take_all());
+        table.touch();
+    }
+
+    /// A copy to change while lookups go on in these. Only what is changed is copied.
+    pub(crate) fn stage(&self) -> FlowTables {
+        FlowTables {
+            tables: self.tables.clone(),
+            timeouts: BinaryHeap::new(),
+            n_rules: self.n_rules,
+            waste: Waste::default(),
+            staged_on: self.tables.clone(),
+        }
+    }
+
+    /// The staged copy takes the place of what it is a copy of. False if that has changed meanwhile.
+    pub(crate) fn commit(&mut self, staged: FlowTables) -> bool {
+        if !self.tables.iter().zip(&staged.staged_on).all(|(now, then)| Arc::ptr_eq(now, then)) {
+            return false;
+        }
+        let FlowTables { tables, mut timeouts, n_rules, mut waste, staged_on } = staged;
+        self.timeouts.append(&mut timeouts);
+        self.n_rules = n_rules;
+        waste._tables.extend(staged_on);
+        waste._tables.append(&mut std::mem::replace(&mut self.tables, tables));
+        self.waste.add(waste);
+        true
+    }
+
+    /// What is to be dropped once the tables are unlocked.
+    pub(crate) fn take_waste(&mut self) -> Waste {
+        std::mem::take(&mut self.waste)
     }
 
     /// Rules that are due by `now`. A rule whose deadline has moved meanwhile (it was used) is queued again.

@@ -18,6 +18,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use weft_base::Time;
 use weft_engine::{Datapath, Upcall};
@@ -52,12 +53,24 @@ pub struct Pipeline {
 }
 
 /// What only the control thread touches.
-#[derive(Default)]
 pub(crate) struct Control {
     pub connections: Connections,
     pub revalidator: Revalidator,
     /// What rules have in common.
     pub shared: Shared,
+    /// other_config:bundle-idle-timeout: a bundle untouched for so long goes.
+    pub bundle_idle_timeout: Duration,
+}
+
+impl Default for Control {
+    fn default() -> Control {
+        Control {
+            connections: Connections::default(),
+            revalidator: Revalidator::default(),
+            shared: Shared::default(),
+            bundle_idle_timeout: Duration::from_secs(10),
+        }
+    }
 }
 
 /// Takes an interface down or up.
@@ -260,7 +273,7 @@ impl Pipeline {
         let bridge = tables.bridge_named_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
         let id = bridge.id;
         let mut changes = Vec::new();
-        flow_mod::apply(bridge, ready, now, &mut changes)?;
+        flow_mod::apply(&mut bridge.flows, &ready, now, &mut changes)?;
         drop(tables);
         self.changes_made(&mut control, None, id, &changes, now);
         Ok(())

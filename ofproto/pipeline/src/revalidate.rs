@@ -76,7 +76,8 @@ impl Pipeline {
         let rules_due = self.expire_rules(&mut control, now);
         let sweep_due = self.sweep_if_due(&mut control, now);
         let connections_due = self.run_connections(&mut control, now);
-        macs_due.min(rules_due).min(sweep_due).min(connections_due)
+        let bundles_due = self.expire_bundles(&mut control, now);
+        macs_due.min(rules_due).min(sweep_due).min(connections_due).min(bundles_due)
     }
 
     /// How long the last [`Pipeline::run`] took: the number of megaflows adapts to what the control thread can handle.
@@ -102,6 +103,11 @@ impl Pipeline {
     pub fn set_limits(&self, limits: Limits) {
         self.control().revalidator.limits = limits;
         self.set_limit(limits.flow_limit);
+    }
+
+    /// other_config:bundle-idle-timeout.
+    pub fn set_bundle_idle_timeout(&self, timeout: Duration) {
+        self.control().bundle_idle_timeout = timeout.max(Duration::from_secs(1));
     }
 
     /// Credit what the datapath has counted up to now.

@@ -141,9 +141,11 @@ impl Owner {
             let wait = self.wait();
             let first = runtime.block_on(wait_for(&mut self.inbox, &self.wake, wait));
             if let Some(event) = first {
+                let mut left = BATCH.saturating_sub(weight(&event));
                 self.handle(event);
-                for _ in 0..BATCH {
+                while left > 0 {
                     let Ok(event) = self.inbox.try_recv() else { break };
+                    left = left.saturating_sub(weight(&event));
                     self.handle(event);
                 }
             }
@@ -267,5 +269,15 @@ async fn wait_for(inbox: &mut mpsc::Receiver<Event>, wake: &Notify, wait: Option
 
 /// The lock that keeps two switches from using one database.
 const LOCK: &str = "ovs_vswitchd";
+/// How much work an event is: messages that come many at once count as many.
+fn weight(event: &Event) -> usize {
+    match event {
+        Event::Net(crate::serve::Net::Frame(_, bytes)) => 1 + bytes.len() / MESSAGE,
+        _ => 1,
+    }
+}
+
 /// Events between two turns: enough to be cheap, few enough to stay prompt.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
+/// Bytes that count as one event.
+const MESSAGE: usize = 1024;

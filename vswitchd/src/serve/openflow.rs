@@ -47,7 +47,7 @@ pub enum Net {
     Accepted(ListenerId, Connection),
     /// An attempt to connect ended.
     Dialed(Dial, Result<Connection, String>),
-    /// A whole message.
+    /// Whole messages, one after another.
     Frame(ConnId, Vec<u8>),
     /// The connection ended, and why.
     Closed(ConnId, String),
@@ -136,19 +136,33 @@ fn serve<E: From<Net> + Send + 'static>(stream: Stream, events: mpsc::Sender<E>)
 async fn read<E: From<Net>>(id: ConnId, mut reader: ReadHalf<Stream>, events: &mpsc::Sender<E>) -> String {
     let mut buffer = Vec::with_capacity(READ);
     loop {
-        let mut start = 0;
-        while let Some(length) = message_length(&buffer[start..]) {
+        let (mut end, mut broken) = (0, None);
+        while let Some(length) = message_length(&buffer[end..]) {
             if length < HEADER {
-                return format!("received too-short ofp_header ({length} bytes)");
+                broken = Some(length);
+                break;
             }
-            let Some(message) = buffer.get(start..start + length) else { break };
-            if events.send(Net::Frame(id, message.to_vec()).into()).await.is_err() {
+            if buffer.len() < end + length {
+                break;
+            }
+            end += length;
+        }
+        if end > 0 {
+            // A peer that fills the buffer has much to say: one event for more of it.
+            let room = if buffer.len() == buffer.capacity() { buffer.len() * 2 } else { buffer.len() };
+            let mut rest = Vec::with_capacity(room.clamp(READ, MOST_READ));
+            rest.extend_from_slice(&buffer[end..]);
+            buffer.truncate(end);
+            if events.send(Net::Frame(id, std::mem::replace(&mut buffer, rest)).into()).await.is_err() {
                 return "switch is exiting".to_owned();
             }
-            start += length;
         }
-        buffer.drain(..start);
-        buffer.reserve(READ);
+        if let Some(length) = broken {
+            return format!("received too-short ofp_header ({length} bytes)");
+        }
+        if buffer.len() == buffer.capacity() {
+            buffer.reserve(READ);
+        }
         match reader.read_buf(&mut buffer).await {
             Ok(0) if buffer.is_empty() => return "connection closed by peer".to_owned(),
             Ok(0) => return "connection dropped mid-packet".to_owned(),
@@ -176,7 +190,9 @@ fn message_length(bytes: &[u8]) -> Option<usize> {
 }
 
 const HEADER: usize = 8;
-const READ: usize = 16 * 1024;
+const READ: usize = 4 * 1024;
+/// At most this and a message are read before they are handed on: some hundred microseconds of work.
+const MOST_READ: usize = 128 * 1024;
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 #[cfg(test)]
@@ -206,6 +222,15 @@ mod tests {
         client.write_all(&echo[5..]).await.unwrap();
         let Some(Net::Frame(_, bytes)) = inbox.recv().await else { panic!() };
         assert_eq!(bytes, echo);
+        let many = hello.repeat(3000);
+        client.write_all(&many).await.unwrap();
+        let mut got = Vec::new();
+        while got.len() < many.len() {
+            let Some(Net::Frame(_, bytes)) = inbox.recv().await else { panic!() };
+            assert_eq!(bytes.len() % 8, 0);
+            got.extend(bytes);
+        }
+        assert_eq!(got, many);
         assert!(connection.out.send(hello.to_vec()));
         let mut got = [0; 8];
         client.read_exact(&mut got).await.unwrap();

@@ -214,6 +214,14 @@ impl<V> RuleTable<V> {
         Some(old)
     }
 
+    /// Leave the table empty; what was in it is returned as a table.
+    pub fn take_all(&mut self) -> RuleTable<V> {
+        let prefixes: SmallVec<[FieldId; MAX_PREFIX_FIELDS]> = self.prefixes.iter().map(|p| p.field).collect();
+        let mut empty = RuleTable::new();
+        empty.set_prefixes(&prefixes);
+        std::mem::replace(self, empty)
+    }
+
     /// All rules, in no particular but a stable order.
     pub fn iter(&self) -> impl Iterator<Item = Found<'_, V>> {
         self.order.iter().flat_map(|(_, id)| self.at(*id).rules()).map(|(_, rule)| rule.found())

@@ -103,7 +103,7 @@ impl Pipeline {
                 true => Ok(Vec::new()),
                 false => Err(ErrorCode::OFPMOFC_UNKNOWN_MONITOR),
             },
-            Message::BundleControl(request) => self.bundle_control(control, id, xid, &request, now),
+            Message::BundleControl(request) => self.bundle_control(control, id, (xid, bytes), &request, now),
             Message::BundleAdd(add) => self.bundle_add(control, id, add, bytes, now),
             // groups and meters are a later room's; until then each request is refused, not swallowed
             Message::GroupMod(_) => Err(ErrorCode::OFPGMFC_BAD_TYPE),
@@ -168,11 +168,7 @@ impl Pipeline {
         }
         let ready = flow_mod::prepare(todo, version, &mut control.shared, now)?;
         let mut changes = Vec::new();
-        {
-            let mut tables = self.write();
-            let bridge = tables.bridge_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
-            flow_mod::apply(bridge, ready, now, &mut changes)?;
-        }
+        self.change_flows(bridge, ready, now, &mut changes)?;
         self.changes_made(control, Some((id, xid)), bridge, &changes, now);
         Ok(())
     }
@@ -230,7 +226,13 @@ impl Pipeline {
         Ok(())
     }
 
-    fn port_mod(&self, control: &mut Control, bridge: BridgeId, change: &PortMod, now: Time) -> Result<(), ErrorCode> {
+    pub(super) fn port_mod(
+        &self,
+        control: &mut Control,
+        bridge: BridgeId,
+        change: &PortMod,
+        now: Time,
+    ) -> Result<(), ErrorCode> {
         let (desc, admin) = {
             let mut tables = self.write();
             let bridge = tables.bridge_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;

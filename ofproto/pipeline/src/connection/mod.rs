@@ -14,6 +14,7 @@
 //! Invariants: the first message each way is HELLO; every request gets its reply or an error with its transaction id, in
 //! order (barriers need nothing else); a peer that does not read costs at most [`MAX_BACKLOG`] in messages of our own accord.
 
+mod batch;
 mod bundle;
 mod codec;
 mod dispatch;
@@ -228,12 +229,21 @@ impl Pipeline {
         }
         let mut input = std::mem::take(&mut connection.input);
         input.push(bytes);
+        let mut batch = batch::Batch::default();
         loop {
             match input.next_message() {
-                Ok(Some(message)) => self.one_message(&mut control, id, message, now),
-                Ok(None) => break,
+                Ok(Some(message)) if self.join(&mut control, id, message, &mut batch, now) => continue,
+                Ok(Some(message)) => {
+                    self.finish(&mut control, id, &mut batch, now);
+                    batch = batch::Batch::default();
+                    self.one_message(&mut control, id, message, now);
+                }
+                Ok(None) => break self.finish(&mut control, id, &mut batch, now),
                 // nothing after a length that cannot be makes sense
-                Err(_) => return self.close(&mut control, id),
+                Err(_) => {
+                    self.finish(&mut control, id, &mut batch, now);
+                    return self.close(&mut control, id);
+                }
             }
             if control.connections.get_mut(id).is_none_or(|c| c.closing) {
                 return;

@@ -24,6 +24,11 @@ pub(crate) struct Monitors {
 }
 
 impl Monitors {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// Whether there was one of that id.
     pub fn cancel(&mut self, id: u32) -> bool {
         self.all.remove(&id).is_some()

@@ -46,7 +46,7 @@ impl Pipeline {
             }
             StatsRequest::Table => {
                 self.push_all();
-                self.with(bridge, |b| StatsReply::Table(b.flows.visible().iter().map(table_stats).collect()))?
+                self.with(bridge, |b| StatsReply::Table(b.flows.visible().iter().map(|t| table_stats(t)).collect()))?
             }
             StatsRequest::Port(which) => StatsReply::Port(self.port_stats(bridge, which, now)?),
             StatsRequest::Queue { port, queue } => self.with(bridge, |b| queue_stats(b, port, queue))??,
@@ -59,7 +59,7 @@ impl Pipeline {
                     return Err(ErrorCode::OFPTFFC_EPERM);
                 }
                 self.with(bridge, |b| {
-                    StatsReply::TableFeatures(b.flows.visible().iter().map(features::table_features).collect())
+                    StatsReply::TableFeatures(b.flows.visible().iter().map(|t| features::table_features(t)).collect())
                 })?
             }
             StatsRequest::TableDesc => self.with(bridge, |b| {

@@ -73,7 +73,7 @@ fn switch(rules: &[(u8, u16, usize, usize)]) -> Tables {
         let names = Names::none();
         if let Ok(todo) = parse_flow(&text, FlowCommand::Mod(FlowModCommand::Add), &names) {
             let ready = flow_mod::prepare(todo, Version::V10, &mut Default::default(), Time::ZERO);
-            let _ = ready.and_then(|ready| flow_mod::apply(bridge, ready, Time::ZERO, &mut Vec::new()));
+            let _ = ready.and_then(|ready| flow_mod::apply(&mut bridge.flows, &ready, Time::ZERO, &mut Vec::new()));
         }
     }
     tables
