@@ -34,6 +34,7 @@ mod format;
 mod help;
 mod monitor;
 mod names;
+mod notes;
 mod offline;
 mod packet;
 mod peer;
@@ -57,6 +58,7 @@ use weft_openflow::packet::PacketInFormat;
 /// The tool's entry point.
 pub fn run(call: &Call) -> Result<Exit, Failure> {
     let log = logging::start(&call.program);
+    log.set("console:info").expect("a valid specification");
     let known: Vec<Opt> =
         [OPTIONS, logging::OPTIONS, logging::PKI_OPTIONS].concat().into_iter().chain(daemon_options()).collect();
     let parsed = getopt::parse(&call.args, &known)?;

@@ -3,7 +3,7 @@
 use weft_openflow::bundle::{BundleAdd, BundleControl, BundleControlKind, BundleFlags};
 use weft_openflow::flow::FlowModCommand;
 use weft_openflow::group::GroupModCommand;
-use weft_openflow::text::{FlowCommand, Names, parse_flow, parse_group};
+use weft_openflow::text::{FlowCommand, Names, Note, Protocols, parse_group, read_flow, read_flow_mod_line};
 use weft_openflow::{Message, Version, Xid, codec};
 
 use super::format::Formats;
@@ -67,17 +67,11 @@ pub async fn run(job: &mut Job) -> Result<Exit, Failure> {
     let target = &job.words[0];
     let path = &job.words[1];
     let lines = flows::read_lines(path)?;
-    let messages = flows::parse_all(&job.options, target, &lines, parse_line)
+    let parsed = flows::parse_all(&job.options, target, &lines, parse_line)
         .await
         .map_err(|(line, error)| format!("{path}:{line}: {error}"))?;
-    let mods: Vec<_> = messages
-        .iter()
-        .filter_map(|m| match m {
-            Message::FlowMod(m) => Some(m.clone()),
-            _ => None,
-        })
-        .collect();
-    let usable = flows::usable(&mods);
+    let usable = Formats::of(parsed.iter().fold(Protocols::ANY, |all, (_, usable)| all.and(*usable)));
+    let messages = parsed.into_iter().map(|(message, _)| message).collect();
     if job.options.versions == Version::V10.bit() {
         job.options.versions = Version::V14.bit();
         job.options.formats = Formats::all().within(Version::V14.bit());
@@ -86,13 +80,13 @@ pub async fn run(job: &mut Job) -> Result<Exit, Failure> {
     Ok(Exit::OK)
 }
 
-fn parse_line(text: &str, names: &Names) -> Result<Message, String> {
+fn parse_line(text: &str, names: &Names, notes: &mut Vec<Note>) -> Result<(Message, Protocols), String> {
     let (kind, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
     let rest = rest.trim();
     match kind {
         "flow" => {
-            let m = weft_openflow::text::parse_flow_mod_line(rest, FlowModCommand::Add, names)?;
-            Ok(Message::FlowMod(flows::adding_table(m)))
+            let m = read_flow_mod_line(rest, FlowModCommand::Add, names, notes)?;
+            Ok((Message::FlowMod(flows::adding_table(m.flow)), m.usable))
         }
         "group" => {
             let (word, body) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
@@ -103,14 +97,14 @@ fn parse_line(text: &str, names: &Names) -> Result<Message, String> {
                 "delete" => GroupModCommand::Delete,
                 "insert_bucket" => GroupModCommand::InsertBucket,
                 "remove_bucket" => GroupModCommand::RemoveBucket,
-                _ => return Ok(Message::GroupMod(parse_group(rest, GroupModCommand::Add, names)?)),
+                _ => return Ok((Message::GroupMod(parse_group(rest, GroupModCommand::Add, names)?), Protocols::ANY)),
             };
-            Ok(Message::GroupMod(parse_group(body, command, names)?))
+            Ok((Message::GroupMod(parse_group(body, command, names)?), Protocols::ANY))
         }
-        "packet-out" => Ok(Message::PacketOut(packet::parse(rest, names)?)),
+        "packet-out" => Ok((Message::PacketOut(packet::parse(rest, names)?), Protocols::ANY)),
         _ if text.contains('=') => {
-            let m = parse_flow(text, FlowCommand::Mod(FlowModCommand::Add), names)?;
-            Ok(Message::FlowMod(flows::adding_table(m)))
+            let m = read_flow(text, FlowCommand::Mod(FlowModCommand::Add), names, notes)?;
+            Ok((Message::FlowMod(flows::adding_table(m.flow)), m.usable))
         }
         _ => fail(format!("Unsupported bundle message type: {kind}")).map_err(|e: Failure| e.message),
     }

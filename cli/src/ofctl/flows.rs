@@ -9,13 +9,14 @@ use weft_openflow::flow::{FlowMod, FlowModCommand, FlowStats, FlowStatsRequest};
 use weft_openflow::message::{StatsReply, StatsRequest};
 use weft_openflow::text::flow_print::format_pattern;
 use weft_openflow::text::{
-    FlowCommand, Names, format_flow_stats_with, format_instructions, parse_flow, parse_flow_mod_line,
+    FlowCommand, Names, Note, ParsedFlow, Protocols, format_flow_stats_with, format_instructions, read_flow,
+    read_flow_mod_line,
 };
 use weft_openflow::{Cookie, Dialect, FlowModFlags, Instructions, Message, TableId, Timeout, Version, Xid, codec};
 
 use super::format::Formats;
 use super::peer::Peer;
-use super::{Criterion, Job, Options, bundle, dump, names};
+use super::{Criterion, Job, Options, bundle, dump, names, notes};
 use crate::failure::{Exit, Failure, fail};
 
 /// What a flow command does.
@@ -48,16 +49,17 @@ pub async fn run(job: &mut Job, action: Action) -> Result<Exit, Failure> {
         (false, text) => vec![(0, text.unwrap_or_default().to_string())],
         (true, None) => Vec::new(),
     };
-    let mods = parse_all(options, &target, &lines, |text, names| match from_file {
-        true => parse_flow_mod_line(text, command, names),
-        false => parse_flow(text, FlowCommand::Mod(command), names),
+    let mods = parse_all(options, &target, &lines, |text, names, notes| match from_file {
+        true => read_flow_mod_line(text, command, names, notes),
+        false => read_flow(text, FlowCommand::Mod(command), names, notes),
     })
     .await
     .map_err(|(line, error)| match line {
         0 => error,
         line => format!("{}:{line}: {error}", job.word(1).unwrap_or_default()),
     })?;
-    send_mods(options, &target, mods).await?;
+    let usable = usable(&mods);
+    send_mods(options, &target, mods.into_iter().map(|m| m.flow).collect(), &usable).await?;
     Ok(Exit::OK)
 }
 
@@ -66,18 +68,20 @@ pub async fn parse_all<T>(
     options: &Options,
     target: &str,
     lines: &[(usize, String)],
-    parse: impl Fn(&str, &Names) -> Result<T, String>,
+    parse: impl Fn(&str, &Names, &mut Vec<Note>) -> Result<T, String>,
 ) -> Result<Vec<T>, (usize, String)> {
     let none = Names::none();
     let mut fetched: Option<Names> = None;
+    let mut said = Vec::new();
     let mut out = Vec::with_capacity(lines.len());
     for (number, text) in lines {
         let names = fetched.as_ref().unwrap_or(&none);
-        let parsed = match parse(text, names) {
+        let parsed = match parse(text, names, &mut said) {
             Err(error) if fetched.is_none() && options.accept_names() => {
                 match names::fetch(options, target).await {
                     Ok(names) => {
-                        let again = parse(text, &names);
+                        said.clear();
+                        let again = parse(text, &names, &mut said);
                         fetched = Some(names);
                         again
                     }
@@ -87,6 +91,8 @@ pub async fn parse_all<T>(
             }
             parsed => parsed,
         };
+        notes::log(&said);
+        said.clear();
         out.push(parsed.map_err(|error| (*number, error))?);
     }
     Ok(out)
@@ -121,8 +127,13 @@ pub fn read_lines(path: &str) -> Result<Vec<(usize, String)>, Failure> {
     Ok(lines)
 }
 
-/// The forms that can say all of these.
-pub fn usable(mods: &[FlowMod]) -> Formats {
+/// The forms that can say all of these, which somebody wrote.
+pub fn usable(mods: &[ParsedFlow]) -> Formats {
+    Formats::of(mods.iter().fold(Protocols::ANY, |all, m| all.and(m.usable)))
+}
+
+/// The forms that can say all of these, whoever made them.
+pub fn sayable(mods: &[FlowMod]) -> Formats {
     Formats::all().filter(|format| {
         let dialect = format.dialect();
         mods.iter().all(|m| says(m, &dialect))
@@ -175,13 +186,12 @@ pub async fn open_for(options: &Options, target: &str, usable: &Formats) -> Resu
 }
 
 /// Sends flow mods, each with a barrier, or all in a bundle.
-async fn send_mods(options: &Options, target: &str, mods: Vec<FlowMod>) -> Result<(), Failure> {
-    let usable = usable(&mods);
+async fn send_mods(options: &Options, target: &str, mods: Vec<FlowMod>, usable: &Formats) -> Result<(), Failure> {
     if options.bundle {
         let messages = mods.into_iter().map(|m| Message::FlowMod(adding_table(m))).collect();
-        return bundle::send(options, target, &usable, messages).await;
+        return bundle::send(options, target, usable, messages).await;
     }
-    let mut peer = open_for(options, target, &usable).await?;
+    let mut peer = open_for(options, target, usable).await?;
     for m in mods {
         let m = if peer.version() > Version::V10 { adding_table(m) } else { m };
         peer.do_and_wait(&Message::FlowMod(m)).await?;
@@ -202,10 +212,9 @@ pub fn adding_table(mut m: FlowMod) -> FlowMod {
 async fn filter(job: &Job) -> Result<FlowStatsRequest, Failure> {
     let text = vec![(0, job.word(1).unwrap_or_default().to_string())];
     let target = &job.words[0];
-    let mut parsed = parse_all(&job.options, target, &text, |text, names| parse_flow(text, FlowCommand::Filter, names))
-        .await
-        .map_err(|(_, error)| error)?;
-    let Some(m) = parsed.pop() else { return Ok(FlowStatsRequest::default()) };
+    let read = |text: &str, names: &Names, notes: &mut Vec<Note>| read_flow(text, FlowCommand::Filter, names, notes);
+    let mut parsed = parse_all(&job.options, target, &text, read).await.map_err(|(_, error)| error)?;
+    let Some(m) = parsed.pop().map(|parsed| parsed.flow) else { return Ok(FlowStatsRequest::default()) };
     Ok(FlowStatsRequest {
         matching: m.matching,
         table: m.table,
@@ -364,14 +373,23 @@ async fn from_switch(peer: &mut Peer) -> Result<Table, Failure> {
 
 async fn from_file(options: &Options, target: Option<&str>, path: &str) -> Result<(Table, Formats), Failure> {
     let lines = read_lines(path)?;
-    let parse = |text: &str, names: &Names| parse_flow(text, FlowCommand::Mod(FlowModCommand::Add), names);
+    let parse = |text: &str, names: &Names, notes: &mut Vec<Note>| {
+        read_flow(text, FlowCommand::Mod(FlowModCommand::Add), names, notes)
+    };
     let mods = match target {
         Some(target) => parse_all(options, target, &lines, parse).await,
-        None => lines.iter().map(|(line, text)| parse(text, &Names::none()).map_err(|e| (*line, e))).collect(),
+        None => {
+            let mut said = Vec::new();
+            let mods =
+                lines.iter().map(|(line, text)| parse(text, &Names::none(), &mut said).map_err(|error| (*line, error)));
+            let mods = mods.collect();
+            notes::log(&said);
+            mods
+        }
     };
     let mods = mods.map_err(|(line, error)| format!("{path}:{line}: {error}"))?;
     let formats = usable(&mods);
-    Ok((from_mods(mods), formats))
+    Ok((from_mods(mods.into_iter().map(|m| m.flow).collect()), formats))
 }
 
 /// `replace-flows`.
@@ -396,7 +414,7 @@ pub async fn replace(job: &mut Job) -> Result<Exit, Failure> {
     }
     let formats = if tables { formats.filter(|f| f.version > Version::V10 || f.table_id) } else { formats };
     // Deletions must be sayable too.
-    let formats = formats.and(&usable(&messages));
+    let formats = formats.and(&sayable(&messages));
     if options.bundle {
         bundle::send(options, target, &formats, messages.into_iter().map(Message::FlowMod).collect()).await?;
         return Ok(Exit::OK);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::failure::{Failure, fail};
+use weft_openflow::text::Protocols;
 use weft_openflow::{Dialect, Version};
 
 /// One form of flows.
@@ -56,6 +57,11 @@ impl Formats {
     /// Every form.
     pub fn all() -> Formats {
         Formats(ALL.to_vec())
+    }
+
+    /// Those in a set that parsing gave.
+    pub fn of(protocols: Protocols) -> Formats {
+        Formats::all().filter(|f| protocols.contains(f.version, f.nxm, f.table_id))
     }
 
     /// Those that `keep` says.

@@ -4,10 +4,10 @@ use std::io::{BufRead, Read};
 
 use weft_openflow::codec;
 use weft_openflow::flow::FlowModCommand;
-use weft_openflow::text::{Names, format_instructions, message, nxm, parse_flow_mod_line};
+use weft_openflow::text::{FlowCommand, Names, format_instructions, message, nxm, read_flow};
 use weft_openflow::{ErrorCode, Message, Version, Xid};
 
-use super::{Job, flows, show};
+use super::{Job, flows, notes, show};
 use crate::failure::{Exit, Failure, fail};
 
 /// What is looked at.
@@ -140,8 +140,12 @@ fn ofp_parse(job: &Job) -> Result<Exit, Failure> {
 
 fn parse_flows(job: &Job, lines: &[(usize, String)]) -> Result<Exit, Failure> {
     let mut mods = Vec::new();
+    let mut unlike = Vec::new();
     for (line, text) in lines {
-        let parsed = parse_flow_mod_line(text, FlowModCommand::Add, &Names::none());
+        let mut said = Vec::new();
+        let parsed = read_flow(text, FlowCommand::Mod(FlowModCommand::Add), &Names::none(), &mut said);
+        notes::log(&said);
+        unlike.extend(said.iter().filter(|note| note.module == "ofp_match").cloned());
         mods.push(parsed.map_err(|error| match line {
             0 => error,
             line => format!("{}:{line}: {error}", job.words[0]),
@@ -152,9 +156,13 @@ fn parse_flows(job: &Job, lines: &[(usize, String)]) -> Result<Exit, Failure> {
     let allowed = usable.and(&job.options.formats);
     let Some(format) = allowed.iter().next() else { return fail("no usable protocol") };
     sayln!("chosen protocol: {}", format.name());
+    if format.version == Version::V10 && !format.nxm {
+        // OpenFlow 1.0's match carries what makes no sense; whoever reads it says so again.
+        notes::log(&unlike);
+    }
     let mut dialect = format.dialect();
     dialect.nxm = format.nxm;
-    for (at, m) in mods.into_iter().enumerate() {
+    for (at, m) in mods.into_iter().map(|m| m.flow).enumerate() {
         let m = if format.version > Version::V10 { flows::adding_table(m) } else { m };
         let bytes = codec::encode(&Message::FlowMod(m), Xid(at as u32 + 1), &dialect).map_err(|e| e.to_string())?;
         say!("{}", show::message_in(&bytes, &Names::none(), 0, format.table_id));

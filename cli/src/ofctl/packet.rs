@@ -6,8 +6,9 @@ use weft_flow::{FieldId, Match, OfPort};
 use weft_openflow::packet::PacketOut;
 use weft_openflow::text::Names;
 use weft_openflow::text::action_parse::parse_actions;
+use weft_openflow::text::verify::verify_actions;
 use weft_openflow::text::words::Words;
-use weft_openflow::{Message, Version, Xid, codec};
+use weft_openflow::{Action, Message, Version, Xid, codec};
 
 use super::peer::Peer;
 use super::{Job, dump, flows, show};
@@ -45,7 +46,14 @@ pub fn parse(text: &str, names: &Names) -> Result<PacketOut, String> {
     }
     let packet = packet.ok_or("must specify packet data")?;
     let actions = actions.split_once('=').map_or("", |(_, actions)| actions);
-    Ok(PacketOut { packet, buffer_id: None, metadata, actions: parse_actions(actions, names)? })
+    Ok(PacketOut { packet, buffer_id: None, metadata, actions: checked_actions(actions, names)? })
+}
+
+/// Actions that may stand together.
+fn checked_actions(text: &str, names: &Names) -> Result<Vec<Action>, String> {
+    let actions = parse_actions(text, names)?;
+    verify_actions(&actions)?;
+    Ok(actions)
 }
 
 /// `packet-out`.
@@ -53,7 +61,9 @@ pub async fn packet_out(job: &mut Job) -> Result<Exit, Failure> {
     let target = &job.words[0];
     let packets = if job.words.len() == 2 {
         let lines = vec![(0, job.words[1].clone())];
-        flows::parse_all(&job.options, target, &lines, parse).await.map_err(|(_, error)| error)?
+        flows::parse_all(&job.options, target, &lines, |text, names, _| parse(text, names))
+            .await
+            .map_err(|(_, error)| error)?
     } else {
         old_form(job).await?
     };
@@ -72,7 +82,8 @@ async fn old_form(job: &Job) -> Result<Vec<PacketOut>, Failure> {
     };
     let Some(actions) = job.word(2) else { return fail("must specify an action") };
     let lines = vec![(0, actions.to_string())];
-    let actions = flows::parse_all(&job.options, &job.words[0], &lines, parse_actions).await;
+    let actions =
+        flows::parse_all(&job.options, &job.words[0], &lines, |text, names, _| checked_actions(text, names)).await;
     let actions = actions.map_err(|(_, error)| error)?.pop().unwrap_or_default();
     let mut metadata = Match::any();
     metadata.set(FieldId::InPortOxm, in_port.0.into());

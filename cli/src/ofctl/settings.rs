@@ -202,7 +202,8 @@ pub async fn groups(job: &mut Job, action: GroupAction) -> Result<Exit, Failure>
         (GroupAction::Delete, None) => Vec::new(),
         (_, text) => vec![(0, text.unwrap_or_default().to_string())],
     };
-    let parsed = flows::parse_all(&job.options, target, &lines, |text, names| parse_group_line(text, command, names));
+    let parsed =
+        flows::parse_all(&job.options, target, &lines, |text, names, _| parse_group_line(text, command, names));
     let mut mods = parsed.await.map_err(|(line, error)| match line {
         0 => error,
         line => format!("{}:{line}: {error}", job.word(1).unwrap_or_default()),

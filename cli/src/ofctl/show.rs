@@ -50,7 +50,7 @@ pub fn message_in(bytes: &[u8], names: &Names, verbosity: u32, table_id: bool) -
             }
             let code = if unknown { ErrorCode::OFPBRC_BAD_TYPE } else { error.code };
             let _ = writeln!(text, "***decode error: {code}***");
-            tracing::info!(target: "ofp_util", "{}", error.reason);
+            tracing::debug!(target: "ofp_util", "{}", error.reason);
             text.push_str(&hex(bytes));
             text
         }

@@ -4,7 +4,7 @@
 //! - meaning, the same for every version: [`ids`], [`action`], [`instruction`], [`flow`], [`packet`], [`port`],
 //!   [`table`], [`group`], [`meter`], [`switch`], [`controller`], [`bundle`], [`monitor`], [`error`], [`message`].
 //!
-//! - [`text`]: flows and actions as people write them.
+//! - [`text`]: flows and actions as people write them; [`consistency`]: whether a flow's actions fit its match.
 //! - [`codec`]: messages to bytes and back, framing, multipart; [`wire`] holds the layouts.
 //!
 //! Invariant: the meaning structs know no version. What a version cannot say is a typed error when it is encoded.
@@ -12,6 +12,7 @@
 pub mod action;
 pub mod bundle;
 pub mod codec;
+pub mod consistency;
 pub mod controller;
 pub mod error;
 pub mod flow;

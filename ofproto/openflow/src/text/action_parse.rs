@@ -1,5 +1,6 @@
 //! Actions from text (ovs-actions(7)), with the error texts that the tools print.
 
+use weft_flow::field::FieldForm;
 use weft_flow::text::number::{parse_u64, parse_u128};
 use weft_flow::text::value::parse_mac;
 use weft_flow::text::{match_parse::field_by_any_name, match_parse::parse_option, parse_value};
@@ -24,9 +25,13 @@ pub fn parse_actions(text: &str, names: &Names) -> Result<Vec<Action>, String> {
     let mut actions = Vec::new();
     let mut dropped = false;
     for word in Words::of(text) {
-        if word.key.eq_ignore_ascii_case("drop") && word.value.is_none() {
+        let key = word.key.to_ascii_lowercase();
+        if key == "drop" {
             dropped = true;
             continue;
+        }
+        if matches!(key.as_str(), "meter" | "clear_actions" | "write_actions" | "write_metadata" | "goto_table") {
+            return Err(format!("{key} instruction not allowed here"));
         }
         actions.push(parse_action(&word, names)?);
     }
@@ -56,10 +61,10 @@ pub fn parse_action(word: &Word<'_>, names: &Names) -> Result<Action, String> {
         "resubmit" => parse_resubmit(arg, names)?,
         "set_field" => parse_set_field(arg, names)?,
         "load" => parse_load(arg)?,
-        "move" | "copy_field" => parse_move(arg)?,
+        "move" => parse_move(arg)?,
         "push" => Action::Push(subfield(arg)?),
         "pop" => Action::Pop(subfield(arg)?),
-        "delete_field" => Action::DeleteField(field(arg)?),
+        "delete_field" => Action::DeleteField(field_by_any_name(arg).ok_or_else(|| format!("unknown field `{arg}'"))?),
         "mod_vlan_vid" => Action::SetVlanVid { vid: vlan_vid(arg)?, push: true },
         "set_vlan_vid" => Action::SetVlanVid { vid: vlan_vid(arg)?, push: false },
         "mod_vlan_pcp" => Action::SetVlanPcp { pcp: vlan_pcp(arg)?, push: true },
@@ -74,7 +79,7 @@ pub fn parse_action(word: &Word<'_>, names: &Names) -> Result<Action, String> {
         "pop_mpls" => Action::PopMpls { ethertype: number(arg, "pop_mpls")? },
         "dec_mpls_ttl" => Action::DecMplsTtl,
         "dec_nsh_ttl" => Action::DecNshTtl,
-        "dec_ttl" => parse_dec_ttl(arg),
+        "dec_ttl" => parse_dec_ttl(word)?,
         "encap" => parse_encap(arg)?,
         "decap" => parse_decap(arg)?,
         "learn" => Action::Learn(Box::new(parse_learn(arg, names)?)),
@@ -86,18 +91,22 @@ pub fn parse_action(word: &Word<'_>, names: &Names) -> Result<Action, String> {
         "nat" => Action::Nat(parse_nat(arg)?),
         "sample" => Action::Sample(parse_sample(arg, names)?),
         "check_pkt_larger" => {
-            let dst = word.rest.strip_prefix("->").ok_or_else(|| format!("{}: missing `->'", word.all))?;
-            Action::CheckPktLarger { pkt_len: number(arg, "check_pkt_larger")?, dst: subfield(dst)? }
+            let dst = subfield(word.rest.strip_prefix("->").ok_or_else(|| format!("{arg}: missing `->'"))?)?;
+            if dst.n_bits != 1 {
+                return Err("Only 1-bit destination field is allowed".to_owned());
+            }
+            Action::CheckPktLarger { pkt_len: number(arg, "check_pkt_larger")?, dst }
         }
         "meter" => Action::Meter(MeterId(number(arg, "meter")?)),
         "note" => Action::Note(parse_note(arg)?),
         "exit" => Action::Exit,
         "debug_recirc" => Action::DebugRecirc,
         "debug_slow" => Action::DebugSlow,
+        "apply_actions" => return Err("apply_actions is the default instruction".to_owned()),
         "unroll_xlate" => return Err("UNROLL is an internal action that shouldn't be used via OpenFlow".to_owned()),
         name => match parse_mod(name, arg)? {
             Some(action) => action,
-            None => match names.ports.parse(word.key).filter(|_| word.value.is_none()) {
+            None => match names.ports.parse(word.key) {
                 Some(port) => output(port)?,
                 None => return Err(format!("unknown action {}", word.key)),
             },
@@ -110,11 +119,12 @@ fn parse_mod(name: &str, arg: &str) -> Result<Option<Action>, String> {
     let ipv4 = || {
         arg.parse::<std::net::Ipv4Addr>()
             .map(|a| u128::from(u32::from(a)))
-            .map_err(|_| format!("{arg}: invalid IP address"))
+            .map_err(|_| format!("{arg}: could not convert to IP address"))
     };
-    let mac = || parse_mac(arg).map(u128::from).ok_or_else(|| format!("{arg}: invalid Ethernet address"));
-    let ranged = |max: u64, what: &str| {
-        parse_u64(arg).filter(|v| *v <= max).map(u128::from).ok_or_else(|| format!("{arg}: not a valid {what}"))
+    let mac = || parse_mac(arg).map(u128::from).ok_or_else(|| format!("invalid mac address {arg}"));
+    let ranged = |max: u8, what: &str| match number::<u8>(arg, what)? {
+        value if value <= max => Ok(u128::from(value)),
+        _ => Err(format!("{arg}: not a valid {what}")),
     };
     let (field, value, form) = match name {
         "mod_dl_src" => (FieldId::EthSrc, mac()?, SetForm::Mod),
@@ -137,7 +147,7 @@ fn parse_mod(name: &str, arg: &str) -> Result<Option<Action>, String> {
             let short = name == "set_tunnel" && id <= u128::from(u32::MAX);
             (FieldId::TunId, id, if short { SetForm::Mod } else { SetForm::Mod64 })
         }
-        "set_mpls_label" => (FieldId::MplsLabel, ranged(0xf_ffff, "MPLS label")?, SetForm::Mod),
+        "set_mpls_label" => (FieldId::MplsLabel, mpls_label(arg)?, SetForm::Mod),
         "set_mpls_tc" => (FieldId::MplsTc, ranged(7, "MPLS TC")?, SetForm::Mod),
         "set_mpls_ttl" => (FieldId::MplsTtl, u128::from(number::<u8>(arg, "MPLS TTL")?), SetForm::Mod),
         _ => return Ok(None),
@@ -148,16 +158,12 @@ fn parse_mod(name: &str, arg: &str) -> Result<Option<Action>, String> {
 /// A number that fits its type.
 pub(super) fn number<T: TryFrom<u64>>(text: &str, what: &str) -> Result<T, String> {
     let bits = 8 * size_of::<T>();
-    match parse_u64(text) {
-        Some(value) => T::try_from(value).map_err(|_| format!("invalid {what} \"{text}\": does not fit {bits} bits")),
-        None if bits >= 32 => Err(format!("invalid numeric format {text}")),
-        None => Err(format!("invalid {what} \"{text}\"")),
-    }
-}
-
-/// A field by any of its names.
-pub(super) fn field(name: &str) -> Result<FieldId, String> {
-    field_by_any_name(name).ok_or_else(|| format!("{name}: unknown field `{name}'"))
+    let value = parse_u64(text).and_then(|value| T::try_from(value).ok());
+    value.ok_or_else(|| match text {
+        "" if bits >= 32 => "missing required numeric argument".to_owned(),
+        _ if bits >= 32 => format!("invalid numeric format {text}"),
+        _ => format!("invalid {what} \"{text}\""),
+    })
 }
 
 /// `FIELD`, `FIELD[]`, `FIELD[BIT]`, `FIELD[LOW..HIGH]`.
@@ -210,9 +216,12 @@ fn parse_output(word: &Word<'_>, names: &Names) -> Result<Action, String> {
             match option.key {
                 "port" => {
                     let text = option.text();
-                    port = Some(
-                        names.ports.parse(text).ok_or_else(|| format!("output to unknown truncate port: {text}"))?,
-                    );
+                    let to = names.ports.parse(text);
+                    port = Some(match to.ok_or_else(|| format!("output to unknown truncate port: {text}"))? {
+                        to @ (OfPort::IN_PORT | OfPort::LOCAL) => to,
+                        to if to.0 < OfPort::MAX.0 || to.reserved_name().is_none() => to,
+                        _ => return Err(format!("output to unsupported truncate port: {text}")),
+                    });
                 }
                 "max_len" => max_len = Some(number::<u32>(option.text(), "max_len")?),
                 other => return Err(format!("invalid key '{other}' in output_trunc argument")),
@@ -226,7 +235,6 @@ fn parse_output(word: &Word<'_>, names: &Names) -> Result<Action, String> {
     }
     match subfield(arg) {
         Ok(src) => Ok(Action::OutputReg { src, max_len: u16::MAX }),
-        Err(error) if arg.contains('[') => Err(error),
         Err(_) => Err(format!("{arg}: output to unknown port")),
     }
 }
@@ -235,7 +243,7 @@ fn parse_controller(arg: &str) -> Result<Action, String> {
     if arg.is_empty() {
         return output(OfPort::CONTROLLER);
     }
-    if arg.bytes().all(|b| b.is_ascii_alphanumeric()) && arg.starts_with(|c: char| c.is_ascii_digit()) {
+    if arg.starts_with(|c: char| c.is_ascii_digit()) && arg.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return Ok(Action::Output { port: OfPort::CONTROLLER, max_len: number(arg, "max_len")? });
     }
     let mut c = Controller::default();
@@ -305,14 +313,13 @@ fn parse_resubmit(arg: &str, names: &Names) -> Result<Action, String> {
         Some(other) => return Err(format!("{other}: unknown parameter")),
     };
     if in_port == OfPort::IN_PORT && table == TableId::ALL {
-        return Err("at least one \"in_port\" or \"table\" must be specified  on resubmit".to_owned());
+        return Err("at least one \"in_port\" or \"table\" must be specified on resubmit".to_owned());
     }
     Ok(Action::Resubmit(Resubmit { in_port, table, ct }))
 }
 
 fn parse_set_field(arg: &str, names: &Names) -> Result<Action, String> {
     let (value, name) = arrow(arg)?;
-    let name = name.trim_end_matches("[]");
     let id = field_by_any_name(name).ok_or_else(|| format!("{name} is not a valid OXM field name"))?;
     if !id.field().writable {
         return Err(format!("{name} is read-only"));
@@ -321,7 +328,11 @@ fn parse_set_field(arg: &str, names: &Names) -> Result<Action, String> {
         let value = Box::new(parse_option(id.field().name, value)?);
         return Ok(Action::SetTunnelOption(SetTunnelOption { index, value }));
     }
-    let (mut value, mask) = parse_value(id, value, &names.ports)?;
+    let text = value;
+    let (mut value, mask) = parse_value(id, text, &names.ports)?;
+    if !fits(id, text) {
+        return Err(format!("{text} is not a valid value for field {name}"));
+    }
     if id == FieldId::VlanVid {
         // setting a VLAN id sets the "tag present" bit of OpenFlow 1.2's field
         value |= mask & 0x1000;
@@ -331,13 +342,18 @@ fn parse_set_field(arg: &str, names: &Names) -> Result<Action, String> {
 
 fn parse_load(arg: &str) -> Result<Action, String> {
     let (value_text, dst) = arrow(arg)?;
-    let dst = subfield(dst)?;
-    let value = parse_u128(value_text).ok_or_else(|| format!("{arg}: cannot parse integer value"))?;
-    if dst.n_bits < 128 && value >> dst.n_bits != 0 {
-        return Err(format!("{arg}: value {value_text} does not fit into {} bits", dst.n_bits));
+    if dst.is_empty() {
+        return Err(format!("{arg}: missing field name following `->'"));
     }
-    if !dst.field.field().writable {
-        return Err(format!("{} is read-only", dst.field.field().name));
+    let dst = subfield(dst)?;
+    let unreadable = || format!("{arg}: cannot parse integer value");
+    let value = parse_u128(value_text).ok_or_else(unreadable)?;
+    let wire_bits = dst.field.field().wire_bits;
+    if wire_bits < 128 && value >> wire_bits != 0 {
+        return Err(unreadable());
+    }
+    if dst.n_bits < 128 && value >> dst.n_bits != 0 {
+        return Err(format!("{arg}: value {value:#x} does not fit into {} bits", dst.n_bits));
     }
     if let Some(index) = dst.field.tun_metadata_index() {
         let value = match dst.n_bits == dst.field.field().bits {
@@ -349,9 +365,21 @@ fn parse_load(arg: &str) -> Result<Action, String> {
     Ok(Action::SetField(SetField { field: dst.field, value: value << dst.ofs, mask: dst.mask(), form: SetForm::Load }))
 }
 
+/// The two ends of `move`, with its own words for what is wrong.
+pub(super) fn move_ends(arg: &str) -> Result<(SubField, SubField), String> {
+    let (src, dst) = match arg.split_once("->") {
+        Some((src, dst)) => (src, Some(dst)),
+        None => (arg, None),
+    };
+    let src = subfield(src).map_err(|error| match error.split_once(": unknown field") {
+        Some((_, rest)) => format!("{arg}: unknown field{rest}"),
+        None => error,
+    })?;
+    Ok((src, subfield(dst.ok_or_else(|| format!("{arg}: missing `->' following source"))?)?))
+}
+
 fn parse_move(arg: &str) -> Result<Action, String> {
-    let (src, dst) = arrow(arg)?;
-    let (src, dst) = (subfield(src)?, subfield(dst)?);
+    let (src, dst) = move_ends(arg)?;
     if src.n_bits != dst.n_bits {
         return Err(format!(
             "{arg}: source field is {} bits wide but destination is {} bits wide",
@@ -361,28 +389,56 @@ fn parse_move(arg: &str) -> Result<Action, String> {
     Ok(Action::Move { src, dst })
 }
 
+/// Whether a value means something in the field: no bit beyond its width (text that is no plain number always does).
+fn fits(id: FieldId, text: &str) -> bool {
+    let value = text.split_once('/').map_or(text, |(value, _)| value);
+    match parse_u128(value) {
+        Some(value) if id == FieldId::NwTos => value & 3 == 0,
+        Some(value) if matches!(id.field().form, FieldForm::Decimal | FieldForm::Hexadecimal) => {
+            value & !id.field().all_ones() == 0
+        }
+        _ => true,
+    }
+}
+
+fn mpls_label(arg: &str) -> Result<u128, String> {
+    match number::<u32>(arg, "MPLS label")? {
+        label @ 0..=0xf_ffff => Ok(label.into()),
+        _ => Err(format!("{arg}: not a valid MPLS label")),
+    }
+}
+
 fn vlan_vid(arg: &str) -> Result<u16, String> {
-    number::<u16>(arg, "VLAN VID").ok().filter(|v| *v <= 0xfff).ok_or_else(|| format!("{arg}: not a valid VLAN VID"))
+    match number::<u16>(arg, "VLAN VID")? {
+        vid if vid <= 0xfff => Ok(vid),
+        _ => Err(format!("{arg}: not a valid VLAN VID")),
+    }
 }
 
 fn vlan_pcp(arg: &str) -> Result<u8, String> {
-    number::<u8>(arg, "VLAN PCP").ok().filter(|v| *v <= 7).ok_or_else(|| format!("{arg}: not a valid VLAN PCP"))
+    match number::<u8>(arg, "VLAN PCP")? {
+        pcp if pcp <= 7 => Ok(pcp),
+        _ => Err(format!("{arg}: not a valid VLAN PCP")),
+    }
 }
 
-fn parse_dec_ttl(arg: &str) -> Action {
+fn parse_dec_ttl(word: &Word<'_>) -> Result<Action, String> {
+    let arg = word.text();
     let ids: Vec<u16> =
         arg.split([',', ' ']).filter(|t| !t.is_empty()).map(|t| parse_u64(t).unwrap_or(0) as u16).collect();
     match ids.is_empty() {
-        true => Action::DecTtl(DecTtl { controllers: vec![0], explicit: false }),
-        false => Action::DecTtl(DecTtl { controllers: ids, explicit: true }),
+        true if !arg.is_empty() => Err("dec_ttl_cnt_ids: expected at least one controller id.".to_owned()),
+        true => Ok(Action::DecTtl(DecTtl { controllers: vec![0], explicit: false })),
+        false => Ok(Action::DecTtl(DecTtl { controllers: ids, explicit: true })),
     }
 }
 
 fn parse_conjunction(arg: &str) -> Result<Action, String> {
-    let wrong = || format!("\"conjunction\" syntax is \"conjunction(id,i/n)\": {arg}");
+    let wrong = || "\"conjunction\" syntax is \"conjunction(id,i/n)\"".to_owned();
     let (id, place) = arg.split_once(',').ok_or_else(wrong)?;
     let (clause, n) = place.trim().split_once('/').ok_or_else(wrong)?;
-    let (clause, n): (u32, u32) = (number(clause, "clause")?, number(n, "n_clauses")?);
+    let read = |text: &str| number::<u32>(text.trim(), "conjunction").map_err(|_| wrong());
+    let (id, clause, n) = (read(id)?, read(clause)?, read(n)?);
     if n < 2 {
         return Err("conjunction must have at least 2 clauses".to_owned());
     } else if n > 64 {
@@ -392,7 +448,7 @@ fn parse_conjunction(arg: &str) -> Result<Action, String> {
     } else if clause > n {
         return Err("clause index must be less than or equal to number of clauses".to_owned());
     }
-    Ok(Action::Conjunction { id: number(id.trim(), "conjunction id")?, clause: (clause - 1) as u8, n_clauses: n as u8 })
+    Ok(Action::Conjunction { id, clause: (clause - 1) as u8, n_clauses: n as u8 })
 }
 
 fn parse_fin_timeout(arg: &str) -> Result<Action, String> {

@@ -299,7 +299,7 @@ fn format_ct(ct: &Ct, names: &Names) -> String {
         69 => parts.push("alg=tftp".to_owned()),
         other => parts.push(format!("alg={other}")),
     }
-    if parts.is_empty() { "ct".to_owned() } else { format!("ct({})", parts.join(",")) }
+    format!("ct({})", parts.join(","))
 }
 
 fn format_nat(nat: &Nat) -> String {

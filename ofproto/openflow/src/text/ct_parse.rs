@@ -33,7 +33,7 @@ pub(super) fn parse_ct(arg: &str, names: &Names) -> Result<Ct, String> {
                 ct.alg = match value {
                     "ftp" => 21,
                     "tftp" => 69,
-                    other => number(other, "alg")?,
+                    other => return Err(format!("invalid conntrack helper \"{other}\"")),
                 }
             }
             "nat" => ct.actions.push(Action::Nat(parse_nat(value)?)),
@@ -49,6 +49,7 @@ pub(super) fn parse_ct(arg: &str, names: &Names) -> Result<Ct, String> {
 
 pub(super) fn parse_nat(arg: &str) -> Result<Nat, String> {
     let mut nat = Nat::default();
+    let (mut hash, mut random) = (false, false);
     for option in Words::of(arg) {
         match option.key {
             "src" | "dst" => {
@@ -62,10 +63,21 @@ pub(super) fn parse_nat(arg: &str) -> Result<Nat, String> {
                 }
             }
             "persistent" => nat.persistent = true,
-            "hash" => nat.algorithm = Some(NatAlgorithm::Hash),
-            "random" => nat.algorithm = Some(NatAlgorithm::Random),
+            "hash" => hash = true,
+            "random" => random = true,
             other => return Err(format!("invalid key \"{other}\" in \"nat\" argument")),
         }
+    }
+    if hash && random {
+        return Err("Both \"hash\" and \"random\" are not allowed.".to_owned());
+    }
+    nat.algorithm = match (hash, random) {
+        (true, _) => Some(NatAlgorithm::Hash),
+        (_, true) => Some(NatAlgorithm::Random),
+        _ => None,
+    };
+    if nat.direction.is_none() && (nat.persistent || nat.algorithm.is_some()) {
+        return Err("Flags allowed only with \"src\" or \"dst\".".to_owned());
     }
     Ok(nat)
 }
@@ -74,30 +86,48 @@ type NatRange = (Option<(IpAddr, Option<IpAddr>)>, Option<(u16, Option<u16>)>);
 
 /// `A[-B][:P[-Q]]`; IPv6 addresses in brackets where ports follow.
 fn parse_nat_range(text: &str) -> Result<NatRange, String> {
-    let bad = || format!("invalid or missing NAT range: {text}");
-    let bracketed = text.contains('[');
-    let (addresses, ports) = match bracketed {
-        true => match text.rfind(']') {
-            Some(end) => (&text[..=end], text[end + 1..].strip_prefix(':')),
-            None => return Err(bad()),
-        },
-        // more than one colon without brackets is IPv6 alone
-        false if text.matches(':').count() > 1 => (text, None),
-        false => text.split_once(':').map_or((text, None), |(a, p)| (a, Some(p))),
+    let invalid = || format!("invalid nat range \"{text}\"");
+    let garbage = |rest: &str| {
+        let at = text.len() - rest.len();
+        format!("garbage ({rest}) after nat range \"{text}\" (pos: {at})")
     };
-    let address = |t: &str| t.trim_matches(['[', ']']).parse::<IpAddr>().map_err(|_| bad());
-    let addresses = match addresses.split_once('-') {
-        _ if addresses.is_empty() => None,
-        Some((low, high)) => Some((address(low)?, Some(address(high)?))),
-        None => Some((address(addresses)?, None)),
-    };
-    let port = |t: &str| t.parse::<u16>().map_err(|_| bad());
-    let ports = match ports {
-        None => None,
-        Some(range) => Some(match range.split_once('-') {
-            Some((low, high)) => (port(low)?, Some(port(high)?)),
-            None => (port(range)?, None),
-        }),
-    };
-    Ok((addresses, ports))
+    let Some((low, mut rest)) = leading_address(text) else { return Err(garbage(text)) };
+    let mut high = None;
+    if let Some(second) = rest.strip_prefix('-') {
+        let (address, behind) = leading_address(second).ok_or_else(invalid)?;
+        if address < low || address.is_ipv4() != low.is_ipv4() {
+            return Err(invalid());
+        }
+        (high, rest) = (Some(address), behind);
+    }
+    let mut ports = None;
+    if let Some(behind) = rest.strip_prefix(':') {
+        let (first, mut left) = leading_port(behind).ok_or_else(invalid)?;
+        let mut last = None;
+        if let Some(second) = left.strip_prefix('-') {
+            let (port, behind) = leading_port(second).filter(|(port, _)| *port >= first).ok_or_else(invalid)?;
+            (last, left) = (Some(port), behind);
+        }
+        (ports, rest) = (Some((first, last)), left);
+    }
+    if rest.is_empty() { Ok((Some((low, high)), ports)) } else { Err(garbage(rest)) }
+}
+
+/// An address, IPv6 in brackets or not, and what follows it.
+fn leading_address(text: &str) -> Option<(IpAddr, &str)> {
+    if let Some(inner) = text.strip_prefix('[') {
+        let (address, rest) = inner.split_once(']')?;
+        return Some((address.parse().ok().filter(IpAddr::is_ipv6)?, rest));
+    }
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    if let Ok(address) = text[..end].parse::<std::net::Ipv4Addr>() {
+        return Some((address.into(), &text[end..]));
+    }
+    let end = text.find(|c: char| !(c.is_ascii_hexdigit() || c == '.' || c == ':')).unwrap_or(text.len());
+    Some((text[..end].parse::<std::net::Ipv6Addr>().ok()?.into(), &text[end..]))
+}
+
+fn leading_port(text: &str) -> Option<(u16, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    Some((text[..end].parse().ok()?, &text[end..]))
 }

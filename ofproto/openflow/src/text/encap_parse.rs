@@ -5,7 +5,12 @@ use super::words::Words;
 use crate::action::{Action, Encap};
 
 pub(super) fn parse_encap(arg: &str) -> Result<Action, String> {
-    let word = Words::of(arg).next().ok_or("missing encap argument")?;
+    let word = Words::of(arg).next().ok_or("Missing encap hdr: ")?;
+    if matches!(word.key, "ethernet" | "mpls" | "mpls_mc")
+        && let Some(property) = Words::of(word.text()).next()
+    {
+        return Err(format!("Invalid property: {}", property.key));
+    }
     Ok(Action::Encap(match word.key {
         "ethernet" => Encap::Ethernet,
         "mpls" => Encap::Mpls { ethertype: 0x8847 },
@@ -27,7 +32,7 @@ pub(super) fn parse_encap(arg: &str) -> Result<Action, String> {
             }
             Encap::Nsh { md_type, tlvs }
         }
-        other => return Err(format!("Encap hdr not supported: {other}")),
+        _ => return Err(format!("Encap hdr not supported: {}", word.text())),
     }))
 }
 
@@ -47,7 +52,7 @@ pub(super) fn parse_decap(arg: &str) -> Result<Action, String> {
     let (mut ns, mut kind) = (None, None);
     for option in Words::of(word.text()) {
         match option.key {
-            "ns" => ns = Some(number::<u16>(option.text(), "namespace")?),
+            "ns" => ns = Some(number::<u16>(option.text(), "ns")?),
             "type" => kind = Some(number::<u16>(option.text(), "type")?),
             other => return Err(format!("Invalid packet_type attribute {other}")),
         }

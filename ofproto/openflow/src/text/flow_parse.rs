@@ -1,13 +1,17 @@
 //! Whole flows from text: the flow syntax of ovs-ofctl(8).
 
 use weft_flow::text::number::parse_u64;
-use weft_flow::text::{normalize, parse_match_key};
+use weft_flow::text::{PortNames, format_match, normalize, parse_match_key, parse_value};
+use weft_flow::{FieldId, Match};
 
 use super::Names;
 use super::flow_print::FLAG_WORDS;
 use super::instruction_parse::parse_instructions;
+use super::notes::Note;
+use super::usable::Protocols;
 use super::words::Words;
-use crate::flow::{FlowMod, FlowModCommand};
+use crate::consistency;
+use crate::flow::{FlowMod, FlowModCommand, FlowModFlags};
 use crate::ids::{Cookie, GroupId, TableId, Timeout};
 
 /// What a line of flow syntax is for; it decides which keys may stand in it.
@@ -19,13 +23,61 @@ pub enum FlowCommand {
     Filter,
 }
 
-/// Read one flow.
+/// A flow as it was read, and what can carry it.
+#[derive(Clone, Debug)]
+pub struct ParsedFlow {
+    /// The flow.
+    pub flow: FlowMod,
+    /// The forms that can say it.
+    pub usable: Protocols,
+}
+
+/// Read one flow, whatever form of OpenFlow can say it.
 ///
 /// # Errors
 /// The text that the tools print.
 pub fn parse_flow(text: &str, command: FlowCommand, names: &Names) -> Result<FlowMod, String> {
+    parse(text, command, names).map(|(flow, ..)| flow)
+}
+
+/// Read one flow as a tool does for its user: what it says besides goes to `notes`, and actions that do not fit the match
+/// are an error.
+///
+/// # Errors
+/// The text that the tools print.
+pub fn read_flow(text: &str, command: FlowCommand, names: &Names, notes: &mut Vec<Note>) -> Result<ParsedFlow, String> {
+    let (flow, mut usable, written) = parse(text, command, names)?;
+    if let Some(written) = written {
+        notes.extend(normalized(&written, &flow.matching));
+    }
+    if flow.cookie_mask != 0 {
+        usable = usable.and(Protocols::NXM.or(Protocols::OXM).or(Protocols::OPENFLOW11));
+    }
+    if wants_actions(command) {
+        consistency::check(&flow.instructions, &flow.matching, flow.table, &mut usable, notes)
+            .map_err(|error| format!("actions are invalid with specified match ({})", error.name()))?;
+    }
+    Ok(ParsedFlow { flow, usable })
+}
+
+/// What the tools say when a match's fields were dropped.
+pub fn normalized(before: &Match, after: &Match) -> [Note; 3] {
+    let ports = PortNames::new();
+    [
+        Note::info("ofp_match", "normalization changed ofp_match, details:"),
+        Note::info("ofp_match", format!(" pre: {}", format_match(before, &ports))),
+        Note::info("ofp_match", format!("post: {}", format_match(after, &ports))),
+    ]
+}
+
+fn wants_actions(command: FlowCommand) -> bool {
     use FlowModCommand::*;
-    let wants_actions = matches!(command, FlowCommand::Mod(Add | Modify | ModifyStrict));
+    matches!(command, FlowCommand::Mod(Add | Modify | ModifyStrict))
+}
+
+/// The flow, the forms that its match allows, and the match as it was written if that is another one.
+fn parse(text: &str, command: FlowCommand, names: &Names) -> Result<(FlowMod, Protocols, Option<Match>), String> {
+    let wants_actions = wants_actions(command);
     let (fields, actions) = split_actions(text);
     if wants_actions && actions.is_none() {
         return Err("must specify an action".to_owned());
@@ -35,25 +87,78 @@ pub fn parse_flow(text: &str, command: FlowCommand, names: &Names) -> Result<Flo
         FlowCommand::Mod(c) => flow.command = c,
         FlowCommand::Filter => flow.table = TableId::ALL,
     }
-    if !matches!(command, FlowCommand::Mod(Add)) {
+    if !matches!(command, FlowCommand::Mod(FlowModCommand::Add)) {
         flow.table = TableId::ALL;
         flow.cookie = Cookie::UNCHANGED;
     }
+    let mut usable = Protocols::ANY;
     for word in Words::of(fields) {
         if apply_option(&mut flow, command, word.key, word.value, names)? {
+            if word.key == "table" {
+                usable = usable.and(Protocols::TABLE_ID.or(Protocols::OXM).or(Protocols::OPENFLOW11));
+            }
             continue;
         }
         if let Some((flag, _)) = FLAG_WORDS.iter().find(|(_, name)| *name == word.key).filter(|_| wants_actions) {
             flow.flags |= *flag;
-        } else if !parse_match_key(&mut flow.matching, word.key, value_of(&word), &names.ports)? {
-            return Err(format!("unknown keyword {}", word.key));
+            usable = usable.and(of_flag(*flag));
+        } else if word.key == "allow_hidden_fields" {
+            flow.flags |= FlowModFlags::HIDDEN_FIELDS;
+        } else if is_specification_name(word.key)
+            || !parse_match_key(&mut flow.matching, word.key, value_of(&word), &names.ports)?
+        {
+            return Err(match word.value {
+                Some(_) => format!("unknown keyword {}", word.key),
+                None => format!("field {} missing value", word.key),
+            });
+        } else {
+            usable = usable.and(of_word(word.key, word.text(), &names.ports));
         }
     }
-    normalize(&mut flow.matching);
+    let written = flow.matching.clone();
+    if says_more_than_ipv6(&written) {
+        usable = usable.and(Protocols::NXM.or(Protocols::OXM));
+    }
+    let changed = normalize(&mut flow.matching);
     if let Some(actions) = actions.filter(|_| wants_actions) {
         flow.instructions = parse_instructions(actions, names)?;
     }
-    Ok(flow)
+    Ok((flow, usable, changed.then_some(written)))
+}
+
+/// A name of the specifications; flow syntax has its own.
+fn is_specification_name(key: &str) -> bool {
+    (key.starts_with("NXM_") || key.starts_with("OXM_")) && FieldId::by_name(key).is_none()
+}
+
+/// Whether it looks into IPv6's header, for which OpenFlow 1.0 and 1.1 have no fields.
+fn says_more_than_ipv6(matching: &Match) -> bool {
+    let looks = |field: FieldId| matching.get(field).1 != 0;
+    matching.is_exact(FieldId::EthType)
+        && matching.get(FieldId::EthType).0 == 0x86dd
+        && (looks(FieldId::NwProto) || looks(FieldId::NwTos))
+}
+
+/// The forms that can match what one word says.
+fn of_word(key: &str, value: &str, ports: &PortNames) -> Protocols {
+    // Protocols' names say what every version can say.
+    let Some(field) = FieldId::by_name(key) else { return Protocols::ANY };
+    let mask = parse_value(field, value, ports).map_or(field.field().all_ones(), |(_, mask)| mask);
+    if field == FieldId::VlanVid && value.contains('/') {
+        return Protocols::of_field(field, 1);
+    }
+    Protocols::of_field(field, mask)
+}
+
+fn of_flag(flag: FlowModFlags) -> Protocols {
+    let later = FlowModFlags::NO_PKT_COUNTS | FlowModFlags::NO_BYT_COUNTS;
+    if later.contains(flag) {
+        Protocols::OPENFLOW13_UP
+    } else if flag == FlowModFlags::RESET_COUNTS {
+        Protocols::OXM
+    } else {
+        Protocols::ANY
+    }
 }
 
 /// A line of a file that `--bundle` or `add-flows` takes: it may begin with `add`, `modify`, `delete`, ... (ovs-ofctl(8)).
@@ -61,17 +166,35 @@ pub fn parse_flow(text: &str, command: FlowCommand, names: &Names) -> Result<Flo
 /// # Errors
 /// As [`parse_flow`].
 pub fn parse_flow_mod_line(text: &str, default: FlowModCommand, names: &Names) -> Result<FlowMod, String> {
+    let (command, rest) = leading_command(text, default);
+    parse_flow(rest, FlowCommand::Mod(command), names)
+}
+
+/// As [`parse_flow_mod_line`], with what [`read_flow`] says besides.
+///
+/// # Errors
+/// As [`read_flow`].
+pub fn read_flow_mod_line(
+    text: &str,
+    default: FlowModCommand,
+    names: &Names,
+    notes: &mut Vec<Note>,
+) -> Result<ParsedFlow, String> {
+    let (command, rest) = leading_command(text, default);
+    read_flow(rest, FlowCommand::Mod(command), names, notes)
+}
+
+fn leading_command(text: &str, default: FlowModCommand) -> (FlowModCommand, &str) {
     let text = text.trim();
     let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
-    let command = match word {
-        "add" => FlowModCommand::Add,
-        "modify" => FlowModCommand::Modify,
-        "modify_strict" => FlowModCommand::ModifyStrict,
-        "delete" => FlowModCommand::Delete,
-        "delete_strict" => FlowModCommand::DeleteStrict,
-        _ => return parse_flow(text, FlowCommand::Mod(default), names),
-    };
-    parse_flow(rest, FlowCommand::Mod(command), names)
+    match word {
+        "add" => (FlowModCommand::Add, rest),
+        "modify" => (FlowModCommand::Modify, rest),
+        "modify_strict" => (FlowModCommand::ModifyStrict, rest),
+        "delete" => (FlowModCommand::Delete, rest),
+        "delete_strict" => (FlowModCommand::DeleteStrict, rest),
+        _ => (default, text),
+    }
 }
 
 /// A value written with `(...)`, as `packet_type=(1,0x800)`, keeps its parentheses; `key=value` is as it stands.

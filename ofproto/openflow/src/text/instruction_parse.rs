@@ -4,8 +4,8 @@ use weft_flow::text::number::parse_u64;
 
 use super::Names;
 use super::action_parse::{number, parse_action, parse_actions};
+use super::verify::verify;
 use super::words::Words;
-use crate::action::Action;
 use crate::ids::{MeterId, TableId};
 use crate::instruction::{Instructions, WriteMetadata};
 
@@ -20,17 +20,14 @@ pub fn parse_instructions(text: &str, names: &Names) -> Result<Instructions, Str
     let mut all = Instructions::default();
     let mut latest = 0;
     let mut dropped = false;
-    let mut count = 0;
     for word in Words::of(text) {
         let key = word.key.to_ascii_lowercase();
-        count += 1;
-        if key == "drop" && word.value.is_none() {
+        if key == "drop" {
             dropped = true;
             continue;
         }
-        // a meter behind other actions is OpenFlow 1.5's action
         let place = match key.as_str() {
-            "meter" if latest == 0 && all.apply.is_empty() && all.meter.is_none() => 0,
+            "meter" => 0,
             "clear_actions" => 2,
             "write_actions" => 3,
             "write_metadata" => 4,
@@ -43,7 +40,7 @@ pub fn parse_instructions(text: &str, names: &Names) -> Result<Instructions, Str
                 ORDER[place], ORDER[latest]
             ));
         }
-        if place == latest && place > 1 {
+        if (place == latest && place > 1) || (place == 0 && all.meter.is_some()) {
             return Err(format!("duplicate {} instruction not allowed, for OpenFlow 1.1+ compatibility", ORDER[place]));
         }
         latest = place;
@@ -56,16 +53,17 @@ pub fn parse_instructions(text: &str, names: &Names) -> Result<Instructions, Str
             _ => all.goto_table = Some(parse_goto_table(word.text(), names)?),
         }
     }
-    if dropped && count > 1 {
+    if dropped && all != Instructions::default() {
         return Err("\"drop\" must not be accompanied by any other action or instruction".to_owned());
     }
-    if let Some(set) = &all.write_actions {
-        refuse_in_action_set(set)?;
-    }
+    verify(&all)?;
     Ok(all)
 }
 
 fn parse_write_metadata(text: &str) -> Result<WriteMetadata, String> {
+    if text.is_empty() {
+        return Err("missing required numeric argument".to_owned());
+    }
     let number = |t: &str| parse_u64(t).ok_or_else(|| format!("invalid numeric format {t}"));
     Ok(match text.split_once('/') {
         Some((value, mask)) => WriteMetadata { value: number(value)?, mask: number(mask)? },
@@ -75,38 +73,4 @@ fn parse_write_metadata(text: &str) -> Result<WriteMetadata, String> {
 
 fn parse_goto_table(text: &str, names: &Names) -> Result<TableId, String> {
     names.parse_table(text).ok_or_else(|| format!("unknown table \"{text}\""))
-}
-
-/// The action set takes only what ovs-actions(7), "Action Sets", lists.
-fn refuse_in_action_set(actions: &[Action]) -> Result<(), String> {
-    use Action::*;
-    for action in actions {
-        if matches!(
-            action,
-            OutputReg { .. }
-                | OutputTrunc { .. }
-                | Controller(_)
-                | Enqueue { .. }
-                | PopQueue
-                | Bundle(_)
-                | Multipath(_)
-                | Push(_)
-                | Pop(_)
-                | DeleteField(_)
-                | Learn(_)
-                | Conjunction { .. }
-                | FinTimeout { .. }
-                | Clone(_)
-                | Sample(_)
-                | CheckPktLarger { .. }
-                | Note(_)
-                | Exit
-                | DebugRecirc
-                | DebugSlow
-                | Nat(_)
-        ) {
-            return Err("Unsupported action in action set".to_owned());
-        }
-    }
-    Ok(())
 }

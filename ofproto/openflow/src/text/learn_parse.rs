@@ -1,11 +1,11 @@
 //! The `learn` action from text.
 
-use weft_flow::text::match_parse::field_by_any_name;
-use weft_flow::text::number::parse_u128;
+use weft_flow::FieldId;
+use weft_flow::text::number::{parse_u64, parse_u128};
 use weft_flow::text::parse_value;
 
 use super::Names;
-use super::action_parse::{number, subfield};
+use super::action_parse::{move_ends, number, subfield};
 use super::words::{Word, Words};
 use crate::action::{Learn, LearnDst, LearnSpec, LearnSrc, SubField};
 use crate::flow::FlowMod;
@@ -50,25 +50,43 @@ pub fn parse_learn(arg: &str, names: &Names) -> Result<Learn, String> {
             "limit" => learn.limit = number(value, "limit")?,
             "result_dst" => {
                 let dst = subfield(value)?;
+                if !dst.field.field().writable {
+                    return Err(format!("{value} is read-only"));
+                }
                 if dst.n_bits != 1 {
                     return Err("result_dst in 'learn' action must be a single bit".to_owned());
                 }
                 learn.result_dst = Some(dst);
             }
-            _ => learn.specs.push(parse_spec(&word, names).map_err(|e| format!("{arg}: {e}"))?),
+            _ => learn.specs.push(parse_spec(&word, arg, names)?),
         }
     }
     Ok(learn)
 }
 
-fn parse_spec(word: &Word<'_>, names: &Names) -> Result<LearnSpec, String> {
+fn parse_spec(word: &Word<'_>, whole: &str, names: &Names) -> Result<LearnSpec, String> {
     let value = word.text();
     match word.key {
-        "load" => {
-            let (src, dst) = value.split_once("->").ok_or_else(|| format!("missing `->' in `{}'", word.all))?;
+        "load" if value.starts_with(|c: char| c.is_ascii_digit()) => {
+            let (number, dst) = value.split_once("->").ok_or_else(|| format!("load: missing `->' in `{value}'"))?;
+            let garbage = || format!("load: garbage before `->' in `{value}'");
+            let number = parse_u128(number).ok_or_else(garbage)?;
             let dst = subfield(dst)?;
-            let src = source(src, dst, None, names)?;
-            Ok(LearnSpec { n_bits: dst.n_bits, src, dst: LearnDst::Load(dst) })
+            if !is_within(number, dst.n_bits) {
+                return Err(format!("{value}: value does not fit into {} bits", dst.n_bits));
+            }
+            Ok(LearnSpec { n_bits: dst.n_bits, src: LearnSrc::Immediate(number), dst: LearnDst::Load(dst) })
+        }
+        "load" => {
+            let (src, dst) = move_ends(value)?;
+            if src.n_bits != dst.n_bits {
+                let widths = (src.n_bits, dst.n_bits);
+                return Err(format!(
+                    "{value}: source field is {} bits wide but destination is {} bits wide",
+                    widths.0, widths.1
+                ));
+            }
+            Ok(LearnSpec { n_bits: dst.n_bits, src: LearnSrc::Field(src), dst: LearnDst::Load(dst) })
         }
         "output" => {
             let src = subfield(value)?;
@@ -76,43 +94,56 @@ fn parse_spec(word: &Word<'_>, names: &Names) -> Result<LearnSpec, String> {
         }
         name => {
             // `field`, `field=value`, `field[a..b]=field[c..d]`
-            let dst = subfield(name).map_err(|error| {
-                if field_by_any_name(name).is_none() && !name.contains('[') {
-                    format!("unknown keyword {name}")
-                } else {
-                    error
-                }
-            })?;
+            let dst = subfield(name).map_err(|_| format!("{whole}: unknown keyword {name}"))?;
+            if !name.contains('[') && dst.field.field().oxm.is_empty() {
+                return Err(format!("{whole}: experimenter OXM field '{name}' not supported"));
+            }
             let src = match word.value {
                 None => LearnSrc::Field(dst),
-                Some(text) => source(text, dst, Some(name), names)?,
+                Some(text) => source(text, name, dst, whole, names)?,
             };
             Ok(LearnSpec { n_bits: dst.n_bits, src, dst: LearnDst::Match(dst) })
         }
     }
 }
 
+fn is_within(value: u128, bits: u16) -> bool {
+    bits >= 128 || value >> bits == 0
+}
+
 /// A field of the same width, or a constant; in a match of a whole field also in the field's own form.
-fn source(text: &str, dst: SubField, whole: Option<&str>, names: &Names) -> Result<LearnSrc, String> {
-    if let Some(value) = parse_u128(text) {
-        if dst.n_bits < 128 && value >> dst.n_bits != 0 {
-            return Err(format!("value {text} does not fit into {} bits", dst.n_bits));
+fn source(text: &str, name: &str, dst: SubField, whole: &str, names: &Names) -> Result<LearnSrc, String> {
+    let not_a_field = match subfield(text) {
+        Ok(src) if src.n_bits == dst.n_bits => return Ok(LearnSrc::Field(src)),
+        Ok(src) => {
+            return Err(format!("{whole}: bit widths of {name} ({}) and {text} ({}) differ", src.n_bits, dst.n_bits));
         }
-        return Ok(LearnSrc::Immediate(value));
+        Err(error) => error,
+    };
+    constant(text, name, dst, whole, names).map_err(|not_a_constant| {
+        format!(
+            "{whole}: {name} value {text} cannot be parsed as a subfield ({not_a_field}) or an immediate value \
+             ({not_a_constant})"
+        )
+    })
+}
+
+fn constant(text: &str, name: &str, dst: SubField, whole: &str, names: &Names) -> Result<LearnSrc, String> {
+    if dst != SubField::whole(dst.field) {
+        let assignment = format!("{name}={text}");
+        let shown = if whole.is_empty() { &assignment } else { whole };
+        let value = parse_u128(text).ok_or_else(|| format!("{shown}: cannot parse integer value"))?;
+        return match is_within(value, dst.n_bits) {
+            true => Ok(LearnSrc::Immediate(value)),
+            false => Err(format!("{shown}: value {value:#x} does not fit into {} bits", dst.n_bits)),
+        };
     }
-    if let Ok(src) = subfield(text) {
-        if src.n_bits != dst.n_bits {
-            return Err(format!(
-                "bit widths of {text} ({}) and {} ({}) differ",
-                src.n_bits,
-                dst.field.field().name,
-                dst.n_bits
-            ));
-        }
-        return Ok(LearnSrc::Field(src));
+    if dst.field == FieldId::InPortOxm && parse_u64(text).is_some_and(|n| n >= 0xff00) {
+        return Err(format!("{text}: port value out of range for in_port_oxm"));
     }
-    match whole.filter(|name| !name.contains('[')) {
-        Some(_) => parse_value(dst.field, text, &names.ports).map(|(value, _)| LearnSrc::Immediate(value)),
-        None => Err(format!("{text}: neither a number nor a field")),
+    let (value, mask) = parse_value(dst.field, text, &names.ports)?;
+    match mask == dst.field.field().all_ones() {
+        true => Ok(LearnSrc::Immediate(value)),
+        false => Err(format!("{text}: wildcards not allowed here")),
     }
 }

@@ -3,6 +3,7 @@
 //! - [`words`]: how a line falls into `key=value`, `key:value` and `key(value)`.
 //! - [`action_print`], [`learn_print`]: from actions to text.
 //! - [`action_parse`], [`learn_parse`], [`instruction_parse`]: from text to actions.
+//! - [`verify`]: what must not stand together; [`usable`]: which forms of OpenFlow can say it; [`notes`]: what to log.
 //! - [`flow_print`], [`flow_parse`]: whole flows.
 //! - [`message`]: whole messages, print only.
 //!
@@ -20,8 +21,11 @@ pub mod learn_parse;
 pub mod learn_print;
 pub mod message;
 pub mod meter_parse;
+pub mod notes;
 pub mod nxm;
 mod select_parse;
+pub mod usable;
+pub mod verify;
 pub mod words;
 
 #[cfg(test)]
@@ -34,12 +38,14 @@ use weft_flow::text::PortNames;
 use crate::TableId;
 
 pub use action_print::{format_action, format_actions, format_instructions};
-pub use flow_parse::{FlowCommand, parse_flow, parse_flow_mod_line};
+pub use flow_parse::{FlowCommand, ParsedFlow, parse_flow, parse_flow_mod_line, read_flow, read_flow_mod_line};
 pub use flow_print::{format_flow_stats, format_flow_stats_with};
 pub use group_parse::parse_group;
 pub use instruction_parse::parse_instructions;
 pub use message::format_body;
 pub use meter_parse::parse_meter;
+pub use notes::{Level, Note};
+pub use usable::Protocols;
 
 /// The names that text may use for a bridge's ports and tables.
 #[derive(Clone, Debug, Default)]

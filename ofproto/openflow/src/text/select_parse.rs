@@ -12,13 +12,14 @@ fn parse_hash_fields(text: &str) -> Option<HashFields> {
 }
 
 pub(super) fn parse_bundle(arg: &str, names: &Names, load: bool) -> Result<Bundle, String> {
-    let (head, members) = ["members:", "slaves:"]
-        .iter()
-        .find_map(|word| arg.split_once(word))
-        .ok_or_else(|| format!("{arg}: not enough arguments to bundle action"))?;
-    let args: Vec<&str> = head.split(',').map(str::trim).filter(|a| !a.is_empty()).collect();
-    if args.len() != if load { 5 } else { 4 } {
-        return Err(format!("{arg}: not enough arguments to bundle action"));
+    let too_few = || format!("{arg}: not enough arguments to bundle action");
+    let head_len = if load { 5 } else { 4 };
+    let (args, rest) = head_and_rest(arg, head_len).ok_or_else(too_few)?;
+    let (delimiter, members) = rest.split_once(':').unwrap_or((rest, ""));
+    match delimiter.trim() {
+        "" => return Err(too_few()),
+        "members" | "slaves" => {}
+        _ => return Err(format!("{arg}: missing member delimiter, expected `members', got `{}'", rest.trim())),
     }
     let fields = parse_hash_fields(args[0]).ok_or_else(|| format!("{arg}: unknown fields `{}'", args[0]))?;
     let algorithm = match args[2] {
@@ -30,9 +31,23 @@ pub(super) fn parse_bundle(arg: &str, names: &Names, load: bool) -> Result<Bundl
         return Err(format!("{arg}: unknown member_type `{}'", args[3]));
     }
     let port = |p: &str| names.ports.parse(p).ok_or_else(|| format!("{p}: bad port number"));
-    let members = members.split(',').map(str::trim).filter(|m| !m.is_empty()).map(port).collect::<Result<_, _>>()?;
+    let members =
+        members.split([',', ' ', '\t', '[', ']']).filter(|m| !m.is_empty()).map(port).collect::<Result<_, _>>()?;
     let dst = if load { Some(subfield(args[4])?) } else { None };
     Ok(Bundle { fields, basis: number(args[1], "basis")?, algorithm, members, dst })
+}
+
+/// The first words, separated by commas and blanks, and what follows them.
+fn head_and_rest(text: &str, n: usize) -> Option<(Vec<&str>, &str)> {
+    let separators = [',', ' ', '\t'];
+    let mut rest = text.trim_start_matches(separators);
+    let mut head = Vec::with_capacity(n);
+    for _ in 0..n {
+        let (word, behind) = rest.split_once(separators)?;
+        head.push(word);
+        rest = behind.trim_start_matches(separators);
+    }
+    Some((head, rest))
 }
 
 pub(super) fn parse_multipath(arg: &str) -> Result<Multipath, String> {

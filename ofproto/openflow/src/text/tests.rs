@@ -87,8 +87,8 @@ fn actions_print_as_users_know_them() {
             "ct(commit,force,table=3,zone=NXM_NX_REG0[0..15],nat,exec(set_field:0x5->ct_mark),alg=ftp)",
         ),
         (
-            "ct(commit,nat(src=1.1.1.1-2.2.2.2:5-6,random)),ct(commit,nat(dst=[::1]-[::2]:5,persistent,hash)),ct,ct_clear,ct(nat(src))",
-            "ct(commit,nat(src=1.1.1.1-2.2.2.2:5-6,random)),ct(commit,nat(dst=[::1]-[::2]:5,persistent,hash)),ct,ct_clear,ct(nat(src))",
+            "ct(commit,nat(src=1.1.1.1-2.2.2.2:5-6,random)),ct(commit,nat(dst=[::1]-[::2]:5,persistent,hash)),ct(),ct_clear,ct(nat(src))",
+            "ct(commit,nat(src=1.1.1.1-2.2.2.2:5-6,random)),ct(commit,nat(dst=[::1]-[::2]:5,persistent,hash)),ct(),ct_clear,ct(nat(src))",
         ),
         (
             "sample(probability=5,collector_set_id=1,obs_domain_id=2,obs_point_id=3,sampling_port=4,egress)",

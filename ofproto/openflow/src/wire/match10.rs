@@ -193,7 +193,15 @@ pub(crate) fn write(m: &Match) -> Match10Wire {
     wire
 }
 
-/// Whether OpenFlow 1.0's match says all of `m`.
+/// Whether OpenFlow 1.0's match says all of `m`. That packets are Ethernet frames goes without saying in 1.0.
 pub(crate) fn says_all(m: &Match) -> bool {
-    read(&write(m)) == *m
+    let mut m = m.clone();
+    if m.get(FieldId::PacketType) == (0, u32::MAX.into()) {
+        m.set_masked(FieldId::PacketType, 0, 0);
+    }
+    // No tag, whatever the rest of the tag control information would be.
+    if m.get(FieldId::VlanTci).1 & CFI != 0 && m.get(FieldId::VlanTci).0 & CFI == 0 {
+        m.set(FieldId::VlanTci, 0);
+    }
+    read(&write(&m)) == m
 }

@@ -147,12 +147,14 @@ fn write_classic(w: &mut Writer, set: &SetField, version: Version) -> bool {
         FieldId::IpDst => argument(w, kind(7), (value as u32).to_be_bytes()),
         FieldId::IpDscp => argument(w, kind(8), one(value << 2)),
         FieldId::NwEcn if !v10 => argument(w, 8, one(value)),
+        FieldId::SctpSrc | FieldId::SctpDst if v10 && !modify => return false,
         FieldId::TcpSrc | FieldId::UdpSrc | FieldId::SctpSrc => argument(w, 9, short(value)),
         FieldId::TcpDst | FieldId::UdpDst | FieldId::SctpDst => argument(w, 10, short(value)),
         FieldId::NwTtl if !v10 && modify => argument(w, 23, one(value)),
         FieldId::MplsLabel if !v10 => argument(w, 13, (value as u32).to_be_bytes()),
         FieldId::MplsTc if !v10 => argument(w, 14, one(value)),
         FieldId::MplsTtl if !v10 => argument(w, 15, one(value)),
+        FieldId::MplsLabel | FieldId::MplsTc | FieldId::MplsTtl if !modify => return false,
         FieldId::MplsLabel => nicira::simple(w, 30, |w| {
             w.zeros(2);
             w.slice(&(value as u32).to_be_bytes());
