@@ -160,6 +160,7 @@ impl Check<'_> {
                 }
             }
             Action::Multipath(multipath) => return self.write(known, multipath.dst.field),
+            Action::SetTunnelOption(_) => self.usable = self.usable.and(Protocols::NXM.or(Protocols::OXM)),
             Action::SetField(set) => return self.set_field(set, known),
             Action::SetVlanVid { push, .. } | Action::SetVlanPcp { push, .. } => {
                 self.only_old_unless(*push || known.tags > 0);

@@ -158,6 +158,7 @@ pub fn action_name(action: &Action) -> &'static str {
             (_, FieldId::MplsTtl) => "set_mpls_ttl",
             _ => "set_field",
         },
+        Action::SetTunnelOption(_) => "set_field",
         Action::SetVlanVid { .. } => "set_vlan_vid",
         Action::SetVlanPcp { .. } => "set_vlan_pcp",
         Action::StripVlan(StripForm::Strip | StripForm::Pop) => "strip_vlan",
