@@ -24,4 +24,4 @@ mod trie;
 
 pub use flow_table::FlowTable;
 pub use packed::{CompactMatch, Masks, PackedMask};
-pub use rule_table::{Found, RuleTable};
+pub use rule_table::{Clause, Found, RuleTable};

@@ -4,6 +4,8 @@
 //! Invariant: what this accepts, translation can do. A flow that could only be half obeyed is refused with the error that
 //! the specifications give.
 
+mod stateful;
+
 use weft_flow::field::Prerequisite;
 use weft_flow::{FieldId, Match, OfPort};
 use weft_openflow::action::{Action, SetField, SetForm, SubField};
@@ -64,6 +66,7 @@ pub(crate) fn instructions(of: &Instructions, matching: &Match, table: TableId, 
     {
         return Err(ErrorCode::OFPBIC_BAD_TABLE_ID);
     }
+    stateful::conjunctions(of)?;
     let known = Known::of(matching);
     list(&of.apply, &mut known.clone(), strict)?;
     list(of.write_actions.as_deref().unwrap_or_default(), &mut known.clone(), strict)
@@ -129,6 +132,9 @@ fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode
         }
         Action::Push(src) => readable(known, src),
         Action::Pop(dst) => writable(known, dst),
+        Action::Learn(learn) => stateful::learn(learn, known, strict),
+        Action::FinTimeout { .. } => stateful::fin_timeout(known, strict),
+        Action::Conjunction { .. } => Ok(()),
         Action::Clone(inner) => list(inner, &mut known.clone(), strict),
         Action::Group(_) => Err(ErrorCode::OFPBAC_BAD_OUT_GROUP),
         Action::Meter(_) => Err(ErrorCode::OFPBAC_BAD_METER),
@@ -140,9 +146,6 @@ fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode
         | Action::DecNshTtl
         | Action::Encap(_)
         | Action::Decap { .. }
-        | Action::Learn(_)
-        | Action::Conjunction { .. }
-        | Action::FinTimeout { .. }
         | Action::Ct(_)
         | Action::CtClear
         | Action::Nat(_)

@@ -14,6 +14,7 @@ use weft_openflow::{Cookie, ErrorCode, FlowMod, FlowModCommand, FlowModFlags, Ta
 
 use crate::check;
 use crate::flow_table::{FlowTables, HIDDEN_TABLE};
+use crate::learn;
 use crate::rule::{MAX_PRIORITY, Rule};
 use crate::shared::Shared;
 
@@ -70,17 +71,16 @@ pub fn prepare(todo: FlowMod, version: Version, shared: &mut Shared, now: Time) 
 /// The specification's, if the flow mod cannot be obeyed in full.
 pub fn apply(flows: &mut FlowTables, ready: &Ready, now: Time, done: &mut Vec<Change>) -> Result<(), ErrorCode> {
     match &ready.what {
-        What::Add(rule) => add(flows, rule.clone(), done),
+        What::Add(rule) => add(flows, rule.clone(), done)?,
         What::Other(todo, version) => match todo.command {
             FlowModCommand::Add | FlowModCommand::Modify | FlowModCommand::ModifyStrict => {
-                modify(flows, todo, *version, now, done)
+                modify(flows, todo, *version, now, done)?;
             }
-            FlowModCommand::Delete | FlowModCommand::DeleteStrict => {
-                delete(flows, todo, done);
-                Ok(())
-            }
+            FlowModCommand::Delete | FlowModCommand::DeleteStrict => delete(flows, todo, done),
         },
     }
+    learn::remove_orphans(flows, done);
+    Ok(())
 }
 
 /// The flows that a deletion means; `None` if it is none.
@@ -150,8 +150,7 @@ fn rule_of(todo: FlowMod, version: Version, shared: &mut Shared, now: Time) -> R
     let instructions = shared.instructions(todo.instructions);
     let mut rule = Rule::of_parts(table, todo.priority.into(), pattern, instructions, now);
     rule.cookie = if todo.cookie == Cookie::UNCHANGED { Cookie(0) } else { todo.cookie };
-    rule.idle_timeout = todo.idle_timeout;
-    rule.hard_timeout = todo.hard_timeout;
+    rule.set_timeouts(todo.idle_timeout, todo.hard_timeout);
     rule.importance = todo.importance;
     rule.flags = todo.flags;
     Ok(Arc::new(rule))
@@ -199,8 +198,7 @@ fn modify(
     for old in meant {
         let mut rule = Rule::of_parts(old.table, old.priority, old.pattern.clone(), Arc::clone(&instructions), now);
         rule.cookie = if todo.cookie == Cookie::UNCHANGED { old.cookie } else { todo.cookie };
-        rule.idle_timeout = old.idle_timeout;
-        rule.hard_timeout = old.hard_timeout;
+        rule.set_timeouts(old.idle_timeout(), old.hard_timeout());
         rule.importance = old.importance;
         rule.flags = old.flags;
         rule.created = old.created;

@@ -10,6 +10,8 @@
 //!
 //! Invariant: whoever adds, replaces or removes a rule goes through [`FlowTables`], so that the logs are true.
 
+mod uses;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +26,8 @@ use weft_openflow::{Instructions, TableId};
 
 use crate::config::{BridgeSettings, FailMode};
 use crate::rule::{Rule, may_overlap};
+
+pub use uses::{Used, Uses};
 
 /// Number of tables.
 pub const N_TABLES: usize = 255;
@@ -41,6 +45,8 @@ pub struct FlowTables {
     timeouts: BinaryHeap<Reverse<Due>>,
     /// All rules of all tables.
     n_rules: usize,
+    /// What they refer to.
+    pub uses: Uses,
     /// Indexes of flows that went all at once: freeing them takes a while, see [`FlowTables::take_waste`].
     waste: Waste,
     /// What a staged copy is a copy of.
@@ -80,6 +86,8 @@ pub struct FlowTable {
     /// Lookups.
     pub counters: Arc<TableCounters>,
     rules: RuleTable<Arc<Rule>>,
+    /// How many of them use something.
+    used: Used,
     version: u64,
     log: VecDeque<Arc<Rule>>,
 }
@@ -136,6 +144,7 @@ impl FlowTables {
             tables,
             timeouts: BinaryHeap::new(),
             n_rules: 0,
+            uses: Uses::default(),
             waste: Waste::default(),
             staged_on: Vec::new(),
         };
@@ -186,11 +195,14 @@ impl FlowTables {
     /// hand over).
     pub fn insert(&mut self, rule: Arc<Rule>) -> Option<Arc<Rule>> {
         self.queue_timeout(&rule);
+        let used = self.uses.come(&rule);
         let table = Arc::make_mut(&mut self.tables[usize::from(rule.table.0)]);
+        table.used.add(used);
         table.changed(&rule);
         let old = table.rules.insert_compact(&Arc::clone(&rule).pattern, rule.priority, rule);
-        if old.is_none() {
-            self.n_rules += 1;
+        match &old {
+            None => self.n_rules += 1,
+            Some(old) => table.used.take(self.uses.go(old)),
         }
         old
     }
@@ -202,6 +214,7 @@ impl FlowTables {
             return false;
         }
         table.rules.remove_compact(&rule.pattern, rule.priority);
+        table.used.take(self.uses.go(rule));
         table.changed(rule);
         self.n_rules -= 1;
         true
@@ -211,6 +224,12 @@ impl FlowTables {
     pub(crate) fn clear(&mut self, table: TableId) {
         let table = Arc::make_mut(&mut self.tables[usize::from(table.0)]);
         self.n_rules -= table.len();
+        if table.used.any > 0 {
+            for found in table.rules.iter() {
+                self.uses.go(found.value);
+            }
+            table.used = Used::default();
+        }
         self.waste._indexes.push(table.rules.take_all());
         table.touch();
     }
@@ -221,6 +240,7 @@ impl FlowTables {
             tables: self.tables.clone(),
             timeouts: BinaryHeap::new(),
             n_rules: self.n_rules,
+            uses: self.uses.clone(),
             waste: Waste::default(),
             staged_on: self.tables.clone(),
         }
@@ -231,9 +251,10 @@ impl FlowTables {
         if !self.tables.iter().zip(&staged.staged_on).all(|(now, then)| Arc::ptr_eq(now, then)) {
             return false;
         }
-        let FlowTables { tables, mut timeouts, n_rules, mut waste, staged_on } = staged;
+        let FlowTables { tables, mut timeouts, n_rules, uses, mut waste, staged_on } = staged;
         self.timeouts.append(&mut timeouts);
         self.n_rules = n_rules;
+        self.uses = uses;
         waste._tables.extend(staged_on);
         waste._tables.append(&mut std::mem::replace(&mut self.tables, tables));
         self.waste.add(waste);
@@ -263,6 +284,14 @@ impl FlowTables {
     /// When the next rule may be due.
     pub fn next_due(&self) -> Time {
         self.timeouts.peek().map_or(Time::MAX, |Reverse(d)| d.at)
+    }
+
+    /// Its deadline has come nearer; what has taken its place has the same.
+    pub(crate) fn requeue(&mut self, rule: &Arc<Rule>) {
+        let there = self.tables[usize::from(rule.table.0)].rules.get_compact(&rule.pattern, rule.priority);
+        if let Some(there) = there.cloned() {
+            self.queue_timeout(&there);
+        }
     }
 
     /// Queue the rule by its deadline (again).
@@ -326,6 +355,7 @@ impl FlowTable {
             vacancy: Vacancy::default(),
             counters: Arc::default(),
             rules: RuleTable::default(),
+            used: Used::default(),
             version: 0,
             log: VecDeque::new(),
         }
@@ -334,7 +364,10 @@ impl FlowTable {
     /// The rule for a frame; the bits that led to the answer are added to `mask`.
     #[inline]
     pub fn lookup(&self, key: &FlowKey, mask: &mut FlowMask) -> Option<&Arc<Rule>> {
-        self.rules.lookup(key, Some(mask))
+        match self.used.clauses {
+            0 => self.rules.lookup(key, Some(mask)),
+            _ => self.rules.find_conjunctive(key, mask, |rule| uses::clauses(rule)).map(|found| found.value),
+        }
     }
 
     /// The rule with exactly this match and priority.

@@ -16,6 +16,7 @@ pub mod connection;
 pub mod flow_mod;
 pub mod flow_table;
 pub mod frozen;
+pub mod learn;
 pub mod mac_table;
 pub mod pipeline;
 pub mod revalidate;

@@ -18,6 +18,8 @@ use weft_engine::Megaflow;
 use weft_flow::DpAction;
 use weft_openflow::flow::FlowRemovedReason;
 
+use crate::flow_mod::Change;
+use crate::learn::{learn_again, saw_tcp_flags};
 use crate::pipeline::{Control, Pipeline};
 use crate::tables::Tables;
 use crate::translate::{Translation, translate};
@@ -73,8 +75,13 @@ impl Pipeline {
         let mut control = self.control();
         self.deliver_packets(&mut control, now);
         let macs_due = self.expire_macs(now);
-        let rules_due = self.expire_rules(&mut control, now);
+        self.finish_pending(&mut control, now);
+        let mut rules_due = self.expire_rules(&mut control, now);
         let sweep_due = self.sweep_if_due(&mut control, now);
+        if !self.read().pending.is_empty() {
+            self.finish_pending(&mut control, now);
+            rules_due = self.expire_rules(&mut control, now);
+        }
         let connections_due = self.run_connections(&mut control, now);
         let bundles_due = self.expire_bundles(&mut control, now);
         macs_due.min(rules_due).min(sweep_due).min(connections_due).min(bundles_due)
@@ -154,13 +161,19 @@ impl Pipeline {
         let mut removed = Vec::new();
         let mut tables = self.write();
         for bridge in tables.bridges_mut() {
+            let mut orphans = Vec::new();
             for rule in bridge.flows.take_due(now) {
-                let hard = rule.hard_timeout.duration().is_some_and(|d| rule.modified + d <= now);
+                let hard = rule.hard_timeout().duration().is_some_and(|d| rule.modified() + d <= now);
                 let reason = if hard { FlowRemovedReason::HardTimeout } else { FlowRemovedReason::IdleTimeout };
                 if bridge.flows.remove(&rule) {
                     removed.push((bridge.id, rule, reason));
                 }
             }
+            crate::learn::remove_orphans(&mut bridge.flows, &mut orphans);
+            removed.extend(orphans.into_iter().filter_map(|change| match change {
+                Change::Removed(rule, reason) => Some((bridge.id, rule, reason)),
+                Change::Added(_) | Change::Replaced { .. } => None,
+            }));
         }
         let due = next(&tables);
         drop(tables);
@@ -297,4 +310,6 @@ fn push_attached(tables: &Tables, flow: &Megaflow, attachment: &Attachment) {
     attachment.pushed.1.store(bytes, Ordering::Relaxed);
     let used = Time::from_nanos(flow.stats.used.get());
     credit(tables, &attachment.credits, new_packets, new_bytes, used);
+    learn_again(tables, &attachment.credits, used);
+    saw_tcp_flags(tables, &attachment.credits, flow.stats.tcp_flags());
 }

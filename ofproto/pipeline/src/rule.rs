@@ -3,9 +3,9 @@
 //! Why rules do not change: workers and megaflows hold `Arc<Rule>`s. A modification makes a new rule that takes the
 //! counters over; the old one points to it, so that statistics still on their way arrive at the flow they belong to.
 //!
-//! Invariant: `successor` is set at most once, by the control thread, under the tables' write lock.
+//! Invariant: `successor` is set at most once, under the tables' write lock.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -27,10 +27,6 @@ pub struct Rule {
     pub pattern: CompactMatch,
     /// The controller's mark.
     pub cookie: Cookie,
-    /// Gone after so long without a frame.
-    pub idle_timeout: Timeout,
-    /// Gone after so long.
-    pub hard_timeout: Timeout,
     /// Order of eviction.
     pub importance: u16,
     /// Flags.
@@ -39,10 +35,19 @@ pub struct Rule {
     pub instructions: Arc<Instructions>,
     /// When it was added.
     pub created: Time,
-    /// When its instructions were last changed.
-    pub modified: Time,
+    /// How it ages; a connection's end and learning change that.
+    aging: Aging,
     counters: RuleCounters,
     successor: OnceLock<Arc<Rule>>,
+}
+
+struct Aging {
+    /// Gone after so long without a frame.
+    idle: AtomicU16,
+    /// Gone after so long.
+    hard: AtomicU16,
+    /// When its instructions were last changed, or learned once more.
+    modified: AtomicU64,
 }
 
 #[derive(Default)]
@@ -72,16 +77,60 @@ impl Rule {
             priority,
             pattern,
             cookie: Cookie(0),
-            idle_timeout: Timeout::NEVER,
-            hard_timeout: Timeout::NEVER,
             importance: 0,
             flags: FlowModFlags::empty(),
             instructions,
             created,
-            modified: created,
+            aging: Aging {
+                idle: AtomicU16::new(0),
+                hard: AtomicU16::new(0),
+                modified: AtomicU64::new(created.as_nanos()),
+            },
             counters,
             successor: OnceLock::new(),
         }
+    }
+
+    /// Gone after so long without a frame.
+    pub fn idle_timeout(&self) -> Timeout {
+        Timeout(self.aging.idle.load(Ordering::Relaxed))
+    }
+
+    /// Gone after so long.
+    pub fn hard_timeout(&self) -> Timeout {
+        Timeout(self.aging.hard.load(Ordering::Relaxed))
+    }
+
+    /// When its instructions were last changed, or learned once more: the hard timeout runs from here.
+    pub fn modified(&self) -> Time {
+        Time::from_nanos(self.aging.modified.load(Ordering::Relaxed))
+    }
+
+    /// Say how long it lives.
+    pub fn set_timeouts(&mut self, idle: Timeout, hard: Timeout) {
+        *self.aging.idle.get_mut() = idle.0;
+        *self.aging.hard.get_mut() = hard.0;
+    }
+
+    /// It was learned once more.
+    pub(crate) fn refresh(&self, now: Time) {
+        self.newest().aging.modified.fetch_max(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Let it live no longer than this (`fin_timeout`); whether it would have.
+    pub(crate) fn shorten(&self, idle: Timeout, hard: Timeout) -> bool {
+        let shorter = |at: &AtomicU16, to: Timeout| {
+            let less = |old: u16| (to.0 != 0 && (old == 0 || to.0 < old)).then_some(to.0);
+            at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+        };
+        let aging = &self.newest().aging;
+        let idle = shorter(&aging.idle, idle);
+        shorter(&aging.hard, hard) || idle
+    }
+
+    /// The rule that has taken its place, or itself.
+    fn newest(&self) -> &Rule {
+        std::iter::successors(Some(self), |rule| rule.successor.get().map(|next| &**next)).last().unwrap_or(self)
     }
 
     /// Whether controllers may not see it.
@@ -91,10 +140,7 @@ impl Rule {
 
     /// Frames went by, the newest at `used`.
     pub fn count(&self, packets: u64, bytes: u64, used: Time) {
-        let mut rule = self;
-        while let Some(next) = rule.successor.get() {
-            rule = next;
-        }
+        let rule = self.newest();
         rule.counters.packets.fetch_add(packets, Ordering::Relaxed);
         rule.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
         rule.counters.used.fetch_max(used.as_nanos(), Ordering::Relaxed);
@@ -109,8 +155,8 @@ impl Rule {
 
     /// When it is due to go, as far as is known now.
     pub fn deadline(&self) -> Option<Time> {
-        let hard = self.hard_timeout.duration().map(|d| self.modified + d);
-        let idle = self.idle_timeout.duration().map(|d| self.counters().2 + d);
+        let hard = self.hard_timeout().duration().map(|d| self.modified() + d);
+        let idle = self.idle_timeout().duration().map(|d| self.counters().2 + d);
         match (hard, idle) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),

@@ -18,6 +18,7 @@ use weft_packet::DpPort;
 use crate::bridge::{Bridge, Bundle, Port};
 use crate::config::{BridgeSettings, BundleSettings, ConfigError, PortKind, PortSettings};
 use crate::frozen::FrozenStates;
+use crate::learn::Pending;
 
 /// A bridge, for as long as the daemon runs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -42,6 +43,8 @@ pub struct Tables {
     pub ports_generation: u64,
     /// Metadata of frames on their way to controllers.
     pub frozen: FrozenStates,
+    /// What readers leave for the control thread.
+    pub pending: Pending,
 }
 
 impl Tables {

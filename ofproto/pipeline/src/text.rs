@@ -66,7 +66,10 @@ pub(crate) fn matching(of: &Match) -> String {
 
 /// `NXM_OF_ETH_DST[] is now 00:00:00:00:00:00`
 pub(crate) fn is_now(dst: SubField, value: u128) -> String {
-    let text = format_value(dst.field, value, dst.field.field().all_ones(), &PortNames::new());
+    let text = match dst.mask() == dst.field.field().all_ones() {
+        true => format_value(dst.field, value, dst.mask(), &PortNames::new()),
+        false => format!("{:#x}", (value & dst.mask()) >> dst.ofs),
+    };
     let text = if text == "0x0" { "0" } else { &text };
     format!("{} is now {text}", format_subfield(dst))
 }

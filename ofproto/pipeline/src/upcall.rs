@@ -10,11 +10,12 @@ use smallvec::SmallVec;
 use weft_base::Time;
 use weft_engine::{Slowpath, Upcall, Verdict};
 use weft_flow::action::{ControllerAction, Userspace};
-use weft_flow::{DpAction, FlowKey, FlowMask, OfPort};
+use weft_flow::{DpAction, FieldId, FlowKey, FlowMask, OfPort};
 use weft_packet::{DpPort, DropReason};
 
 use crate::bridge::Bridge;
 use crate::frozen::Frozen;
+use crate::learn::saw_tcp_flags;
 use crate::mac_table::Learned;
 use crate::pipeline::{Pipeline, lock};
 use crate::tables::{BridgeId, Tables};
@@ -66,7 +67,9 @@ impl Slowpath for Pipeline {
         let install = upcall.may_install;
         // This frame is credited here; the megaflow counts those that follow.
         credit(&tables, &translation.credits, 1, upcall.frame.len() as u64, now);
+        saw_tcp_flags(&tables, &translation.credits, FieldId::TcpFlags.get(upcall.key) as u16);
         drop(tables);
+        self.learn_flows(&translation.flows, now);
         if install {
             self.flow_installed();
         }
@@ -94,6 +97,8 @@ impl Slowpath for Pipeline {
                 let Ok(entry) = Entry::of(&tables, upcall.key) else { return Vec::new() };
                 let translation = translate(&entry.input(&tables), None);
                 self.learn(&tables, &translation.learn, now);
+                drop(tables);
+                self.learn_flows(&translation.flows, now);
                 translation.actions
             }
         }
@@ -173,6 +178,8 @@ pub(crate) fn credit(tables: &Tables, credits: &[Credit], packets: u64, bytes: u
     for to in credits {
         match to {
             Credit::Rule(rule) => rule.count(packets, bytes, used),
+            // by what else is known of the frames: see `learn`
+            Credit::Learn(_) | Credit::FinTimeout { .. } => {}
             Credit::Table(table, found) => table.count(*found, packets),
             Credit::PatchTx(port) => port.count_tx(packets, bytes),
             Credit::PatchRx(port) => port.count_rx(packets, bytes),

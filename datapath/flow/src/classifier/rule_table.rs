@@ -8,6 +8,7 @@
 //! Invariants: a lookup's answer is the same for every key that agrees with it in the added bits; a subtable is never
 //! empty; `order` lists the subtables by descending highest priority.
 
+mod conjunction;
 mod subtable;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use crate::matching::Match;
 
 use super::packed::{CompactMatch, MaskHash, PackedMask};
 use super::trie::{Prefixes, Trie};
+pub use conjunction::Clause;
 use subtable::{Rule, Subtable};
 
 /// How many fields can have a trie (`Flow_Table` `prefixes`).

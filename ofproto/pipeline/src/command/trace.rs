@@ -17,7 +17,7 @@ use crate::pipeline::Pipeline;
 use crate::tables::Tables;
 use crate::text;
 use crate::tlv;
-use crate::translate::{Input, Trace, translate};
+use crate::translate::{Input, Trace, Translation, translate};
 use crate::upcall::set_in_port;
 
 /// A command line, taken apart.
@@ -60,7 +60,10 @@ impl Pipeline {
             &names,
         );
         if request.side_effects {
-            self.learn(&tables, &shown.1, now);
+            self.learn(&tables, &shown.1.learn, now);
+            crate::learn::saw_tcp_flags(&tables, &shown.1.credits, FieldId::TcpFlags.get(&key) as u16);
+            drop(tables);
+            self.learn_flows(&shown.1.flows, now);
         }
         Ok(shown.0)
     }
@@ -75,7 +78,7 @@ fn show(
     frozen: Option<&FrozenState>,
     side_effects: bool,
     names: &DpNames,
-) -> (String, Vec<crate::translate::LearnMac>) {
+) -> (String, Translation) {
     let mut trace = Trace::new(side_effects);
     let done = translate(&Input { tables, bridge, key, actions, frozen }, Some(&mut trace));
     let mut thawed = key.clone();
@@ -105,7 +108,7 @@ fn show(
     if let Some(failure) = done.failure {
         let _ = writeln!(out, "Translation failed ({}), packet is dropped.", failure.text());
     }
-    (out, done.learn.to_vec())
+    (out, done)
 }
 
 /// The megaflow as OVS prints it: "no tag" goes without saying, and so do fragments of what is no IP.

@@ -121,6 +121,7 @@ impl Pipeline {
                     let mut tables = self.write();
                     let flows = &mut tables.bridge_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?.flows;
                     flow_mod::remove_all(flows, step);
+                    crate::learn::remove_orphans(flows, done);
                     waste.add(flows.take_waste());
                 }
                 flow_mod::removed(gone, done);

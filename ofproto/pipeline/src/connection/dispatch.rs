@@ -209,7 +209,7 @@ impl Pipeline {
         actions: Option<&[weft_openflow::Action]>,
         now: Time,
     ) -> Result<(), ErrorCode> {
-        let (actions, frozen) = {
+        let (actions, frozen, flows) = {
             let tables = self.read();
             let bridge = tables.bridge(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
             let translation = translate(&Input { tables: &tables, bridge, key: &key, actions, frozen: None }, None);
@@ -217,8 +217,9 @@ impl Pipeline {
             crate::upcall::credit(&tables, &translation.credits, 1, frame.len() as u64, now);
             let dp = bridge.port(OfPort(key.word(0) as u32)).and_then(|p| p.dp());
             crate::upcall::set_in_port(&mut key, OfPort(dp.unwrap_or(DpPort::NONE).0));
-            (translation.actions, translation.frozen)
+            (translation.actions, translation.frozen, translation.flows)
         };
+        self.learn_flows(&flows, now);
         if let Some(datapath) = self.datapath() {
             datapath.execute(weft_engine::Execute { frame, key, actions });
         }

@@ -128,6 +128,14 @@ impl Pipeline {
         self.flow_updates(control, None, bridge, &[Change::Removed(rule.clone(), reason)]);
     }
 
+    /// A change that was settled when it was made.
+    pub(crate) fn change_settled(&self, control: &mut Control, bridge: BridgeId, change: Change, now: Time) {
+        if let Change::Removed(rule, reason) = &change {
+            self.flow_removed(control, bridge, rule, *reason, now);
+        }
+        self.flow_updates(control, None, bridge, &[change]);
+    }
+
     fn flow_removed(&self, control: &mut Control, bridge: BridgeId, rule: &Rule, reason: FlowRemovedReason, now: Time) {
         if !rule.flags.contains(FlowModFlags::SEND_FLOW_REM) || rule.is_hidden() {
             return;
@@ -140,8 +148,8 @@ impl Pipeline {
             reason,
             table: rule.table,
             duration: rule.age(now),
-            idle_timeout: rule.idle_timeout,
-            hard_timeout: rule.hard_timeout,
+            idle_timeout: rule.idle_timeout(),
+            hard_timeout: rule.hard_timeout(),
             packet_count,
             byte_count,
         });

@@ -98,7 +98,10 @@ impl<'t> Context<'t, '_> {
             Action::DebugRecirc => self.freeze_and_recirculate(GoOn::After, None),
             Action::DebugSlow => self.slow = Some(SlowPathReason::Action),
             Action::Exit => self.exit = true,
-            Action::Note(_) => {}
+            Action::Learn(learn) => self.learn(learn),
+            Action::FinTimeout { idle, hard } => self.fin_timeout(*idle, *hard),
+            // clauses are the lookup's; here they do nothing
+            Action::Note(_) | Action::Conjunction { .. } => {}
             // refused when a flow is added (`flow_mod::unsupported`); a packet-out is checked by the same function
             Action::Group(_)
             | Action::Bundle(_)
@@ -109,9 +112,6 @@ impl<'t> Context<'t, '_> {
             | Action::DecNshTtl
             | Action::Encap(_)
             | Action::Decap { .. }
-            | Action::Learn(_)
-            | Action::Conjunction { .. }
-            | Action::FinTimeout { .. }
             | Action::Ct(_)
             | Action::CtClear
             | Action::Nat(_)

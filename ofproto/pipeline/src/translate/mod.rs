@@ -12,6 +12,7 @@
 //!   table.rs    lookups, rules, resubmit, goto_table, the action set
 //!   actions.rs  one action after the other
 //!   fields.rs   reading and writing fields, prerequisites
+//!   learn.rs, fin_timeout.rs   flows made from frames, flows that end with a connection
 //!   normal.rs   the learning switch: VLANs, MACs, flooding
 //!   output.rs   ports, patch cables, controllers
 //!   commit.rs   header changes as datapath actions
@@ -26,6 +27,8 @@ mod actions;
 mod commit;
 pub(crate) mod facts;
 mod fields;
+mod fin_timeout;
+mod learn;
 mod normal;
 mod options;
 mod output;
@@ -43,17 +46,19 @@ use weft_flow::key::OPENFLOW_WORDS;
 use weft_flow::{DpAction, FieldId, FlowKey, FlowMask, OfPort};
 use weft_openflow::action::Action;
 use weft_openflow::port::PortConfig;
-use weft_openflow::{Cookie, TableId};
+use weft_openflow::{Cookie, TableId, Timeout};
 use weft_packet::DropReason;
 
 use crate::bridge::{Bridge, PatchCounters};
 use crate::config::Mac;
 use crate::flow_table::TableCounters;
 use crate::frozen::{Frozen, FrozenState};
+use crate::learn::LearnFlow;
 use crate::mac_table::MacDep;
 use crate::rule::Rule;
 use crate::tables::{BridgeId, BundleId, Tables};
 
+pub(crate) use learn::require;
 pub use trace::Trace;
 
 /// What is translated.
@@ -78,6 +83,8 @@ pub struct Translation {
     pub mask: FlowMask,
     /// MAC addresses to learn.
     pub learn: SmallVec<[LearnMac; 2]>,
+    /// Flows to learn.
+    pub flows: SmallVec<[Arc<LearnFlow>; 1]>,
     /// Whom the frames' statistics belong to.
     pub credits: SmallVec<[Credit; 6]>,
     /// What the verdict rests on.
@@ -125,6 +132,19 @@ pub enum Credit {
     PatchRx(Arc<PatchCounters>),
     /// A learned address is still in use.
     Mac(LearnMac),
+    /// They would teach this flow again.
+    Learn(Arc<LearnFlow>),
+    /// A TCP connection's end among them shortens a flow's life.
+    FinTimeout {
+        /// Where.
+        bridge: BridgeId,
+        /// Which.
+        rule: Arc<Rule>,
+        /// To this, if it is longer.
+        idle: Timeout,
+        /// To this, if it is longer.
+        hard: Timeout,
+    },
 }
 
 /// What a verdict rests on, to find out cheaply whether it still stands.
@@ -231,6 +251,7 @@ pub(crate) struct Context<'t, 'l> {
     mask: FlowMask,
     out: Vec<DpAction>,
     learn: SmallVec<[LearnMac; 2]>,
+    flows: SmallVec<[Arc<LearnFlow>; 1]>,
     credits: SmallVec<[Credit; 6]>,
     deps: Deps,
     frozen: SmallVec<[Arc<Frozen>; 1]>,
@@ -282,6 +303,7 @@ impl<'t, 'l> Context<'t, 'l> {
             mask,
             out: Vec::with_capacity(4),
             learn: SmallVec::new(),
+            flows: SmallVec::new(),
             credits: SmallVec::new(),
             deps: Deps::default(),
             frozen: SmallVec::new(),
@@ -366,6 +388,7 @@ impl<'t, 'l> Context<'t, 'l> {
             actions: self.out,
             mask: self.mask,
             learn: self.learn,
+            flows: self.flows,
             credits: self.credits,
             deps: self.deps,
             frozen: self.frozen,

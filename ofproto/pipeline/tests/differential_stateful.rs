@@ -1,0 +1,186 @@
+//! Actions with state (learn, conjunction, fin_timeout, meter, ...): our `ofproto/trace` beside that of the real
+//! ovs-vswitchd, and the flows that are there afterwards.
+
+mod real;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use real::{Pair, check, report};
+use weft_pipeline::BundleSettings;
+
+fn pair() -> Option<Pair> {
+    let pair = Pair::start()?;
+    pair.bridge("br0", true, 100);
+    for i in 1..=4 {
+        pair.port("br0", i, BundleSettings::trunk(&format!("p{i}")), &[]);
+    }
+    Some(pair)
+}
+
+#[test]
+fn learning_traces_alike() {
+    let Some(pair) = pair() else { return };
+    pair.flows(
+        "br0",
+        &[
+            "table=0,in_port=1,actions=learn(table=1,idle_timeout=10,hard_timeout=20,priority=7,cookie=0x123,\
+             NXM_OF_VLAN_TCI[0..11],NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],eth_type=0x800,\
+             load:NXM_OF_IN_PORT[]->NXM_NX_REG0[0..15],load:5->NXM_NX_REG1[],output:NXM_OF_IN_PORT[]),2",
+            "table=0,in_port=2,tcp,actions=learn(table=2,fin_idle_timeout=2,fin_hard_timeout=3,send_flow_rem,delete_learned,\
+             eth_type=0x800,nw_proto=6,NXM_OF_IP_SRC[]=NXM_OF_IP_DST[],NXM_OF_IP_DST[],tcp_src=tcp_dst,limit=1,\
+             result_dst=reg0[3],load:reg1->reg2,output:reg3),resubmit(,4),3",
+            "table=0,in_port=3,actions=learn(table=3,delete_learned,limit=2,cookie=0x55,NXM_OF_ETH_SRC[],result_dst=reg0[0]),\
+             controller",
+            "table=0,in_port=4,ip,actions=learn(table=5,NXM_OF_IN_PORT[],NXM_OF_ETH_SRC[0..15]=NXM_OF_ETH_DST[16..31],\
+             NXM_OF_ETH_SRC[16..31],eth_type=0x800,ip_dst=nw_src,load:NXM_OF_IP_DST[4..11]->NXM_OF_ETH_DST[8..15],\
+             load:0xaabb->NXM_OF_ETH_SRC[32..47]),resubmit(,5),2",
+            "table=0,in_port=4,ipv6,actions=learn(table=6,eth_type=0x86dd,NXM_NX_IPV6_SRC[]=NXM_NX_IPV6_DST[],\
+             NXM_NX_REG7[3..9]=5,metadata=tun_id,load:ipv6_src[64..127]->xxreg0[0..63]),2",
+            "table=0,in_port=4,arp,actions=learn(table=254,eth_type=0x806,arp_spa=arp_tpa),2",
+            "table=0,in_port=4,actions=learn(table=7,priority=0)",
+        ],
+    );
+    let flows = [
+        "in_port=1,ip,dl_src=00:00:00:00:00:01,dl_vlan=5",
+        "in_port=1,dl_src=00:00:00:00:00:02",
+        "in_port=2,tcp,nw_src=1.2.3.4,nw_dst=5.6.7.8,tp_dst=80,tp_src=1000",
+        "in_port=2,tcp,nw_src=1.2.3.4,nw_dst=5.6.7.8,tp_dst=81,tp_src=1000",
+        "in_port=3,dl_src=00:00:00:00:00:01",
+        "in_port=3,dl_src=00:00:00:00:00:02",
+        "in_port=3,dl_src=00:00:00:00:00:03",
+        "in_port=3,dl_src=00:00:00:00:00:02",
+        "in_port=4,ip,dl_src=00:11:22:33:44:55,dl_dst=66:77:88:99:aa:bb,nw_src=10.1.2.3,nw_dst=10.4.5.6",
+        "in_port=4,ipv6,ipv6_src=fe80::1,ipv6_dst=fe80::2",
+        "in_port=4,arp,arp_spa=1.1.1.1,arp_tpa=2.2.2.2,arp_op=2",
+        "in_port=4,dl_type=0x1234",
+    ];
+    let mut differences = Vec::new();
+    for flow in flows {
+        // without effects, with them, and once more
+        differences.extend(pair.compare(&["br0", flow]).err());
+        differences.extend(pair.compare(&["br0", flow, "-generate"]).err());
+        differences.extend(pair.compare(&["br0", flow, "-generate"]).err());
+    }
+    report(differences, 3 * flows.len());
+}
+
+#[test]
+fn conjunctions_trace_alike() {
+    let Some(pair) = pair() else { return };
+    pair.flows(
+        "br0",
+        &[
+            "priority=100,conj_id=1,actions=2",
+            "priority=100,conj_id=2,in_port=3,actions=3",
+            "priority=100,conj_id=3,actions=resubmit(,1)",
+            "priority=10,ip,nw_src=10.0.0.0/8,actions=conjunction(1,1/2),conjunction(2,1/2)",
+            "priority=10,ip,nw_src=11.0.0.1,actions=conjunction(2,1/2)",
+            "priority=10,tcp,tp_dst=80,actions=conjunction(1,2/2)",
+            "priority=10,tcp,tp_dst=0x100/0xff00,actions=conjunction(1,2/2)",
+            "priority=10,udp,udp_dst=90,actions=conjunction(2,2/2),note:11.22",
+            "priority=5,ip,nw_src=10.0.0.0/8,actions=4",
+            "priority=4,ip,nw_dst=1.1.1.1,actions=1",
+            "priority=200,ip,nw_src=10.0.0.0/8,nw_dst=9.9.9.9,actions=conjunction(3,1/3)",
+            "priority=200,ip,nw_tos=4,actions=conjunction(3,2/3)",
+            "priority=200,udp,actions=conjunction(3,3/3)",
+            "priority=10,ip,nw_dst=3.3.3.3,actions=1",
+            "table=1,conj_id=3,actions=3",
+            "table=1,priority=1,actions=4",
+            "priority=0,actions=drop",
+        ],
+    );
+    check(
+        &pair,
+        &[
+            vec!["br0", "in_port=1,tcp,nw_src=10.1.1.1,tcp_dst=80"],
+            vec!["br0", "in_port=1,tcp,nw_src=10.1.1.1,tcp_dst=81"],
+            vec!["br0", "in_port=1,tcp,nw_src=10.1.1.1,nw_dst=3.3.3.3,tcp_dst=80"],
+            vec!["br0", "in_port=1,tcp,nw_src=10.1.1.1,tcp_dst=256"],
+            vec!["br0", "in_port=1,tcp,nw_src=11.0.0.1,tcp_dst=80"],
+            vec!["br0", "in_port=1,udp,nw_src=11.0.0.1,udp_dst=90"],
+            vec!["br0", "in_port=3,udp,nw_src=11.0.0.1,udp_dst=90"],
+            vec!["br0", "in_port=3,udp,nw_src=10.0.0.1,nw_dst=9.9.9.9,udp_dst=90,nw_tos=4"],
+            vec!["br0", "in_port=3,udp,nw_src=12.0.0.1,nw_dst=1.1.1.1,udp_dst=90,nw_tos=4"],
+            vec!["br0", "in_port=3,arp"],
+        ],
+    );
+}
+
+/// Random tables of clauses and ordinary flows; no two conjunctions of one priority, whose order would be undefined.
+#[test]
+fn random_conjunctions_trace_alike() {
+    let Some(pair) = pair() else { return };
+    let matches = [
+        "ip,nw_src=10.0.0.0/8",
+        "ip,nw_src=10.1.0.0/16",
+        "ip,nw_src=10.1.2.3",
+        "ip,nw_dst=10.1.0.0/16",
+        "tcp,tp_dst=80",
+        "tcp,tp_dst=0x40/0xffc0",
+        "tcp,tp_src=1",
+        "in_port=1",
+        "in_port=2,ip",
+        "ip,nw_tos=32",
+        "dl_src=00:00:00:00:00:01",
+        "dl_src=00:00:00:00:00:01,dl_dst=00:00:00:00:00:02",
+        "tcp",
+        "reg0=0",
+    ];
+    let rule = (0..matches.len(), 1u32..5, prop::bool::weighted(0.7), 1u32..4, prop::bool::weighted(0.25));
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]));
+    let (mut differences, mut cases) = (Vec::new(), 0);
+    for table in 1..13 {
+        let rules = prop::collection::vec(rule.clone(), 4..16).new_tree(&mut runner).expect("values").current();
+        let mut seen = std::collections::BTreeSet::new();
+        let mut flows: Vec<String> = Vec::new();
+        for (what, priority, is_clause, clause, by_number) in rules {
+            let mut line = format!("table={table},priority={priority},{}", matches[what]);
+            if by_number && !is_clause {
+                line += &format!(",conj_id={priority}");
+            }
+            // overlapping flows of one priority have no defined order: one mask a priority for those that decide
+            if !seen.insert((what, priority, by_number)) || !is_clause && !seen.insert((1000, priority, by_number)) {
+                continue;
+            }
+            line += &if is_clause {
+                format!(",actions=conjunction({priority},{}/3)", clause)
+            } else {
+                format!(",actions={}", 1 + (what + priority as usize) % 4)
+            };
+            flows.push(line);
+        }
+        flows.extend((1..5).map(|id| format!("table={table},priority={},conj_id={id},actions={id}", 20 + id)));
+        flows.push(format!("table=0,metadata={table},actions=resubmit(,{table})"));
+        pair.flows("br0", &flows.iter().map(String::as_str).collect::<Vec<_>>());
+        for nth in 0..25u32 {
+            let pick =
+                |of: &[&str], by: u32| of[((nth * 7 + by * nth + table * by) % of.len() as u32) as usize].to_owned();
+            let frame = format!(
+                "in_port={},dl_src=00:00:00:00:00:0{},dl_dst=00:00:00:00:00:0{},{}",
+                1 + nth % 3,
+                1 + nth / 3 % 2,
+                1 + nth / 5 % 2,
+                if nth % 9 == 8 {
+                    "arp".to_owned()
+                } else {
+                    format!(
+                        "{},nw_src={},nw_dst={},nw_tos={}{}",
+                        pick(&["tcp", "tcp", "icmp"], 0),
+                        pick(&["10.1.2.3", "10.1.9.9", "10.9.9.9", "11.0.0.1"], 3),
+                        pick(&["10.1.0.1", "1.1.1.1"], 5),
+                        pick(&["0", "32"], 2),
+                        if nth * 7 % 3 == 2 {
+                            String::new()
+                        } else {
+                            format!(",tcp_src={},tcp_dst={}", nth % 2, pick(&["80", "64", "443"], 11))
+                        },
+                    )
+                }
+            );
+            cases += 1;
+            differences.extend(pair.compare(&["br0", &format!("{frame},metadata={table}")]).err());
+        }
+    }
+    report(differences, cases);
+}
