@@ -26,6 +26,7 @@ macro_rules! sayln {
     }};
 }
 
+mod bulk;
 mod bundle;
 mod command;
 mod dump;

@@ -11,27 +11,38 @@ use super::peer::{Peer, xid_of};
 use super::{Job, Options, flows, packet, show};
 use crate::failure::{Exit, Failure, fail};
 
-const FLAGS: BundleFlags = BundleFlags::ATOMIC.union(BundleFlags::ORDERED);
-const ID: u32 = 0;
+/// What a bundle of ours promises.
+pub const FLAGS: BundleFlags = BundleFlags::ATOMIC.union(BundleFlags::ORDERED);
+/// Its number.
+pub const ID: u32 = 0;
 
 /// Opens a bundle, adds the messages, commits. The switch's first complaint undoes everything.
 pub async fn send(options: &Options, target: &str, usable: &Formats, messages: Vec<Message>) -> Result<(), Failure> {
     let with_bundles = usable.filter(|f| f.version >= Version::V13);
     let mut peer = flows::open_for(options, target, &with_bundles).await?;
-    control(&mut peer, BundleControlKind::OpenRequest, BundleControlKind::OpenReply).await?;
-    let mut sent = Vec::new();
+    open(&mut peer).await?;
+    let mut sent = std::collections::HashSet::new();
     for message in messages {
         // The inner message has the outer one's transaction id.
-        let xid = reserve_xid(&mut peer, &message).await?;
-        sent.push(xid);
+        sent.insert(reserve_xid(&mut peer, &message).await?);
     }
+    finish(&mut peer, |xid| sent.contains(&xid)).await
+}
+
+/// Opens a bundle.
+pub async fn open(peer: &mut Peer) -> Result<(), Failure> {
+    control(peer, BundleControlKind::OpenRequest, BundleControlKind::OpenReply).await
+}
+
+/// Commits, unless the switch refuses one of the messages, of which `is_ours` knows the transaction ids.
+pub async fn finish(peer: &mut Peer, is_ours: impl Fn(Xid) -> bool) -> Result<(), Failure> {
     let barrier = peer.send(&Message::BarrierRequest).await?;
     let mut refused = false;
     loop {
         let bytes = peer.next_reply().await?;
         match xid_of(&bytes) {
             Some(xid) if xid == barrier => break,
-            Some(xid) if sent.contains(&xid) => {
+            Some(xid) if is_ours(xid) => {
                 eprint!("{}", show::message(&bytes, &Names::none(), 2));
                 refused = true;
             }
@@ -39,10 +50,10 @@ pub async fn send(options: &Options, target: &str, usable: &Formats, messages: V
         }
     }
     if refused {
-        control(&mut peer, BundleControlKind::DiscardRequest, BundleControlKind::DiscardReply).await?;
+        control(peer, BundleControlKind::DiscardRequest, BundleControlKind::DiscardReply).await?;
         return Err(Failure::with_status(String::new(), 1));
     }
-    control(&mut peer, BundleControlKind::CommitRequest, BundleControlKind::CommitReply).await
+    control(peer, BundleControlKind::CommitRequest, BundleControlKind::CommitReply).await
 }
 
 async fn reserve_xid(peer: &mut Peer, message: &Message) -> Result<Xid, Failure> {

@@ -16,7 +16,7 @@ use weft_openflow::{Cookie, Dialect, FlowModFlags, Instructions, Message, TableI
 
 use super::format::Formats;
 use super::peer::Peer;
-use super::{Criterion, Job, Options, bundle, dump, names, notes};
+use super::{Criterion, Job, Options, bulk, bundle, dump, names, notes};
 use crate::failure::{Exit, Failure, fail};
 
 /// What a flow command does.
@@ -44,10 +44,19 @@ pub async fn run(job: &mut Job, action: Action) -> Result<Exit, Failure> {
         (Action::Delete, true) => FlowModCommand::DeleteStrict,
     };
     let from_file = action == Action::AddFile || (action != Action::Add && job.word(1) == Some("-"));
-    let lines: Vec<(usize, String)> = match (from_file, job.word(1)) {
-        (true, Some(path)) => read_lines(path)?,
-        (false, text) => vec![(0, text.unwrap_or_default().to_string())],
-        (true, None) => Vec::new(),
+    let file = match (from_file, job.word(1)) {
+        (true, Some(path)) => Some(read_text(path)?),
+        _ => None,
+    };
+    if let Some(text) = &file
+        && bulk::load(options, &target, text, command).await?
+    {
+        return Ok(Exit::OK);
+    }
+    let lines: Vec<(usize, String)> = match (file, job.word(1)) {
+        (Some(text), _) => lines_of(&text),
+        (None, _) if from_file => Vec::new(),
+        (None, text) => vec![(0, text.unwrap_or_default().to_string())],
     };
     let mods = parse_all(options, &target, &lines, |text, names, notes| match from_file {
         true => read_flow_mod_line(text, command, names, notes),
@@ -100,14 +109,22 @@ pub async fn parse_all<T>(
 
 /// Lines of a file (or of standard input) that say something, with their numbers.
 pub fn read_lines(path: &str) -> Result<Vec<(usize, String)>, Failure> {
+    Ok(lines_of(&read_text(path)?))
+}
+
+/// A file (or standard input) as it is.
+fn read_text(path: &str) -> Result<String, Failure> {
     let text = match path {
         "-" => std::io::read_to_string(std::io::stdin()),
         path => std::fs::read_to_string(path),
     };
-    let text = match text {
-        Ok(text) => text,
-        Err(error) => return fail(format!("{path}: open ({})", weft_jsonrpc::session::bare(&error))),
-    };
+    match text {
+        Ok(text) => Ok(text),
+        Err(error) => fail(format!("{path}: open ({})", weft_jsonrpc::session::bare(&error))),
+    }
+}
+
+fn lines_of(text: &str) -> Vec<(usize, String)> {
     let mut lines = Vec::new();
     let mut joined = String::new();
     for (at, line) in text.lines().enumerate() {
@@ -124,7 +141,7 @@ pub fn read_lines(path: &str) -> Result<Vec<(usize, String)>, Failure> {
             }
         }
     }
-    Ok(lines)
+    lines
 }
 
 /// The forms that can say all of these, which somebody wrote.

@@ -186,6 +186,11 @@ impl Peer {
         next_xid()
     }
 
+    /// As many transaction ids, one after another; the first.
+    pub fn reserve_xids(&self, count: u32) -> Xid {
+        Xid(NEXT_XID.fetch_add(count, Ordering::Relaxed))
+    }
+
     /// The next message, echo requests answered; the stream's end is a failure.
     pub async fn next_reply(&mut self) -> Result<Vec<u8>, Failure> {
         self.next_or_fail().await

@@ -1,6 +1,7 @@
 //! The field registry: one row per field, everything else (parsing, printing, OXM, matching, set_field) reads it.
 
 mod id;
+mod index;
 mod table;
 
 pub use id::FieldId;
@@ -151,15 +152,12 @@ impl FieldId {
 
     /// The field with that name or alias.
     pub fn by_name(name: &str) -> Option<FieldId> {
-        table::FIELDS.iter().find(|f| f.name == name || f.aliases.contains(&name)).map(|f| f.id)
+        index::by_name(name)
     }
 
     /// The field with that OXM or NXM identity (`vendor` 0 unless `class` is 0xffff).
     pub fn by_oxm(class: u16, vendor: u32, field: u8) -> Option<FieldId> {
-        table::FIELDS
-            .iter()
-            .find(|f| f.oxm.iter().any(|o| (o.class, o.vendor, o.field) == (class, vendor, field)))
-            .map(|f| f.id)
+        index::by_oxm(class, vendor, field)
     }
 }
 

@@ -139,6 +139,28 @@ pub fn normalize(pattern: &mut Match) -> bool {
     // namespace 1 of packet_type is that of Ethertypes
     let eth_type = exact(PacketType).filter(|kind| kind >> 16 == 1).map(|kind| kind & 0xffff).or(exact(EthType));
     let (proto, icmp_type) = (exact(NwProto), exact(IcmpType));
+    let known = (eth_type.map(|v| v as u16), proto.map(|v| v as u8), icmp_type.map(|v| v as u8));
+    // flows of one file are mostly of one kind
+    LAST_KEPT.with_borrow_mut(|(of, keep)| {
+        if *of != Some(known) {
+            *keep = kept_with(known);
+            *of = Some(known);
+        }
+        !keep.covers(pattern.mask()) && drop_others(pattern, keep)
+    })
+}
+
+/// Ethertype, network protocol, ICMP type, as far as a match says them.
+type Protocols = (Option<u16>, Option<u8>, Option<u8>);
+
+thread_local! {
+    static LAST_KEPT: std::cell::RefCell<(Option<Protocols>, FlowMask)> =
+        const { std::cell::RefCell::new((None, FlowMask::new())) };
+}
+
+/// What a match of these protocols may speak of.
+fn kept_with((eth_type, proto, icmp_type): Protocols) -> FlowMask {
+    use FieldId::*;
     let mut allowed: Vec<FieldId> = Vec::new();
     match eth_type {
         Some(0x0800) => allowed.extend([IpSrc, IpDst, NwProto, IpFrag, NwTos, NwTtl]),
@@ -170,6 +192,11 @@ pub fn normalize(pattern: &mut Match) -> bool {
     for word in TUN_METADATA_WORD..=PRESENT_WORD {
         keep.set_word(word, u64::MAX);
     }
+    keep
+}
+
+/// Drop what is not kept; returns whether anything was.
+fn drop_others(pattern: &mut Match, keep: &FlowMask) -> bool {
     let mut mask = pattern.mask().clone();
     let mut dropped = false;
     for word in pattern.mask().used_words() {

@@ -15,7 +15,7 @@ use crate::wire::{EncodeError, controller, flow, group, meter, multipart, packet
 
 /// Encodes a message. A statistics reply longer than a message becomes several in a row.
 pub fn encode(message: &Message, xid: Xid, dialect: &Dialect) -> Result<Vec<u8>, EncodeError> {
-    let mut w = Writer::default();
+    let mut w = Writer { bytes: Vec::with_capacity(192) };
     match message {
         Message::StatsRequest(q) => {
             let kind = multipart::request_kind(q, dialect.version, dialect.nxm);
