@@ -52,13 +52,11 @@ pub enum DropReason {
     NoPeer,
     /// A control protocol's own frame, consumed by the switch.
     Consumed,
-    /// The actions want conntrack, and this datapath has none.
-    NoConntrack,
 }
 
 impl DropReason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [DropReason; 25] = {
+    pub const ALL: [DropReason; 24] = {
         use DropReason::*;
         [
             Malformed,
@@ -85,7 +83,6 @@ impl DropReason {
             ControllerQueue,
             NoPeer,
             Consumed,
-            NoConntrack,
         ]
     };
 
@@ -117,7 +114,6 @@ impl DropReason {
             ControllerQueue => "controller-queue",
             NoPeer => "no-peer",
             Consumed => "consumed",
-            NoConntrack => "no-conntrack",
         }
     }
 
@@ -149,7 +145,6 @@ impl DropReason {
             ControllerQueue => "the queue to the controllers was full",
             NoPeer => "nothing listens at the other side of the port",
             Consumed => "the switch itself took it: it is a control protocol's",
-            NoConntrack => "its flow asks for connection tracking, which is not available",
         }
     }
 }

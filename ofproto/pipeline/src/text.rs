@@ -34,9 +34,10 @@ pub(crate) fn action(action: &Action) -> String {
 
 /// `write_metadata:0x5/0xff`
 pub(crate) fn write_metadata(write: &WriteMetadata) -> String {
+    let value = if write.value == 0 { "0".into() } else { format!("{:#x}", write.value) };
     match write.mask {
-        u64::MAX => format!("write_metadata:{:#x}", write.value),
-        mask => format!("write_metadata:{:#x}/{mask:#x}", write.value),
+        u64::MAX => format!("write_metadata:{value}"),
+        mask => format!("write_metadata:{value}/{mask:#x}"),
     }
 }
 

@@ -49,8 +49,6 @@ pub enum Net {
     Dialed(Dial, Result<Connection, String>),
     /// Whole messages, one after another.
     Frame(ConnId, Vec<u8>),
-    /// The socket has taken what waited, and the owner said that it has more.
-    Drained(ConnId),
     /// The connection ended, and why.
     Closed(ConnId, String),
 }
@@ -128,7 +126,7 @@ fn serve<E: From<Net> + Send + 'static>(stream: Stream, events: mpsc::Sender<E>)
     tokio::spawn(async move {
         let reason = tokio::select! {
             reason = read(id, reader, &events) => reason,
-            reason = write(id, writer, outgoing, &events) => reason,
+            reason = write(writer, outgoing) => reason,
         };
         let _ = events.send(Net::Closed(id, reason).into()).await;
     });
@@ -174,20 +172,13 @@ async fn read<E: From<Net>>(id: ConnId, mut reader: ReadHalf<Stream>, events: &m
     }
 }
 
-async fn write<E: From<Net>>(
-    id: ConnId,
-    mut writer: WriteHalf<Stream>,
-    mut outgoing: Outgoing,
-    events: &mpsc::Sender<E>,
-) -> String {
+async fn write(mut writer: WriteHalf<Stream>, mut outgoing: Outgoing) -> String {
     let mut buffer = Vec::new();
     while outgoing.next(&mut buffer).await.is_some() {
         if let Err(error) = writer.write_all(&buffer).await {
             return bare(&error);
         }
-        if outgoing.written(buffer.len()) && events.send(Net::Drained(id).into()).await.is_err() {
-            return "switch is exiting".to_owned();
-        }
+        outgoing.written(buffer.len());
     }
     let _ = writer.shutdown().await;
     "disconnecting".to_owned()

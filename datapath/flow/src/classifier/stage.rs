@@ -16,8 +16,9 @@ pub(super) const fn bits(word: usize, stage: usize) -> u64 {
         1 => [HIGH, 0xffff_0000, 0xffff, 0], // packet_type | eth_type | ip_frag, nw_proto
         2 | 3 => [0, !0, 0, 0],
         4 => [0, HIGH, 0xffff_0000, 0xffff], // inner tag | tos, ttl | tcp_flags
-        5 | 7..=14 => [0, 0, !0, 0],
-        6 => [0, 0, LOW, HIGH], // ipv6_label | ports
+        5 | 7..=10 => [0, 0, !0, 0],
+        11..=14 => [0, 0, 0, !0], // arp_sha, arp_tha, nd_target: with the ports, as in OVS
+        6 => [0, 0, LOW, HIGH],   // ipv6_label | ports
         19..=23 => [0, 0, !0, 0],
         24 => [LOW, 0, 0, HIGH], // dp_hash | ct_tp_src, ct_tp_dst
         25 => [0, !0, 0, 0],

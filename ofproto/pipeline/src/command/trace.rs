@@ -90,7 +90,7 @@ fn show(
     out.push_str(&trace.render());
     out.push_str("\nFinal flow: ");
     match trace.final_key() {
-        Some(last) if last != key => {
+        Some(last) if *last != with_empty_set(key) => {
             let _ = writeln!(out, "{}", text::flow(last, bridge));
         }
         _ => out.push_str("unchanged\n"),
@@ -109,6 +109,15 @@ fn show(
         let _ = writeln!(out, "Translation failed ({}), packet is dropped.", failure.text());
     }
     (out, done)
+}
+
+/// The frame as every translation finds it: its action set sends nowhere yet.
+fn with_empty_set(key: &FlowKey) -> FlowKey {
+    let mut key = key.clone();
+    if FieldId::ActsetOutput.get(&key) == 0 {
+        FieldId::ActsetOutput.set(&mut key, OfPort::UNSET.0.into());
+    }
+    key
 }
 
 /// The megaflow as OVS prints it: "no tag" goes without saying, and so do fragments of what is no IP.

@@ -16,11 +16,12 @@ use super::{Context, Failure, MAX_STACK};
 use crate::text;
 
 impl<'t> Context<'t, '_> {
-    pub(super) fn run_actions(&mut self, actions: &'t [Action]) {
+    pub(super) fn run_actions(&mut self, actions: &'t [Action]) -> Flow {
         let nothing_after = self.last;
+        let mut flow = Flow::Continue;
         for (i, action) in actions.iter().enumerate() {
-            self.last = nothing_after && i + 1 == actions.len();
-            let flow = self.run_action(action);
+            self.last = nothing_after && i + 1 == actions.len() && self.action_set.is_empty();
+            flow = self.run_action(action);
             if self.exit {
                 if self.freezing.is_some() {
                     self.keep_rest(&actions[i..]);
@@ -32,13 +33,11 @@ impl<'t> Context<'t, '_> {
             }
         }
         self.last = nothing_after;
+        flow
     }
 
     /// One action. `Stop` ends the list that it stands in (a TTL ran out).
     pub(super) fn run_action(&mut self, action: &'t Action) -> Flow {
-        if self.waits_for_network(action) {
-            return Flow::Continue;
-        }
         self.note(NodeKind::Action, || text::action(action));
         match action {
             Action::Output { port, max_len } => self.output(*port, *max_len),
@@ -57,11 +56,17 @@ impl<'t> Context<'t, '_> {
             }
             Action::Controller(to) => self.packet_in(to, to.reason),
             Action::Enqueue { port, queue } => self.enqueue(*port, queue.0),
-            Action::SetQueue(queue) => FieldId::SkbPriority.set(&mut self.key, queue.0.into()),
+            Action::SetQueue(queue) => {
+                self.unwildcard(FieldId::SkbPriority);
+                FieldId::SkbPriority.set(&mut self.key, queue.0.into());
+            }
             Action::PopQueue => {
                 let original = self.original_priority;
-                FieldId::SkbPriority.set(&mut self.key, original);
-                self.note(NodeKind::Detail, || format!("queue = {original}"));
+                self.unwildcard(FieldId::SkbPriority);
+                if FieldId::SkbPriority.get(&self.key) != original {
+                    FieldId::SkbPriority.set(&mut self.key, original);
+                    self.note(NodeKind::Detail, || format!("queue = {original}"));
+                }
             }
             Action::Resubmit(to) => self.resubmit(to),
             Action::SetField(set) => self.set_field(set),
@@ -98,9 +103,6 @@ impl<'t> Context<'t, '_> {
                 None => self.note(NodeKind::Warn, || "Failed to pop from an empty stack.".into()),
             },
             Action::Clone(inner) => self.clone_and_run(inner),
-            Action::PushMpls { ethertype } => self.push_mpls(*ethertype),
-            Action::PopMpls { ethertype } => self.pop_mpls(*ethertype),
-            Action::DecMplsTtl => return self.dec_mpls_ttl(),
             Action::DebugRecirc => self.freeze_and_recirculate(GoOn::After, None),
             Action::DebugSlow => self.slow = Some(SlowPathReason::Action),
             Action::Exit => self.exit = true,
@@ -112,6 +114,9 @@ impl<'t> Context<'t, '_> {
             Action::Group(_)
             | Action::Bundle(_)
             | Action::Multipath(_)
+            | Action::PushMpls { .. }
+            | Action::PopMpls { .. }
+            | Action::DecMplsTtl
             | Action::DecNshTtl
             | Action::Encap(_)
             | Action::Decap { .. }
@@ -182,11 +187,19 @@ impl<'t> Context<'t, '_> {
             (_, field) => field,
         };
         self.write_field(field, set.value, set.mask);
+        // as OVS: setting a field of IP or ARP rests on the protocol as well, a DSCP by itself does not
+        if field != FieldId::IpDscp {
+            match field.field().prerequisite {
+                Prerequisite::Arp => self.unwildcard(FieldId::ArpOp),
+                Prerequisite::Ipv4 | Prerequisite::Ipv6 | Prerequisite::Ip => self.unwildcard(FieldId::NwProto),
+                _ => {}
+            }
+        }
     }
 
     /// Write the VLAN id or priority of the outer tag, pushing one if there is none and that is wanted.
     fn set_tci(&mut self, value: u64, bits: u64, push: bool) {
-        self.unwildcard_tags();
+        self.mask.or_word(2, u64::from(TAG_PRESENT) | bits);
         let mut outer = outer_tag(&self.key);
         if outer.tci & TAG_PRESENT == 0 {
             if !push {
@@ -200,10 +213,14 @@ impl<'t> Context<'t, '_> {
         self.pristine = false;
     }
 
+    /// Take the outer tag off. What that rests on is said where a tag is popped in fact ([`Context::commit`]); that there
+    /// is none to take off must be said here.
     fn pop_vlan(&mut self) {
-        self.unwildcard_tags();
-        if outer_tag(&self.key).tci & TAG_PRESENT != 0 {
+        if outer_tag(&self.key).tci & TAG_PRESENT == 0 {
+            self.mask.or_word(2, u64::from(TAG_PRESENT));
+        } else {
             let inner = inner_tag(&self.key);
+            self.mask.or_word(4, 0xffff_0000_0000_0000);
             set_tags(&mut self.key, inner, Tag::default());
             self.pristine = false;
         }
@@ -214,6 +231,7 @@ impl<'t> Context<'t, '_> {
             return Flow::Continue;
         }
         self.unwildcard(FieldId::NwTtl);
+        self.unwildcard(FieldId::NwProto);
         let ttl = FieldId::NwTtl.get(&self.key);
         if ttl > 1 {
             FieldId::NwTtl.set(&mut self.key, ttl - 1);
@@ -235,13 +253,13 @@ impl<'t> Context<'t, '_> {
     /// been told already stays in `base`, and is undone by the next commit.
     pub(super) fn on_a_copy(&mut self, run: impl FnOnce(&mut Self)) {
         let key = self.key.clone();
-        let (pristine, was_mpls) = (self.pristine, self.was_mpls);
+        let pristine = self.pristine;
         let stack = self.stack.clone();
         let set = self.action_set.clone();
         run(self);
         self.finish_freezing();
         self.key = key;
-        (self.pristine, self.was_mpls) = (pristine, was_mpls);
+        self.pristine = pristine;
         self.stack = stack;
         self.action_set = set;
         self.exit = self.failure.is_some();

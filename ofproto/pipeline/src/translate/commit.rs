@@ -1,7 +1,7 @@
 //! Header changes as datapath actions, emitted right before whatever makes them visible.
 //!
 //! How: the words in which `key` and `base` differ say which headers changed; for each, one `set` with the changed fields
-//! only, in OVS's order: Ethernet, network, transport, MPLS labels, VLAN tags, queue, mark. The bits that differ matter, because a
+//! only, in OVS's order: Ethernet, network, transport, VLAN tags, queue, mark. The bits that differ matter, because a
 //! frame that had them already would need no `set`.
 
 use smallvec::SmallVec;
@@ -13,7 +13,7 @@ use super::fields::{ETH_ARP, ETH_IPV4, ETH_IPV6, ETH_RARP, TAG_PRESENT, eth_type
 
 /// Words that hold something which `set`, `push_vlan` or `pop_vlan` can change.
 const COMMITTED: u128 = {
-    let mut bits = 1 << 25 | 1 << 26 | 1 << 29 | 1 << 38;
+    let mut bits = 1 << 29 | 1 << 38;
     let mut word = 1;
     while word <= 16 {
         bits |= 1 << word;
@@ -30,7 +30,6 @@ impl Context<'_, '_> {
         }
         self.commit_set(SetHeader::Ethernet, &[FieldId::EthSrc, FieldId::EthDst]);
         self.commit_network();
-        self.commit_mpls();
         self.commit_tags();
         self.commit_set(SetHeader::SkbPriority, &[FieldId::SkbPriority]);
         self.commit_set(SetHeader::SkbMark, &[FieldId::PktMark]);
@@ -54,10 +53,10 @@ impl Context<'_, '_> {
                         || self.differs(4, 0xffff_0000)
                         || self.differs(6, 0xffff_ffff)
                 };
-                if differs {
-                    self.unwildcard(FieldId::NwProto);
-                }
                 if proto == 0 {
+                    if differs {
+                        self.unwildcard(FieldId::NwProto);
+                    }
                     return; // as OVS: no protocol, no header to write
                 }
                 use FieldId::{IpDst, IpSrc, Ipv6Dst, Ipv6Label, Ipv6Src, NwTos, NwTtl};
@@ -70,10 +69,10 @@ impl Context<'_, '_> {
             }
             ETH_ARP | ETH_RARP => {
                 use FieldId::{ArpOp, ArpSha, ArpSpa, ArpTha, ArpTpa};
-                if [5, 11, 12].into_iter().any(|i| self.differs(i, u64::MAX)) {
-                    self.unwildcard(ArpOp);
-                }
                 if ArpOp.get(&self.base) == 0 {
+                    if [5, 11, 12].into_iter().any(|i| self.differs(i, u64::MAX)) {
+                        self.unwildcard(ArpOp);
+                    }
                     return; // as OVS: no operation, no header to write
                 }
                 self.commit_set(SetHeader::Arp, &[ArpSpa, ArpTpa, ArpOp, ArpSha, ArpTha]);
@@ -117,14 +116,17 @@ impl Context<'_, '_> {
         }
     }
 
-    /// Pop what is not wanted any more, push what is new; equal inner tags stay. Whoever changed the key's tags has said
-    /// what that rested on.
+    /// Pop what is not wanted any more, push what is new; equal inner tags stay. A pop rests on all of
+    /// the tags; what a push rests on has been said by whoever changed the key.
     fn commit_tags(&mut self) {
         let (want, have) = (tags(&self.key), tags(&self.base));
         if want == have {
             return;
         }
         let kept = want.iter().rev().zip(have.iter().rev()).take_while(|(a, b)| a == b).count();
+        if kept < have.len() {
+            self.unwildcard_tags();
+        }
         for _ in kept..have.len() {
             self.out.push(DpAction::PopVlan);
         }

@@ -31,6 +31,11 @@ pub(super) fn is_ip(key: &FlowKey) -> bool {
     matches!(eth_type(key), ETH_IPV4 | ETH_IPV6)
 }
 
+#[inline]
+pub(super) fn is_icmp(key: &FlowKey) -> bool {
+    matches!((eth_type(key), nw_proto(key)), (ETH_IPV4, 1) | (ETH_IPV6, 58))
+}
+
 /// One tag as a key holds it.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Tag {
@@ -96,19 +101,10 @@ impl Context<'_, '_> {
             field.set(&mut self.key, old & !bits | value & bits);
             return;
         }
-        let mentioned = match row.prerequisite {
-            Prerequisite::Vlan => {
-                self.unwildcard_tags();
-                true
-            }
-            _ => false,
-        };
         if !self.has(row.prerequisite) {
             return;
         }
-        if !mentioned {
-            field.add_mask(&mut self.mask, bits);
-        }
+        field.add_mask(&mut self.mask, bits);
         let old = field.get(&self.key);
         field.set(&mut self.key, old & !bits | value & bits);
         self.pristine = false;
@@ -148,7 +144,7 @@ impl Context<'_, '_> {
             Prerequisite::Ethernet => ethernet,
             Prerequisite::Arp => matches!(eth_type, ETH_ARP | ETH_RARP),
             Prerequisite::Vlan => {
-                self.unwildcard_tags();
+                self.mask.or_word(2, u64::from(TAG_PRESENT));
                 outer_tag(&self.key).tci & TAG_PRESENT != 0
             }
             Prerequisite::Ipv4 => eth_type == ETH_IPV4,

@@ -16,7 +16,6 @@
 //!   normal.rs   the learning switch: VLANs, MACs, flooding
 //!   output.rs   ports, patch cables, controllers
 //!   commit.rs   header changes as datapath actions
-//!   mpls.rs     label stacks
 //!   recirc.rs   stopping halfway, and going on when the datapath hands the frame back
 //!   trace.rs    what `ofproto/trace` hears of all this
 //!   facts.rs    what `explain` hears of it
@@ -30,7 +29,6 @@ pub(crate) mod facts;
 mod fields;
 mod fin_timeout;
 mod learn;
-mod mpls;
 mod normal;
 mod options;
 mod output;
@@ -200,8 +198,6 @@ pub enum Failure {
     StackTooLarge,
     /// Too many datapath actions.
     TooManyActions,
-    /// More MPLS labels than a key holds.
-    TooManyLabels,
 }
 
 impl Failure {
@@ -212,14 +208,13 @@ impl Failure {
             Failure::TooManyResubmits => "Too many resubmits",
             Failure::StackTooLarge => "Stack too deep",
             Failure::TooManyActions => "Too many actions",
-            Failure::TooManyLabels => "Too many MPLS labels",
         }
     }
 
     const fn reason(self) -> DropReason {
         match self {
             Failure::TooDeep | Failure::TooManyResubmits => DropReason::TooManyResubmits,
-            Failure::StackTooLarge | Failure::TooManyActions | Failure::TooManyLabels => DropReason::TranslationError,
+            Failure::StackTooLarge | Failure::TooManyActions => DropReason::TranslationError,
         }
     }
 }
@@ -277,10 +272,6 @@ pub(crate) struct Context<'t, 'l> {
     last: bool,
     /// Whether conntrack has seen the frame.
     conntracked: bool,
-    /// The EtherType as it came in.
-    first_eth_type: u16,
-    /// A label stack was popped, and nobody knows yet what lies beneath.
-    was_mpls: bool,
     slow: Option<SlowPathReason>,
     failure: Option<Failure>,
     stack: Vec<u128>,
@@ -327,8 +318,6 @@ impl<'t, 'l> Context<'t, 'l> {
             freezing: None,
             last: true,
             conntracked: false,
-            first_eth_type: fields::eth_type(input.key),
-            was_mpls: false,
             slow: None,
             failure: None,
             stack: Vec::new(),
@@ -348,8 +337,9 @@ impl<'t, 'l> Context<'t, 'l> {
             self.drop = DropReason::PortConfig;
             return;
         }
+        self.say_set_output();
         match actions {
-            Some(actions) => self.run_actions(actions),
+            Some(actions) => drop(self.run_actions(actions)),
             None => self.start_at_table(TableId(0)),
         }
         self.end_of_bridge();
@@ -379,11 +369,14 @@ impl<'t, 'l> Context<'t, 'l> {
             self.out.clear();
             self.drop = failure.reason();
         }
+        // nobody sees the frame after a clone that comes last
+        if let Some(DpAction::Clone(inner)) = self.out.pop_if(|last| matches!(last, DpAction::Clone(_))) {
+            self.out.extend(inner);
+        }
         if self.out.is_empty() {
             self.out.push(DpAction::Drop(self.drop));
         }
         self.forget_options_of_untunnelled();
-        self.forget_pushed_headers();
         // whoever looked at a tag knows that it is there
         if self.mask.word(2) & 0xffff != 0 {
             self.mask.or_word(2, u64::from(fields::TAG_PRESENT));
@@ -391,6 +384,13 @@ impl<'t, 'l> Context<'t, 'l> {
         for i in OPENFLOW_WORDS..weft_flow::key::WORDS {
             if self.mask.used() >> i & 1 == 1 {
                 self.mask.set_word(i, 0);
+            }
+        }
+        // ICMP's type and code have the low half of the ports' place each
+        if fields::is_icmp(&self.key) {
+            for field in [FieldId::TcpSrc, FieldId::TcpDst] {
+                let bits = field.get_mask(&self.mask);
+                field.set_mask(&mut self.mask, bits & 0xff);
             }
         }
         if let Some(trace) = self.trace {

@@ -3,9 +3,9 @@
 use weft_flow::action::{ControllerAction, Userspace};
 use weft_flow::key::{OPENFLOW_WORDS, WORDS};
 use weft_flow::{DpAction, OfPort};
+use weft_openflow::PacketInReason;
 use weft_openflow::action::Controller;
 use weft_openflow::port::PortConfig;
-use weft_openflow::{PacketInReason, TableId};
 use weft_packet::DropReason;
 
 use super::facts::Fact;
@@ -30,10 +30,10 @@ impl<'t> Context<'t, '_> {
         }
         match port.settings.kind {
             PortKind::Device(dp) => {
-                self.commit();
                 if let Some(len) = self.trunc {
                     self.out.push(DpAction::Trunc(len));
                 }
+                self.commit();
                 self.out.push(DpAction::Output(dp));
                 self.fact(|ctx| Fact::Sent { bridge: ctx.bridge.name.clone(), port: port.settings.name.clone() });
             }
@@ -79,11 +79,7 @@ impl<'t> Context<'t, '_> {
             ctx.depth += 1;
             let emitted = ctx.out.len();
             ctx.enter_bridge();
-            match std::mem::take(&mut ctx.was_mpls) {
-                // the other bridge looks up what lies beneath the labels
-                true => ctx.recirculate_to(TableId(0)),
-                false => ctx.run(None),
-            }
+            ctx.run(None);
             ctx.leave_bridge();
             ctx.depth -= 1;
             if let Some(len) = trunc {

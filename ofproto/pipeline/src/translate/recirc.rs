@@ -40,6 +40,7 @@ pub(super) enum GoOn {
     /// With the action after this one.
     After,
     /// With this action once more.
+    #[allow(dead_code, reason = "for actions that look at what the datapath found out")]
     Again,
 }
 
@@ -51,7 +52,6 @@ impl<'t> Context<'t, '_> {
             return;
         }
         self.exit = true;
-        self.was_mpls = false;
         self.freezing = Some(Box::new(Freezing { again: on == GoOn::Again, before, steps: Vec::new(), at: None }));
     }
 
@@ -138,13 +138,6 @@ impl<'t> Context<'t, '_> {
         frozen
     }
 
-    /// Have the datapath look the frame up again, and a table after that.
-    pub(super) fn recirculate_to(&mut self, table: TableId) {
-        self.commit();
-        let frozen = self.freeze(table, None);
-        self.out.push(DpAction::Recirc(frozen.id));
-    }
-
     /// Go on where a translation was stopped.
     pub(super) fn resume(&mut self, from: &'t FrozenState) {
         self.deps.bridges.push((self.bridge.id, self.bridge.generation));
@@ -224,10 +217,22 @@ impl<'t> Context<'t, '_> {
     /// Run a list on a copy of the frame. The datapath needs a copy of its own where the list does something to the frame
     /// that no later `set` undoes, unless nothing comes after.
     pub(super) fn clone_and_run(&mut self, inner: &'t [Action]) {
+        let mut exited = false;
         if self.last || inner.iter().all(can_be_undone) {
-            return self.on_a_copy(|ctx| ctx.run_actions(inner));
+            self.on_a_copy(|ctx| exited = ctx.run_clone(inner));
+        } else {
+            self.in_dp_clone(|ctx| ctx.on_a_copy(|ctx| exited = ctx.run_clone(inner)));
         }
-        self.in_dp_clone(|ctx| ctx.on_a_copy(|ctx| ctx.run_actions(inner)));
+        self.exit |= exited;
+    }
+
+    /// A clone goes through its actions and then, as a pipeline does, through the action set as it is by then. Whether it
+    /// met an `exit`, which ends everything.
+    fn run_clone(&mut self, inner: &'t [Action]) -> bool {
+        self.run_actions(inner);
+        let exited = self.exit && self.freezing.is_none();
+        self.end_of_bridge();
+        exited
     }
 
     /// What `run` emits goes into a `clone(...)` of the datapath.

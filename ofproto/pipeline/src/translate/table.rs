@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use weft_flow::OfPort;
+use weft_flow::{FieldId, OfPort};
 use weft_openflow::action::{Action, Resubmit, SetForm};
 use weft_openflow::instruction::WriteMetadata;
 use weft_openflow::table::TableMiss;
 use weft_openflow::{Instructions, PacketInReason, TableId};
 use weft_packet::DropReason;
 
+use super::actions::Flow;
 use super::facts::Found;
 use super::trace::NodeKind;
 use super::{Context, Credit, Failure, MAX_DEPTH, MAX_RESUBMITS, MAX_STACK, TableDep};
@@ -145,18 +146,17 @@ impl<'t> Context<'t, '_> {
             return;
         }
         let nothing_after = self.last;
-        self.last &= !has_more_than_actions(todo);
-        self.run_actions(&todo.apply);
+        self.last &= !todo.clear && todo.write_actions.is_none();
+        self.last &= todo.write_metadata.is_none() && todo.goto_table.is_none();
+        let flow = self.run_actions(&todo.apply);
         self.last = nothing_after;
+        if flow == Flow::Stop {
+            return;
+        }
         if self.exit {
             if self.freezing.is_some() {
                 self.keep_instructions(todo);
             }
-            return;
-        }
-        if self.was_mpls && self.failure.is_none() && has_more_than_actions(todo) {
-            self.freeze_and_recirculate(super::recirc::GoOn::After, None);
-            self.keep_instructions(todo);
             return;
         }
         if todo.clear {
@@ -181,6 +181,7 @@ impl<'t> Context<'t, '_> {
             self.note(NodeKind::Detail, || format!("action set was: {set}"));
         }
         self.action_set.clear();
+        self.say_set_output();
     }
 
     pub(super) fn add_to_action_set(&mut self, actions: &'t [Action]) {
@@ -200,17 +201,27 @@ impl<'t> Context<'t, '_> {
         self.write_field(weft_flow::FieldId::Metadata, u128::from(write.value), u128::from(write.mask));
     }
 
-    /// Merge into the action set (OpenFlow 1.5 §5.6): one action of each kind, one set_field per field; later ones win.
+    /// Merge into the action set (OpenFlow 1.5 §5.6): one action of each kind, later ones win. As in OVS all that write
+    /// fields stay, in their order: the last one wins there by coming last.
     fn write_actions(&mut self, actions: &'t [Action]) {
         for action in actions {
-            if let Action::SetField(new) = action {
-                self.action_set.retain(|old| !matches!(old, Action::SetField(old) if old.field == new.field));
-            } else {
+            if !matches!(action, Action::SetField(_) | Action::Move { .. }) {
                 self.action_set.retain(|old| rank(old) != rank(action));
             }
             self.action_set.push(action);
         }
         self.action_set.sort_by_key(|a| rank(a));
+        self.say_set_output();
+    }
+
+    /// `actset_output`: where the action set would send, if it sends to a port and to no group (ovs-fields(7)).
+    pub(super) fn say_set_output(&mut self) {
+        let has_group = self.action_set.iter().any(|a| matches!(a, Action::Group(_)));
+        let port = self.action_set.iter().find_map(|a| match a {
+            Action::Output { port, .. } if !has_group => Some(*port),
+            _ => None,
+        });
+        FieldId::ActsetOutput.set(&mut self.key, port.unwrap_or(OfPort::UNSET).0.into());
     }
 
     /// Run the action set in its order. Without an output or a group it changes nothing that anybody sees.
@@ -218,7 +229,11 @@ impl<'t> Context<'t, '_> {
         if !self.set_has_output() || self.failure.is_some() {
             return;
         }
-        self.exit = false;
+        if self.exit {
+            // `exit` ends the set too, before it begins
+            self.open_set();
+            return self.close_set();
+        }
         let set = std::mem::take(&mut self.action_set);
         self.open_set();
         let has_group = set.iter().any(|a| matches!(a, Action::Group(_)));
@@ -302,9 +317,4 @@ fn rank(action: &Action) -> u8 {
         | Action::Enqueue { .. } => 91,
         _ => 40,
     }
-}
-
-/// Whether something follows the actions of a rule.
-fn has_more_than_actions(of: &Instructions) -> bool {
-    of.clear || of.write_actions.is_some() || of.write_metadata.is_some() || of.goto_table.is_some()
 }

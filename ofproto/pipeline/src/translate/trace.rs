@@ -175,8 +175,9 @@ impl Context<'_, '_> {
     pub(super) fn open_set(&mut self) {
         if let Some(trace) = self.trace.as_deref_mut() {
             let text = "--. Executing action set:".into();
-            // it belongs into the list of the bridge's last table
-            if let Some((_, list)) = trace.open.last_mut()
+            // it belongs into the list of the bridge's last table; that of a clone stays where it is
+            if let Some((open, list)) = trace.open.last_mut()
+                && open.kind == NodeKind::Bridge
                 && let Some(table) = list.pop()
             {
                 trace.open.push((Node { children: Vec::new(), ..table }, table.children));
