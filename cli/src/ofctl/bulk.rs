@@ -221,9 +221,14 @@ async fn in_bundle(peer: &mut Peer, messages: Messages) -> Result<(), Failure> {
         }
     }
     peer.send_bytes(&chunk).await?;
-    let count = messages.count;
-    drop(messages);
-    bundle::finish(peer, |xid| xid.0.wrapping_sub(first.0) < count).await
+    let sent = |xid: Xid| {
+        let nth = xid.0.wrapping_sub(first.0);
+        let place = messages.places().nth(nth as usize).filter(|_| nth < messages.count)?;
+        let mut bytes = messages.bytes[place].to_vec();
+        bytes[4..8].copy_from_slice(&xid.0.to_be_bytes());
+        Some(bytes)
+    };
+    bundle::finish(peer, sent).await
 }
 
 /// More remarks than these are made one by one.

@@ -4,7 +4,7 @@ use weft_openflow::bundle::{BundleAdd, BundleControl, BundleControlKind, BundleF
 use weft_openflow::flow::FlowModCommand;
 use weft_openflow::group::GroupModCommand;
 use weft_openflow::text::{FlowCommand, Names, Note, Protocols, parse_group, read_flow, read_flow_mod_line};
-use weft_openflow::{Message, Version, Xid, codec};
+use weft_openflow::{Dialect, Message, Version, Xid, codec};
 
 use super::format::Formats;
 use super::peer::{Peer, xid_of};
@@ -21,55 +21,82 @@ pub async fn send(options: &Options, target: &str, usable: &Formats, messages: V
     let with_bundles = usable.filter(|f| f.version >= Version::V13);
     let mut peer = flows::open_for(options, target, &with_bundles).await?;
     open(&mut peer).await?;
-    let mut sent = std::collections::HashSet::new();
+    let mut sent = std::collections::HashMap::new();
     for message in messages {
         // The inner message has the outer one's transaction id.
-        sent.insert(reserve_xid(&mut peer, &message).await?);
+        let xid = peer.fresh_xid();
+        let bytes = peer.encode(&message, xid)?;
+        let add = BundleAdd { id: ID, flags: FLAGS, xid, message: Box::new(message) };
+        peer.send_bytes(&peer.encode(&Message::BundleAdd(add), xid)?).await?;
+        sent.insert(xid, bytes);
     }
-    finish(&mut peer, |xid| sent.contains(&xid)).await
+    finish(&mut peer, |xid| sent.get(&xid).cloned()).await
 }
 
 /// Opens a bundle.
 pub async fn open(peer: &mut Peer) -> Result<(), Failure> {
-    control(peer, BundleControlKind::OpenRequest, BundleControlKind::OpenReply).await
+    control(peer, BundleControlKind::OpenRequest, BundleControlKind::OpenReply, |_| None).await
 }
 
-/// Commits, unless the switch refuses one of the messages, of which `is_ours` knows the transaction ids.
-pub async fn finish(peer: &mut Peer, is_ours: impl Fn(Xid) -> bool) -> Result<(), Failure> {
+/// Commits, unless the switch refuses one of the messages. `sent` has them by their transaction ids.
+pub async fn finish(peer: &mut Peer, sent: impl Fn(Xid) -> Option<Vec<u8>>) -> Result<(), Failure> {
     let barrier = peer.send(&Message::BarrierRequest).await?;
     let mut refused = false;
     loop {
         let bytes = peer.next_reply().await?;
-        match xid_of(&bytes) {
-            Some(xid) if xid == barrier => break,
-            Some(xid) if is_ours(xid) => {
-                eprint!("{}", show::message(&bytes, &Names::none(), 2));
-                refused = true;
-            }
-            _ => {}
+        let Some(xid) = xid_of(&bytes) else { continue };
+        if xid == barrier {
+            break;
         }
+        refused |= complain(&bytes, &peer.dialect, sent(xid));
     }
     if refused {
-        control(peer, BundleControlKind::DiscardRequest, BundleControlKind::DiscardReply).await?;
-        return Err(Failure::with_status(String::new(), 1));
+        control(peer, BundleControlKind::DiscardRequest, BundleControlKind::DiscardReply, sent).await?;
+        return failed(peer);
     }
-    control(peer, BundleControlKind::CommitRequest, BundleControlKind::CommitReply).await
+    control(peer, BundleControlKind::CommitRequest, BundleControlKind::CommitReply, sent).await
 }
 
-async fn reserve_xid(peer: &mut Peer, message: &Message) -> Result<Xid, Failure> {
+/// Says which of our messages an error is about; whether it is one.
+fn complain(reply: &[u8], dialect: &Dialect, about: Option<Vec<u8>>) -> bool {
+    let Some(about) = about else { return false };
+    match codec::decode(reply, dialect) {
+        Ok(codec::Incoming { message: Message::Error(error), .. }) => {
+            eprint!("Error {} for: {}", error.code.name(), show::message(&about, &Names::none(), 1));
+            true
+        }
+        _ => false,
+    }
+}
+
+fn failed(peer: &Peer) -> Result<(), Failure> {
+    fail(format!("talking to {} (Protocol error)", peer.name))
+}
+
+async fn control(
+    peer: &mut Peer,
+    kind: BundleControlKind,
+    wanted: BundleControlKind,
+    sent: impl Fn(Xid) -> Option<Vec<u8>>,
+) -> Result<(), Failure> {
+    let request = Message::BundleControl(BundleControl { id: ID, kind, flags: FLAGS });
     let xid = peer.fresh_xid();
-    let add = BundleAdd { id: ID, flags: FLAGS, xid, message: Box::new(message.clone()) };
-    let bytes = peer.encode(&Message::BundleAdd(add), xid)?;
-    peer.send_bytes(&bytes).await?;
-    Ok(xid)
-}
-
-async fn control(peer: &mut Peer, kind: BundleControlKind, wanted: BundleControlKind) -> Result<(), Failure> {
-    let request = BundleControl { id: ID, kind, flags: FLAGS };
-    let reply = peer.ask(&Message::BundleControl(request)).await?;
-    match codec::decode(&reply, &peer.dialect) {
-        Ok(codec::Incoming { message: Message::BundleControl(got), .. }) if got.kind == wanted => Ok(()),
-        _ => Err(show::refused(&reply)),
+    let request = peer.encode(&request, xid)?;
+    peer.send_bytes(&request).await?;
+    loop {
+        let reply = peer.next_reply().await?;
+        let Some(of) = xid_of(&reply) else { continue };
+        if of != xid {
+            complain(&reply, &peer.dialect, sent(of));
+            continue;
+        }
+        return match codec::decode(&reply, &peer.dialect) {
+            Ok(codec::Incoming { message: Message::BundleControl(got), .. }) if got.kind == wanted => Ok(()),
+            _ => {
+                complain(&reply, &peer.dialect, Some(request));
+                failed(peer)
+            }
+        };
     }
 }
 

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use weft_base::Time;
 use weft_flow::OfPort;
 use weft_flow::tun_metadata::TlvTable;
+use weft_openflow::flow::FlowRemovedReason;
 use weft_openflow::port::{PortConfig, PortState as OfPortState};
 use weft_packet::DpPort;
 
@@ -165,7 +166,7 @@ impl Bridge {
     }
 
     /// New settings; returns the rules that went with the old ones.
-    pub(crate) fn set(&mut self, settings: BridgeSettings, now: Time) -> Vec<Arc<Rule>> {
+    pub(crate) fn set(&mut self, settings: BridgeSettings, now: Time) -> Vec<(Arc<Rule>, FlowRemovedReason)> {
         self.macs.configure(settings.mac_table_size, settings.mac_aging);
         let gone = self.flows.configure(&self.settings, &settings, now);
         self.settings = settings;

@@ -3,6 +3,7 @@
 //! Everything here is plain data. The verbs that take it are on [`crate::Pipeline`]; each changes one thing and costs
 //! the same with one port as with a thousand. Field documentation names the column that each setting comes from.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use weft_flow::OfPort;
@@ -81,6 +82,23 @@ pub struct BridgeSettings {
     pub flood_vlans: VlanSet,
     /// What OFPST_DESC says.
     pub description: Description,
+    /// Rows of Flow_Table, by the number of their table.
+    pub tables: BTreeMap<u8, TableSettings>,
+}
+
+/// A row of Flow_Table.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TableSettings {
+    /// Flow_Table `name`.
+    pub name: String,
+    /// Flow_Table `flow_limit`.
+    pub flow_limit: Option<u32>,
+    /// Whether Flow_Table `overflow_policy` is `evict`.
+    pub evict: bool,
+    /// Flow_Table `groups`, as written; what is not understood is ignored.
+    pub groups: Vec<String>,
+    /// Flow_Table `prefixes`, as written. Empty: the addresses of IPv4; `none`: none.
+    pub prefixes: Vec<String>,
 }
 
 impl Default for BridgeSettings {
@@ -97,6 +115,7 @@ impl Default for BridgeSettings {
             forward_bpdu: false,
             flood_vlans: VlanSet::none(),
             description: Description::default(),
+            tables: BTreeMap::new(),
         }
     }
 }

@@ -38,6 +38,15 @@ pub enum Change {
     Removed(Arc<Rule>, FlowRemovedReason),
 }
 
+impl Change {
+    /// The rule that it is about, as it is or was.
+    pub fn rule(&self) -> &Arc<Rule> {
+        match self {
+            Change::Added(rule) | Change::Replaced { new: rule, .. } | Change::Removed(rule, _) => rule,
+        }
+    }
+}
+
 /// A flow mod that only waits for the tables: all that can be said without them has been checked.
 pub struct Ready {
     what: What,
@@ -161,10 +170,11 @@ fn add(flows: &mut FlowTables, rule: Arc<Rule>, done: &mut Vec<Change>) -> Resul
     if rule.flags.contains(FlowModFlags::CHECK_OVERLAP) && target.overlaps(&rule.pattern.unpack(), rule.priority) {
         return Err(ErrorCode::OFPFMFC_OVERLAP);
     }
-    if target.max_flows.is_some_and(|max| target.len() >= max as usize)
+    if let Some(most) = target.max_flows
+        && target.visible_len() >= most as usize
         && target.get_compact(&rule.pattern, rule.priority).is_none()
     {
-        return Err(ErrorCode::OFPFMFC_TABLE_FULL);
+        make_room(flows, rule.table, most, done)?;
     }
     let reset = rule.flags.contains(FlowModFlags::RESET_COUNTS);
     done.push(match flows.insert(rule.clone()) {
@@ -172,6 +182,14 @@ fn add(flows: &mut FlowTables, rule: Arc<Rule>, done: &mut Vec<Change>) -> Resul
         None => Change::Added(rule),
     });
     Ok(())
+}
+
+/// Evict a flow, where the table does that.
+fn make_room(flows: &mut FlowTables, table: TableId, most: u32, done: &mut Vec<Change>) -> Result<(), ErrorCode> {
+    let most = most.checked_sub(1).ok_or(ErrorCode::OFPFMFC_TABLE_FULL)?;
+    let (gone, enough) = flows.evict(table, most as usize);
+    done.extend(gone.into_iter().map(|rule| Change::Removed(rule, FlowRemovedReason::Eviction)));
+    if enough { Ok(()) } else { Err(ErrorCode::OFPFMFC_TABLE_FULL) }
 }
 
 fn modify(

@@ -19,13 +19,15 @@ use std::sync::{Arc, Weak};
 
 use weft_base::Time;
 use weft_flow::classifier::RuleTable;
-use weft_flow::{CompactMatch, FlowKey, FlowMask, Match, OfPort};
-use weft_openflow::action::Action;
+use weft_flow::{CompactMatch, FieldId, FlowKey, FlowMask, Match, OfPort};
+use weft_openflow::action::{Action, SubField};
+use weft_openflow::flow::FlowRemovedReason;
 use weft_openflow::table::{TableMiss, Vacancy};
 use weft_openflow::{Instructions, TableId};
 
-use crate::config::{BridgeSettings, FailMode};
-use crate::rule::{Rule, may_overlap};
+use crate::config::{BridgeSettings, FailMode, TableSettings};
+use crate::eviction::{EvictionIndex, parse_subfield};
+use crate::rule::{MAX_PRIORITY, Rule, may_overlap};
 
 pub use uses::{Used, Uses};
 
@@ -79,10 +81,17 @@ pub struct FlowTable {
     pub name: String,
     /// At most so many rules (Flow_Table `flow_limit`).
     pub max_flows: Option<u32>,
-    /// Whether eviction is on (1.4+ table mod).
+    /// Whether a controller has switched eviction on (1.4+ table mod).
     pub eviction: bool,
+    /// Whether the configuration has (Flow_Table `overflow_policy`).
+    evict: bool,
+    /// Who goes when it is full, while eviction is on.
+    evictable: Option<EvictionIndex>,
+    groups: Vec<SubField>,
     /// Vacancy thresholds (1.4+ table mod).
     pub vacancy: Vacancy,
+    /// Whether the lower threshold was passed last.
+    pub is_short: bool,
     /// Lookups.
     pub counters: Arc<TableCounters>,
     rules: RuleTable<Arc<Rule>>,
@@ -148,6 +157,7 @@ impl FlowTables {
             waste: Waste::default(),
             staged_on: Vec::new(),
         };
+        all.configure_tables(&BridgeSettings::default(), settings);
         all.add_default(settings, now);
         all
     }
@@ -199,6 +209,9 @@ impl FlowTables {
         let table = Arc::make_mut(&mut self.tables[usize::from(rule.table.0)]);
         table.used.add(used);
         table.changed(&rule);
+        if let Some(evictable) = &mut table.evictable {
+            evictable.add(&rule);
+        }
         let old = table.rules.insert_compact(&Arc::clone(&rule).pattern, rule.priority, rule);
         match &old {
             None => self.n_rules += 1,
@@ -231,6 +244,7 @@ impl FlowTables {
             table.used = Used::default();
         }
         self.waste._indexes.push(table.rules.take_all());
+        table.set_eviction();
         table.touch();
     }
 
@@ -266,6 +280,21 @@ impl FlowTables {
         std::mem::take(&mut self.waste)
     }
 
+    /// Remove flows until a table holds no more than `most`; they are returned. False in the second place: nothing more
+    /// can go, and it still holds more.
+    pub(crate) fn evict(&mut self, table: TableId, most: usize) -> (Vec<Arc<Rule>>, bool) {
+        let mut gone = Vec::new();
+        loop {
+            let target = Arc::make_mut(&mut self.tables[usize::from(table.0)]);
+            if target.visible_len() <= most {
+                return (gone, true);
+            }
+            let Some(next) = target.evictable.as_mut().and_then(EvictionIndex::next) else { return (gone, false) };
+            self.remove(&next);
+            gone.push(next);
+        }
+    }
+
     /// Rules that are due by `now`. A rule whose deadline has moved meanwhile (it was used) is queued again.
     pub fn take_due(&mut self, now: Time) -> Vec<Arc<Rule>> {
         let mut due = Vec::new();
@@ -291,6 +320,12 @@ impl FlowTables {
         let there = self.tables[usize::from(rule.table.0)].rules.get_compact(&rule.pattern, rule.priority);
         if let Some(there) = there.cloned() {
             self.queue_timeout(&there);
+            let table = &mut self.tables[usize::from(there.table.0)];
+            if table.evictable.is_some()
+                && let Some(evictable) = &mut Arc::make_mut(table).evictable
+            {
+                evictable.add(&there);
+            }
         }
     }
 
@@ -302,12 +337,20 @@ impl FlowTables {
     }
 
     /// New settings: a bridge that gets its first controller, or loses its last, starts anew; fail-open comes and goes
-    /// with the connection.
-    pub(crate) fn configure(&mut self, old: &BridgeSettings, new: &BridgeSettings, now: Time) -> Vec<Arc<Rule>> {
+    /// with the connection; tables with new limits may have to let flows go. Returns what went and why.
+    pub(crate) fn configure(
+        &mut self,
+        old: &BridgeSettings,
+        new: &BridgeSettings,
+        now: Time,
+    ) -> Vec<(Arc<Rule>, FlowRemovedReason)> {
         let mut gone = Vec::new();
         if old.has_controller != new.has_controller {
-            gone = self.flush();
+            gone = self.flush().into_iter().map(|rule| (rule, FlowRemovedReason::Delete)).collect();
             self.add_default(new, now);
+        }
+        if old.tables != new.tables {
+            gone.extend(self.configure_tables(old, new).into_iter().map(|rule| (rule, FlowRemovedReason::Eviction)));
         }
         let fail_open = new.fail_mode == FailMode::Standalone && new.has_controller && !new.controller_connected;
         match self.tables[0].rules.get(&Match::any(), FAIL_OPEN_PRIORITY).cloned() {
@@ -316,6 +359,24 @@ impl FlowTables {
                 self.remove(&rule);
             }
             _ => {}
+        }
+        gone
+    }
+
+    fn configure_tables(&mut self, old: &BridgeSettings, new: &BridgeSettings) -> Vec<Arc<Rule>> {
+        let none = TableSettings::default();
+        let mut gone = Vec::new();
+        for id in (0..N_TABLES as u8).map(TableId) {
+            let was = old.tables.get(&id.0).unwrap_or(&none);
+            let now = new.tables.get(&id.0).unwrap_or(&none);
+            if was == now {
+                continue;
+            }
+            let table = Arc::make_mut(&mut self.tables[usize::from(id.0)]);
+            table.configure(now);
+            if let Some(most) = table.max_flows {
+                gone.extend(self.evict(id, most as usize).0);
+            }
         }
         gone
     }
@@ -341,6 +402,13 @@ impl FlowTables {
     }
 }
 
+/// Which field a word of Flow_Table `prefixes` means.
+fn prefix_field(name: &str) -> Option<FieldId> {
+    use FieldId::{IpDst, IpSrc, Ipv6Dst, Ipv6Src, TunDst, TunId, TunIpv6Dst, TunIpv6Src, TunSrc};
+    let can = [IpDst, IpSrc, Ipv6Dst, Ipv6Src, TunDst, TunId, TunIpv6Dst, TunIpv6Src, TunSrc];
+    FieldId::by_name(name).filter(|field| can.contains(field))
+}
+
 /// The priority of the rule that a fail-open bridge forwards by (fail-open takes over the whole table).
 pub const FAIL_OPEN_PRIORITY: u32 = 0x00f0_f0f0;
 
@@ -352,13 +420,54 @@ impl FlowTable {
             name: String::new(),
             max_flows: None,
             eviction: false,
+            evict: false,
+            evictable: None,
+            groups: Vec::new(),
             vacancy: Vacancy::default(),
+            is_short: false,
             counters: Arc::default(),
             rules: RuleTable::default(),
             used: Used::default(),
             version: 0,
             log: VecDeque::new(),
         }
+    }
+
+    /// What a row of Flow_Table says.
+    fn configure(&mut self, settings: &TableSettings) {
+        self.name.clone_from(&settings.name);
+        self.max_flows = settings.flow_limit;
+        self.evict = settings.evict;
+        self.groups = settings.groups.iter().filter_map(|text| parse_subfield(text)).collect();
+        self.set_eviction();
+        let fields: Vec<FieldId> = match settings.prefixes.as_slice() {
+            [] => vec![FieldId::IpDst, FieldId::IpSrc],
+            named => named.iter().filter_map(|name| prefix_field(name)).collect(),
+        };
+        if self.rules.prefixes() != fields {
+            self.rules.set_prefixes(&fields);
+            self.touch();
+        }
+    }
+
+    /// Eviction was switched on or off, or its groups are others, or all flows went.
+    pub fn set_eviction(&mut self) {
+        self.evictable = self.evicts().then(|| {
+            let mut index = EvictionIndex::new(self.groups.clone());
+            self.rules().for_each(|rule| index.add(rule));
+            index
+        });
+    }
+
+    /// Whether a full table makes room.
+    pub fn evicts(&self) -> bool {
+        self.evict || self.eviction
+    }
+
+    /// Number of rules, without hidden ones.
+    pub fn visible_len(&self) -> usize {
+        let hidden = usize::from(self.rules.highest().is_some_and(|priority| priority > MAX_PRIORITY));
+        self.len() - hidden
     }
 
     /// The rule for a frame; the bits that led to the answer are added to `mask`.

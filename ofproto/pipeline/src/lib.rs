@@ -13,6 +13,7 @@ mod check;
 pub mod command;
 pub mod config;
 pub mod connection;
+pub mod eviction;
 pub mod flow_mod;
 pub mod flow_table;
 pub mod frozen;
@@ -31,7 +32,7 @@ pub mod vlan;
 
 pub use config::{
     BridgeSettings, BundleSettings, ConfigError, ConnectionId, ConnectionKind, ConnectionSettings, ConnectionStatus,
-    Description, FailMode, PortCounters, PortKind, PortSettings, PortState, Versions,
+    Description, FailMode, PortCounters, PortKind, PortSettings, PortState, TableSettings, Versions,
 };
 pub use pipeline::{Hooks, Pipeline};
 pub use revalidate::Limits;

@@ -24,7 +24,6 @@ use weft_base::Time;
 use weft_engine::{Datapath, Upcall};
 use weft_flow::OfPort;
 use weft_flow::action::FlowSample;
-use weft_openflow::flow::FlowRemovedReason;
 use weft_openflow::port::PortReason;
 use weft_openflow::{ErrorCode, FlowMod, Message, Version};
 
@@ -149,8 +148,8 @@ impl Pipeline {
         let id = bridge.id;
         drop(tables);
         self.changed();
-        for rule in gone {
-            self.rule_removed(&mut control, id, &rule, FlowRemovedReason::Delete, now);
+        for (rule, reason) in gone {
+            self.rule_removed(&mut control, id, &rule, reason, now);
         }
         Ok(())
     }

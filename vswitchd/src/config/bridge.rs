@@ -39,6 +39,10 @@ pub struct FlowTableConfig {
     pub flow_limit: Option<u32>,
     /// Whether a full table evicts rather than refuses.
     pub evict: bool,
+    /// `groups` as written.
+    pub groups: Vec<String>,
+    /// `prefixes` as written.
+    pub prefixes: Vec<String>,
 }
 
 /// One bridge, without its ports.
@@ -152,7 +156,8 @@ fn flow_table(row: Row<'_>, warnings: &mut Vec<Warning>) -> FlowTableConfig {
     };
     let name = Some(row.row.text("name").to_owned()).filter(|name| !name.is_empty());
     let flow_limit = row.row.integer("flow_limit").and_then(|n| u32::try_from(n).ok());
-    FlowTableConfig { name, flow_limit, evict }
+    let texts = |column| row.row.texts(column).into_iter().map(str::to_owned).collect();
+    FlowTableConfig { name, flow_limit, evict, groups: texts("groups"), prefixes: texts("prefixes") }
 }
 
 /// `0x` with up to 16 hexadecimal digits, or exactly 16 of them; not zero.

@@ -32,6 +32,17 @@ pub fn bridge(config: &BridgeConfig, state: &Bridge) -> pipeline::BridgeSettings
             datapath: config.dp_desc.clone().unwrap_or(default.datapath.clone()),
             ..default
         },
+        tables: config.tables.iter().map(|(id, table)| (*id, flow_table(table))).collect(),
+    }
+}
+
+fn flow_table(config: &config::FlowTableConfig) -> pipeline::TableSettings {
+    pipeline::TableSettings {
+        name: config.name.clone().unwrap_or_default(),
+        flow_limit: config.flow_limit,
+        evict: config.evict,
+        groups: config.groups.clone(),
+        prefixes: config.prefixes.clone(),
     }
 }
 

@@ -98,6 +98,16 @@ impl<V> RuleTable<V> {
         }
     }
 
+    /// The fields that have tries.
+    pub fn prefixes(&self) -> Vec<FieldId> {
+        self.prefixes.iter().map(|p| p.field).collect()
+    }
+
+    /// The highest priority of any rule.
+    pub fn highest(&self) -> Option<u32> {
+        self.order.first().map(|(highest, _)| *highest)
+    }
+
     /// How many rules.
     pub fn len(&self) -> usize {
         self.len

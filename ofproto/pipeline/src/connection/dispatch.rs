@@ -289,9 +289,11 @@ impl Pipeline {
             }
             if let Some(eviction) = change.eviction {
                 table.eviction = eviction;
+                table.set_eviction();
             }
             if let Some(vacancy) = change.vacancy {
                 table.vacancy = vacancy;
+                table.is_short = super::stats::percent_free(table) < vacancy.down;
             }
         }
         drop(tables);

@@ -23,6 +23,7 @@ mod monitor;
 mod notify;
 mod packet_in;
 mod stats;
+mod table_status;
 #[cfg(test)]
 mod tests;
 

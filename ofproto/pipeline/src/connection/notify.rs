@@ -54,6 +54,11 @@ impl Connection {
         self.wants(self.wanted.port_status, [u32::MAX, u32::MAX], reason as u8)
     }
 
+    /// Nobody hears of tables who has not asked.
+    pub fn wants_table_status(&self, reason: u8) -> bool {
+        self.version() >= Version::V14 && self.wants(self.wanted.table_status, [0, 0], reason)
+    }
+
     pub fn set_async(&mut self, new: &AsyncConfig) {
         let merge = |old: &mut [Option<u32>; 2], new: &[Option<u32>; 2]| {
             for (old, new) in old.iter_mut().zip(new) {
@@ -113,6 +118,7 @@ impl Pipeline {
             }
         }
         self.flow_updates(control, by, bridge, changes);
+        self.vacancy_events(control, bridge, changes);
     }
 
     /// A rule has timed out (or went with its bridge's mode).
@@ -125,7 +131,9 @@ impl Pipeline {
         now: Time,
     ) {
         self.flow_removed(control, bridge, rule, reason, now);
-        self.flow_updates(control, None, bridge, &[Change::Removed(rule.clone(), reason)]);
+        let changes = [Change::Removed(rule.clone(), reason)];
+        self.flow_updates(control, None, bridge, &changes);
+        self.vacancy_events(control, bridge, &changes);
     }
 
     /// A change that was settled when it was made.
@@ -174,7 +182,13 @@ impl Pipeline {
         self.port_status(control, bridge, reason, super::features::port_desc(port), Time::ZERO);
     }
 
-    fn tell(&self, control: &mut Control, bridge: BridgeId, message: &Message, wants: impl Fn(&Connection) -> bool) {
+    pub(super) fn tell(
+        &self,
+        control: &mut Control,
+        bridge: BridgeId,
+        message: &Message,
+        wants: impl Fn(&Connection) -> bool,
+    ) {
         let whom: Vec<ConnectionId> =
             control.connections.of_bridge(bridge).filter(|(_, c)| wants(c) && c.has_room()).map(|(id, _)| id).collect();
         for id in whom {

@@ -5,11 +5,11 @@ use weft_flow::OfPort;
 use weft_openflow::flow::{AggregateStats, FlowStats, FlowStatsRequest};
 use weft_openflow::port::{PortStats, QueueConfig, QueueStats};
 use weft_openflow::switch::SwitchDesc;
-use weft_openflow::table::{TableDesc, TableStats, Vacancy};
+use weft_openflow::table::TableStats;
 use weft_openflow::{ErrorCode, Message, QueueId, StatsReply, StatsRequest, Version, Xid};
 
 use super::dispatch::Replies;
-use super::{features, monitor};
+use super::{features, monitor, table_status};
 use crate::bridge::{Bridge, Port};
 use crate::config::{ConnectionId, PortCounters, PortKind};
 use crate::pipeline::{Control, Pipeline};
@@ -63,12 +63,7 @@ impl Pipeline {
                 })?
             }
             StatsRequest::TableDesc => self.with(bridge, |b| {
-                let desc = b.flows.visible().iter().map(|t| TableDesc {
-                    table: t.id,
-                    eviction: t.eviction,
-                    eviction_flags: 0b111,
-                    vacancy: Vacancy { current: percent_free(t), ..t.vacancy },
-                });
+                let desc = b.flows.visible().iter().map(|t| table_status::desc(t));
                 StatsReply::TableDesc(desc.collect())
             })?,
             StatsRequest::QueueDesc { port, queue } => StatsReply::QueueDesc(self.queues(bridge, port, queue)?),
@@ -232,9 +227,9 @@ fn table_stats(table: &crate::flow_table::FlowTable) -> TableStats {
 }
 
 /// How much of a table is free, in whole percents.
-fn percent_free(table: &crate::flow_table::FlowTable) -> u8 {
+pub(super) fn percent_free(table: &crate::flow_table::FlowTable) -> u8 {
     let max = u64::from(table.max_flows.unwrap_or(crate::flow_table::MAX_ENTRIES)).max(1);
-    let free = max.saturating_sub(table.len() as u64);
+    let free = max.saturating_sub(table.visible_len() as u64);
     u8::try_from(free * 100 / max).unwrap_or(100)
 }
 
