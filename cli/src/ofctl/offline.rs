@@ -241,13 +241,36 @@ fn parse_fixed_match(version: Version) -> Result<Exit, Failure> {
         if text.is_empty() {
             continue;
         }
-        let bytes = show::unhex(text)?;
-        match codec::fixed_match_from_wire(&bytes, version) {
-            Ok(m) => sayln!("{}\n", weft_flow::text::format_match(&m, &Names::none().ports)),
-            Err(code) => sayln!("bad ofp11_match: {code}\n"),
+        // a digit that does not matter is written as x
+        let bytes =
+            show::unhex(&text.replace(['x', 'X'], "0")).map_err(|_| "Trailing garbage in hex data".to_owned())?;
+        let expected = codec::fixed_match_len(version);
+        if bytes.len() != expected {
+            return fail(format!("Input is {} bytes, expected {expected}", bytes.len()));
         }
+        let mut m = match codec::fixed_match_from_wire(&bytes, version) {
+            Ok(m) => m,
+            Err(code) => {
+                sayln!("bad ofp11_match: {code}\n");
+                continue;
+            }
+        };
+        sayln!("{}", weft_flow::text::format_match(&m, &Names::none().ports));
+        let again = codec::fixed_match_to_wire(&m, version);
+        differences(&bytes, &again, "");
+        if version == Version::V10 && weft_openflow::text::normalize_logged(&mut m) {
+            differences(&again, &codec::fixed_match_to_wire(&m, version), "normal: ");
+        }
+        sayln!("");
     }
     Ok(Exit::OK)
+}
+
+/// Which bytes of a match became others.
+fn differences(before: &[u8], after: &[u8], what: &str) {
+    for (at, (old, new)) in before.iter().zip(after).enumerate().filter(|(_, (old, new))| old != new) {
+        sayln!("{what}{at:2}: {old:02x} -> {new:02x}");
+    }
 }
 
 fn encode_hello(job: &Job) -> Result<Exit, Failure> {

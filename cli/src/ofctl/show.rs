@@ -24,7 +24,11 @@ pub fn message_in(bytes: &[u8], names: &Names, verbosity: u32, table_id: bool) -
             if let Message::StatsReply { more: true, .. } = &incoming.message {
                 text.push_str(" flags=[more]");
             }
-            text.push_str(&message::format_body(&incoming.message, incoming.version, names, verbosity));
+            let raw = (verbosity >= 3).then(|| codec::raw_pattern(bytes, &incoming)).flatten();
+            text.push_str(&match (&incoming.message, raw) {
+                (Message::FlowMod(m), Some(raw)) => message::format_raw_flow_mod(m, &raw, incoming.version, names),
+                (message, _) => message::format_body(message, incoming.version, names, verbosity),
+            });
             if matches!(incoming.message, Message::Hello { .. }) && !plain_hello(&bytes[8..]) {
                 text.push_str(" unknown data in hello:\n");
                 text.push_str(&hex(bytes));

@@ -87,7 +87,7 @@ impl Facts {
             nw_proto: exact(FieldId::NwProto).map(|p| p as u8),
             vlan: tci & tci_mask & 0x1000 != 0,
             later_fragment: frag & frag_mask & u128::from(FRAG_LATER) != 0,
-            ct_valid: ct.0 & CT_NEW_EST_REL != 0 || (ct.0 & CT_TRK != 0 && ct.0 & CT_INV == 0 && ct.1 & CT_INV != 0),
+            ct_valid: ct.0 & CT_VALID != 0 || (ct.0 & CT_TRK != 0 && ct.0 & CT_INV == 0 && ct.1 & CT_INV != 0),
             icmp: (exact(FieldId::Icmpv6Type).map(|t| t as u8), exact(FieldId::Icmpv6Code).map(|c| c as u8)),
         }
     }
@@ -97,6 +97,7 @@ impl Facts {
     }
 }
 
-const CT_NEW_EST_REL: u128 = 0b111;
+/// Whoever is one of these is tracked, and valid: new, est, rel, rpl.
+const CT_VALID: u128 = 0b1111;
 const CT_INV: u128 = 0x10;
 const CT_TRK: u128 = 0x20;

@@ -18,7 +18,10 @@ mod tests;
 pub use decoder::decode;
 pub use encoder::encode;
 pub(crate) use encoder::kind_for;
-pub use fragment::{actions_from_wire, fixed_match_from_wire, instructions_from_wire, match_from_oxm, match_to_oxm};
+pub use fragment::{
+    actions_from_wire, fixed_match_from_wire, fixed_match_len, fixed_match_to_wire, instructions_from_wire,
+    match_from_oxm, match_to_oxm, raw_pattern,
+};
 pub use kind::Kind;
 pub use stream::{Framer, Reassembler};
 

@@ -10,11 +10,12 @@ const NXM_NX: u16 = 0x0001;
 const OXM_OF: u16 = 0x8000;
 const PACKET_REGISTERS: u16 = 0x8001;
 const EXPERIMENTER: u16 = 0xffff;
+/// A class that was never registered.
+const ERICSSON: u16 = 0x1000;
 
 const ONF: u32 = 0x4f4e_4600;
 const NICIRA: u32 = 0x0000_2320;
 const NSH: u32 = 0x005a_d650;
-const ERICSSON: u32 = 0x0000_d0f0;
 
 const EXACT: Masking = Masking::None;
 const MASKED: Masking = Masking::Arbitrary;
@@ -238,6 +239,6 @@ pub(super) static FIELDS: [Field; 183] = [
     row(FieldId::NdTarget, "nd_target", &[], 128, 128, Ipv6, MASKED, P::Nd, WRITE, &[oxm(NXM_NX, 23, "NXM_NX_ND_TARGET", 0), oxm(OXM_OF, 31, "OXM_OF_IPV6_ND_TARGET", 3)], 13, 0),
     row(FieldId::NdSll, "nd_sll", &[], 48, 48, Ethernet, MASKED, P::NdSolicit, WRITE, &[oxm(NXM_NX, 24, "NXM_NX_ND_SLL", 0), oxm(OXM_OF, 32, "OXM_OF_IPV6_ND_SLL", 3)], 11, 16),
     row(FieldId::NdTll, "nd_tll", &[], 48, 48, Ethernet, MASKED, P::NdAdvert, WRITE, &[oxm(NXM_NX, 25, "NXM_NX_ND_TLL", 0), oxm(OXM_OF, 33, "OXM_OF_IPV6_ND_TLL", 3)], 12, 16),
-    row(FieldId::NdReserved, "nd_reserved", &[], 32, 32, Decimal, EXACT, P::Nd, WRITE, &[exp(ERICSSON, 1, "ERICOXM_OF_ICMPV6_ND_RESERVED", 0)], 29, 0),
-    row(FieldId::NdOptionsType, "nd_options_type", &[], 8, 8, Decimal, EXACT, P::Nd, WRITE, &[exp(ERICSSON, 2, "ERICOXM_OF_ICMPV6_ND_OPTIONS_TYPE", 0)], 4, 0),
+    row(FieldId::NdReserved, "nd_reserved", &[], 32, 32, Decimal, EXACT, P::Nd, WRITE, &[oxm(ERICSSON, 1, "ERICOXM_OF_ICMPV6_ND_RESERVED", 0)], 29, 0),
+    row(FieldId::NdOptionsType, "nd_options_type", &[], 8, 8, Decimal, EXACT, P::Nd, WRITE, &[oxm(ERICSSON, 2, "ERICOXM_OF_ICMPV6_ND_OPTIONS_TYPE", 0)], 4, 0),
 ];

@@ -72,6 +72,11 @@ pub fn format_key_with(key: &FlowKey, ports: &PortNames, options: Option<&Arc<Tu
         }
     }
     let (mut key_words, mut mask) = (pattern.key().clone(), pattern.mask().clone());
+    if in_tunnel {
+        // all of the flags
+        mask.or_word(36, 0xffff << 48);
+        key_words.or_word(36, key.word(36) >> 48 << 48);
+    }
     if ip || eth_type == 0x894f {
         FieldId::NwTos.unwildcard(&mut mask);
         FieldId::NwTos.set(&mut key_words, FieldId::NwTos.get(key));

@@ -126,6 +126,8 @@ fn set_field(pattern: &mut Match, id: FieldId, text: &str, ports: &PortNames) ->
     match id {
         // no tag at all
         FieldId::DlVlan if number::parse_u64(text) == Some(0xffff) => pattern.set(id, 0xffff),
+        // as Open vSwitch: GTP-U's flags and message type ask for the bits that are set
+        FieldId::TunGtpuFlags | FieldId::TunGtpuMsgtype => pattern.set_masked(id, value & mask, value & mask),
         _ => pattern.set_masked(id, value, mask),
     }
     Ok(())
@@ -167,9 +169,6 @@ fn kept_with((eth_type, proto, icmp_type): Protocols) -> FlowMask {
         Some(0x86dd) => allowed.extend([Ipv6Src, Ipv6Dst, Ipv6Label, NwProto, IpFrag, NwTos, NwTtl]),
         Some(0x0806 | 0x8035) => allowed.extend([IpSrc, IpDst, NwProto, ArpSha, ArpTha]),
         Some(0x8847 | 0x8848) => allowed.extend([MplsLabel, MplsTc, MplsBos, MplsTtl]),
-        Some(0x894f) => {
-            allowed.extend([NshFlags, NshTtl, NshMdtype, NshNp, NshSpi, NshSi, NshC1, NshC2, NshC3, NshC4]);
-        }
         _ => {}
     }
     match (eth_type, proto) {
@@ -210,10 +209,11 @@ fn drop_others(pattern: &mut Match, keep: &FlowMask) -> bool {
     dropped
 }
 
-/// Whether a field exists only under some network protocol. (Fields that share a place are all of that kind.)
+/// Whether a field exists only under some network protocol. (Fields that share a place are all of that kind.) NSH's stay:
+/// whoever decodes the match refuses them.
 fn is_layered(id: FieldId) -> bool {
     use crate::field::Prerequisite as P;
-    !matches!(id.field().prerequisite, P::None | P::Ethernet | P::Vlan | P::Ct)
+    !matches!(id.field().prerequisite, P::None | P::Ethernet | P::Vlan | P::Ct | P::Nsh)
 }
 
 #[cfg(test)]

@@ -197,7 +197,10 @@ impl Writer<'_> {
         if mask != 0 {
             self.named("gtpu_msgtype", &msgtype.to_string());
         }
-        let (flags, mask) = self.pattern.get(FieldId::TunFlags);
+        // OpenFlow can match one of the flags; keys and megaflows have more
+        let flags_of = |word: u64| u128::from(word >> 48);
+        let flags = flags_of(self.pattern.key().word(TUN_FLAGS_WORD));
+        let mask = flags_of(self.pattern.mask().word(TUN_FLAGS_WORD));
         if mask != 0 {
             self.named("tun_flags", &format_flags_under(flags, mask, 0xffff, TUN_FLAGS));
         }
@@ -309,6 +312,10 @@ impl Writer<'_> {
             self.named("nsh_spi", &format!("{spi:#x}"));
         }
         self.field("nsh_si", FieldId::NshSi);
+        // contexts of a fixed length come with that kind of metadata only
+        if self.pattern.get(FieldId::NshMdtype).0 != 1 {
+            return;
+        }
         for field in [FieldId::NshC1, FieldId::NshC2, FieldId::NshC3, FieldId::NshC4] {
             let (value, mask) = self.pattern.get(field);
             debug_assert!(field.field().masking == Masking::Arbitrary);
@@ -347,3 +354,6 @@ impl Writer<'_> {
         }
     }
 }
+
+/// The word whose high 16 bits are the tunnel flags.
+const TUN_FLAGS_WORD: usize = 36;

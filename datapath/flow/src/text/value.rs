@@ -7,7 +7,7 @@ use weft_packet::Mac;
 use super::PortNames;
 use super::error::{FlagKind, TextError};
 use super::flags::{CT_STATE, FlagError, TCP_FLAGS, TUN_FLAGS, format_flags_under, parse_flags};
-use super::number::hex;
+use super::number::{hex, parse_u64};
 use crate::field::{Field, FieldForm, FieldId, Masking};
 use crate::port::OfPort;
 
@@ -167,7 +167,10 @@ fn integers(f: &Field, text: &str) -> Result<(u128, u128), TextError> {
         return if rest.is_empty() { Ok((value, u128::MAX)) } else { Err(bad) };
     };
     match number(mask) {
-        Some((mask, "")) => Ok((value, fits(mask)?)),
+        Some((mask, "")) => match fits(mask) {
+            Ok(mask) => Ok((value, mask)),
+            Err(_) => Err(TextError::MaskTooLarge { text: text.into(), bytes: f.wire_bytes(), field: f.name }),
+        },
         _ => Err(TextError::BadMask { text: text.into(), field: f.name }),
     }
 }
@@ -231,7 +234,11 @@ fn ipv6(text: &str) -> Result<(u128, u128), TextError> {
 
 fn port(f: &Field, text: &str, ports: &PortNames) -> Result<u128, TextError> {
     let name = f.name.trim_end_matches("_oxm");
-    let port = ports.parse(text).ok_or(TextError::Port { text: text.into(), field: name })?;
+    let wide = f.form == FieldForm::OfPort32;
+    let port = ports.parse(text).ok_or_else(|| match wide && parse_u64(text).is_some() {
+        true => TextError::PortRange { text: text.into(), field: f.name },
+        false => TextError::Port { text: text.into(), field: name },
+    })?;
     Ok(if f.form == FieldForm::OfPort16 { u128::from(port.to_u16().unwrap_or(u16::MAX)) } else { port.0.into() })
 }
 

@@ -91,6 +91,7 @@ impl TunValue {
         let (bytes, mask) = self.fit(len);
         match self.mask {
             None => TunValue::exact(&bytes),
+            Some(_) if mask.iter().all(|m| *m == 0xff) => TunValue::exact(&bytes),
             Some(_) => TunValue::masked(&bytes, &mask),
         }
     }

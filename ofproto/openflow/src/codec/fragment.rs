@@ -2,9 +2,11 @@
 
 use weft_flow::Match;
 
+use crate::codec::{Incoming, Kind};
 use crate::error::ErrorCode;
 use crate::ids::Version;
 use crate::instruction::Instructions;
+use crate::message::Message;
 use crate::wire::buf::{Reader, Writer};
 use crate::wire::oxm::Unknown;
 use crate::wire::{action, instruction, match10, match11, oxm};
@@ -23,6 +25,37 @@ pub fn match_to_oxm(m: &Match, cookie: Option<(u64, u64)>, version: Option<Versi
         oxm::write_nx_cookie(&mut w, value, mask);
     }
     w.bytes
+}
+
+/// How long OpenFlow 1.0's or 1.1's fixed match is.
+pub fn fixed_match_len(version: Version) -> usize {
+    match version {
+        Version::V10 => size_of::<match10::Match10Wire>(),
+        _ => size_of::<match11::Match11Wire>(),
+    }
+}
+
+/// The inverse of [`fixed_match_from_wire`]; what the version cannot say is lost.
+pub fn fixed_match_to_wire(m: &Match, version: Version) -> Vec<u8> {
+    let mut w = Writer::default();
+    match version {
+        Version::V10 => w.put(&match10::write(m)),
+        _ => w.put(&match11::write(m)),
+    }
+    w.bytes
+}
+
+/// The match of a flow mod as it lies on the wire, field by field; `None` where the text of its meaning says it all.
+pub fn raw_pattern(bytes: &[u8], incoming: &Incoming) -> Option<String> {
+    let Message::FlowMod(todo) = &incoming.message else { return None };
+    match incoming.kind {
+        Kind::FlowMod if incoming.version == Version::V10 => {
+            let mut r = Reader::new(bytes.get(8..)?, ErrorCode::OFPBMC_BAD_LEN);
+            r.get("match").ok().map(match10::show)
+        }
+        Kind::NxFlowMod => Some(crate::text::nxm::format(&match_to_oxm(&todo.matching, None, None))),
+        _ => None,
+    }
 }
 
 /// OpenFlow 1.0's or 1.1's fixed match.

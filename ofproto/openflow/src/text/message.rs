@@ -15,6 +15,7 @@ mod port;
 mod switch;
 mod table;
 
+pub use flow::raw_flow_mod as format_raw_flow_mod;
 pub use packet::format_packet;
 pub use port::format_port_desc;
 

@@ -47,6 +47,19 @@ pub use meter_parse::parse_meter;
 pub use notes::{Level, Note};
 pub use usable::Protocols;
 
+/// Drop what a match's protocols cannot have, and say so in the log: users wonder why their flow says less than they wrote.
+pub fn normalize_logged(pattern: &mut weft_flow::Match) -> bool {
+    let before = pattern.clone();
+    let changed = weft_flow::text::normalize(pattern);
+    if changed {
+        let show = |of| weft_flow::text::format_match(of, &PortNames::new());
+        tracing::info!(target: "ofp_match", "normalization changed ofp_match, details:");
+        tracing::info!(target: "ofp_match", " pre: {}", show(&before));
+        tracing::info!(target: "ofp_match", "post: {}", show(pattern));
+    }
+    changed
+}
+
 /// The names that text may use for a bridge's ports and tables.
 #[derive(Clone, Debug, Default)]
 pub struct Names {

@@ -1,5 +1,8 @@
 //! OpenFlow 1.0's fixed match (1.0 §5.2.3 `ofp_match`): 40 bytes, wildcards as bits and as prefix lengths.
 
+use std::fmt::Write as _;
+
+use weft_flow::text::{PortNames, value};
 use weft_flow::{FieldId, Match, OfPort};
 use zerocopy::byteorder::big_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -63,7 +66,8 @@ pub(super) fn mac_bytes(value: u128) -> [u8; 6] {
     [bytes[10], bytes[11], bytes[12], bytes[13], bytes[14], bytes[15]]
 }
 
-/// Every 40 bytes are a match: what makes no sense (ports without a protocol) is dropped, as the switch normalises it.
+/// What the 40 bytes say, whether it makes sense or not: ports without a protocol, an IPv4 address of MPLS. Flow mods are
+/// normalised afterwards; statistics are shown as they came.
 pub(crate) fn read(wire: &Match10Wire) -> Match {
     let mut m = Match::any();
     let wild = wire.wildcards.get();
@@ -85,42 +89,27 @@ pub(crate) fn read(wire: &Match10Wire) -> Match {
         (false, true) => m.set_masked(FieldId::VlanTci, pcp | CFI, 0xf000),
         (false, false) => {}
     }
-    if !has(DL_TYPE) {
-        return m;
+    if has(DL_TYPE) {
+        m.set(FieldId::EthType, wire.dl_type.get().into());
     }
-    let eth_type = wire.dl_type.get();
-    m.set(FieldId::EthType, eth_type.into());
-    let prefix = |shift: u32| 32 - (wild >> shift & 63).min(32);
-    let mask = |bits: u32| if bits == 0 { 0 } else { u128::from(u32::MAX << (32 - bits)) };
-    let (src, dst) = (mask(prefix(NW_SRC_SHIFT)), mask(prefix(NW_DST_SHIFT)));
-    match eth_type {
-        0x0800 => {
-            m.set_masked(FieldId::IpSrc, wire.nw_src.get().into(), src);
-            m.set_masked(FieldId::IpDst, wire.nw_dst.get().into(), dst);
-            if has(NW_TOS) {
-                m.set(FieldId::IpDscp, u128::from(wire.nw_tos >> 2));
-            }
-            if !has(NW_PROTO) {
-                return m;
-            }
-            m.set(FieldId::NwProto, wire.nw_proto.into());
-            if let Some((tp_src, tp_dst)) = l4_fields(eth_type, wire.nw_proto) {
-                if has(TP_SRC) {
-                    m.set(tp_src, wire.tp_src.get().into());
-                }
-                if has(TP_DST) {
-                    m.set(tp_dst, wire.tp_dst.get().into());
-                }
-            }
-        }
-        0x0806 | 0x8035 => {
-            m.set_masked(FieldId::ArpSpa, wire.nw_src.get().into(), src);
-            m.set_masked(FieldId::ArpTpa, wire.nw_dst.get().into(), dst);
-            if has(NW_PROTO) {
-                m.set(FieldId::ArpOp, wire.nw_proto.into());
-            }
-        }
-        _ => {}
+    for (field, address, shift) in
+        [(FieldId::IpSrc, &wire.nw_src, NW_SRC_SHIFT), (FieldId::IpDst, &wire.nw_dst, NW_DST_SHIFT)]
+    {
+        let prefix = 32 - (wild >> shift & 63).min(32);
+        let mask = if prefix == 0 { 0 } else { u128::from(u32::MAX << (32 - prefix)) };
+        m.set_masked(field, address.get().into(), mask);
+    }
+    if has(NW_TOS) {
+        m.set(FieldId::IpDscp, u128::from(wire.nw_tos >> 2));
+    }
+    if has(NW_PROTO) {
+        m.set(FieldId::NwProto, wire.nw_proto.into());
+    }
+    if has(TP_SRC) {
+        m.set(FieldId::TcpSrc, wire.tp_src.get().into());
+    }
+    if has(TP_DST) {
+        m.set(FieldId::TcpDst, wire.tp_dst.get().into());
     }
     m
 }
@@ -160,48 +149,96 @@ pub(crate) fn write(m: &Match) -> Match10Wire {
         wild &= !DL_TYPE;
         wire.dl_type = (value(FieldId::EthType).0 as u16).into();
     }
-    let (src, dst, proto) = match wire.dl_type.get() {
-        0x0806 | 0x8035 => (FieldId::ArpSpa, FieldId::ArpTpa, FieldId::ArpOp),
-        _ => (FieldId::IpSrc, FieldId::IpDst, FieldId::NwProto),
-    };
-    if matches!(wire.dl_type.get(), 0x0800 | 0x0806 | 0x8035) {
-        let bits = |field: FieldId| (value(field).1 as u32).leading_ones();
-        wild &= !(63 << NW_SRC_SHIFT | 63 << NW_DST_SHIFT);
-        wild |= (32 - bits(src)) << NW_SRC_SHIFT | (32 - bits(dst)) << NW_DST_SHIFT;
-        wire.nw_src = (value(src).0 as u32).into();
-        wire.nw_dst = (value(dst).0 as u32).into();
-        if value(proto).1 != 0 {
-            wild &= !NW_PROTO;
-            wire.nw_proto = value(proto).0 as u8;
-        }
+    let bits = |field: FieldId| (value(field).1 as u32).leading_ones();
+    wild &= !(63 << NW_SRC_SHIFT | 63 << NW_DST_SHIFT);
+    wild |= (32 - bits(FieldId::IpSrc)) << NW_SRC_SHIFT | (32 - bits(FieldId::IpDst)) << NW_DST_SHIFT;
+    wire.nw_src = (value(FieldId::IpSrc).0 as u32).into();
+    wire.nw_dst = (value(FieldId::IpDst).0 as u32).into();
+    if value(FieldId::NwProto).1 != 0 {
+        wild &= !NW_PROTO;
+        wire.nw_proto = value(FieldId::NwProto).0 as u8;
     }
     if value(FieldId::IpDscp).1 != 0 {
         wild &= !NW_TOS;
         wire.nw_tos = (value(FieldId::IpDscp).0 << 2) as u8;
     }
-    if let Some((tp_src, tp_dst)) = l4_fields(wire.dl_type.get(), wire.nw_proto) {
-        if wild & NW_PROTO == 0 && m.is_exact(tp_src) {
-            wild &= !TP_SRC;
-            wire.tp_src = (value(tp_src).0 as u16).into();
-        }
-        if wild & NW_PROTO == 0 && m.is_exact(tp_dst) {
-            wild &= !TP_DST;
-            wire.tp_dst = (value(tp_dst).0 as u16).into();
-        }
+    if m.is_exact(FieldId::TcpSrc) {
+        wild &= !TP_SRC;
+        wire.tp_src = (value(FieldId::TcpSrc).0 as u16).into();
+    }
+    if m.is_exact(FieldId::TcpDst) {
+        wild &= !TP_DST;
+        wire.tp_dst = (value(FieldId::TcpDst).0 as u16).into();
     }
     wire.wildcards = wild.into();
     wire
 }
 
-/// Whether OpenFlow 1.0's match says all of `m`. That packets are Ethernet frames goes without saying in 1.0.
+/// Whether OpenFlow 1.0's match says all of `m`, and knows the protocols that it speaks of.
 pub(crate) fn says_all(m: &Match) -> bool {
-    let mut m = m.clone();
-    if m.get(FieldId::PacketType) == (0, u32::MAX.into()) {
-        m.set_masked(FieldId::PacketType, 0, 0);
+    let eth_type = m.get(FieldId::EthType).0 as u16;
+    let proto = m.get(FieldId::NwProto);
+    let has = |field: FieldId| m.get(field).1 != 0;
+    let ports = has(FieldId::TcpSrc) || has(FieldId::TcpDst);
+    let foreign = match eth_type {
+        0x86dd | 0x8847 | 0x8848 => ports || proto.1 != 0 || has(FieldId::NwTos),
+        _ => false,
+    };
+    !foreign && read(&write(m)) == *m
+}
+
+/// The match as it lies on the wire, field by field, as `ofctl -mmm` shows it.
+pub(crate) fn show(wire: &Match10Wire) -> String {
+    let wild = wire.wildcards.get();
+    let has = |bit: u32| wild & bit == 0;
+    let mut text = String::new();
+    let (eth_type, proto) = (wire.dl_type.get(), wire.nw_proto);
+    let mut named = (false, false);
+    if has(DL_TYPE) {
+        let l4 = has(NW_PROTO).then_some(proto);
+        let word = match (eth_type, l4) {
+            (0x0800, Some(1)) => "icmp",
+            (0x0800, Some(6)) => "tcp",
+            (0x0800, Some(17)) => "udp",
+            (0x0800, Some(132)) => "sctp",
+            (0x0800, _) => "ip",
+            (0x0806, _) => "arp",
+            (0x8035, _) => "rarp",
+            (0x8847, _) => "mpls",
+            (0x8848, _) => "mplsm",
+            _ => "",
+        };
+        named = (!word.is_empty(), matches!(word, "icmp" | "tcp" | "udp" | "sctp"));
+        if named.0 {
+            let _ = write!(text, "{word},");
+        }
     }
-    // No tag, whatever the rest of the tag control information would be.
-    if m.get(FieldId::VlanTci).1 & CFI != 0 && m.get(FieldId::VlanTci).0 & CFI == 0 {
-        m.set(FieldId::VlanTci, 0);
+    let mut put = |name: &str, there: bool, value: String| {
+        let value = if there { value } else { "*".to_owned() };
+        let _ = write!(text, "{name}={value},");
+    };
+    let port = OfPort::from_u16(wire.in_port.get());
+    put("in_port", has(IN_PORT), PortNames::new().show(port).to_string());
+    put("dl_vlan", has(DL_VLAN), wire.dl_vlan.get().to_string());
+    put("dl_vlan_pcp", has(DL_VLAN_PCP), wire.dl_vlan_pcp.to_string());
+    put("dl_src", has(DL_SRC), value::format_mac(mac(wire.dl_src) as u64, u64::MAX));
+    put("dl_dst", has(DL_DST), value::format_mac(mac(wire.dl_dst) as u64, u64::MAX));
+    if !named.0 {
+        put("dl_type", has(DL_TYPE), format!("{eth_type:#06x}"));
     }
-    read(&write(&m)) == m
+    for (name, address, shift) in [("nw_src", &wire.nw_src, NW_SRC_SHIFT), ("nw_dst", &wire.nw_dst, NW_DST_SHIFT)] {
+        let prefix = 32 - (wild >> shift & 63).min(32);
+        let address = std::net::Ipv4Addr::from(address.get());
+        put(name, prefix != 0, if prefix == 32 { address.to_string() } else { format!("{address}/{prefix}") });
+    }
+    let arp = has(DL_TYPE) && matches!(eth_type, 0x0806 | 0x8035);
+    if !named.1 {
+        put(if arp { "arp_op" } else { "nw_proto" }, has(NW_PROTO), proto.to_string());
+    }
+    put("nw_tos", has(NW_TOS), wire.nw_tos.to_string());
+    let [src, dst] = if proto == 1 { ["icmp_type", "icmp_code"] } else { ["tp_src", "tp_dst"] };
+    put(src, has(TP_SRC), wire.tp_src.get().to_string());
+    put(dst, has(TP_DST), wire.tp_dst.get().to_string());
+    text.pop();
+    text
 }

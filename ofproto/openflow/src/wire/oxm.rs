@@ -8,7 +8,7 @@
 //!
 //! Invariant: a decoded match holds each field once, its prerequisites first, and no value bit outside of its mask.
 
-use weft_flow::field::{Masking, Prerequisite};
+use weft_flow::field::Masking;
 use weft_flow::{FieldId, Match, OfPort};
 use zerocopy::byteorder::big_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -210,7 +210,7 @@ pub(crate) fn read_match(bytes: &[u8], unknown: Unknown) -> Decoded<(Match, NxCo
             if matching.get(twice).1 != 0 && !shares_bits(field, &matching) {
                 return bad(ErrorCode::OFPBMC_DUP_FIELD, format!("{} is matched twice", row.name));
             }
-            if !prerequisite_met(row.prerequisite, &matching) {
+            if !row.prerequisite.met(&matching) {
                 return bad(ErrorCode::OFPBMC_BAD_PREREQ, format!("{} without its prerequisites", row.name));
             }
         }
@@ -252,48 +252,6 @@ fn shares_bits(field: FieldId, matching: &Match) -> bool {
     field == FieldId::VlanVid && matching.get(field).1 == CFI
 }
 
-/// Whether what a field needs is matched already (ovs-fields(7), "Prerequisites").
-pub(crate) fn prerequisite_met(prerequisite: Prerequisite, m: &Match) -> bool {
-    let eth_type = m.is_exact(FieldId::EthType).then(|| m.get(FieldId::EthType).0 as u16).or_else(|| {
-        // packet_type (1, ethertype) says the same of an L3 packet.
-        let (packet_type, mask) = m.get(FieldId::PacketType);
-        (mask != 0 && packet_type >> 16 == 1).then_some(packet_type as u16)
-    });
-    let proto = m.is_exact(FieldId::NwProto).then(|| m.get(FieldId::NwProto).0 as u8);
-    let ip = matches!(eth_type, Some(0x0800 | 0x86dd));
-    let nd_type = m.get(FieldId::Icmpv6Type);
-    let icmpv6 = eth_type == Some(0x86dd) && proto == Some(58);
-    let nd = |kinds: &[u128]| icmpv6 && nd_type.1 == 0xff && kinds.contains(&nd_type.0);
-    match prerequisite {
-        Prerequisite::None => true,
-        Prerequisite::Ethernet => m.get(FieldId::PacketType).1 == 0 || m.get(FieldId::PacketType).0 == 0,
-        Prerequisite::Arp => matches!(eth_type, Some(0x0806 | 0x8035)),
-        Prerequisite::Vlan => {
-            let (tci, mask) = m.get(FieldId::VlanTci);
-            mask & CFI != 0 && tci & CFI != 0
-        }
-        Prerequisite::Ipv4 => eth_type == Some(0x0800),
-        Prerequisite::Ipv6 => eth_type == Some(0x86dd),
-        Prerequisite::Ip => ip,
-        Prerequisite::Nsh => eth_type == Some(0x894f),
-        Prerequisite::Ct => {
-            let (state, mask) = m.get(FieldId::CtState);
-            state & mask & CT_TRACKED != 0
-        }
-        Prerequisite::Mpls => matches!(eth_type, Some(0x8847 | 0x8848)),
-        Prerequisite::Tcp => ip && proto == Some(6),
-        Prerequisite::Udp => ip && proto == Some(17),
-        Prerequisite::Sctp => ip && proto == Some(132),
-        Prerequisite::Icmpv4 => eth_type == Some(0x0800) && proto == Some(1),
-        Prerequisite::Icmpv6 => icmpv6,
-        Prerequisite::Nd => nd(&[135, 136]),
-        Prerequisite::NdSolicit => nd(&[135]),
-        Prerequisite::NdAdvert => nd(&[136]),
-    }
-}
-
-const CT_TRACKED: u128 = 0x20;
-
 /// Appends a match as TLVs, in the order that switches use. `version` `None`: NXM.
 pub(crate) fn write_match(w: &mut Writer, m: &Match, version: Option<Version>) {
     let put = |w: &mut Writer, field: FieldId| {
@@ -306,7 +264,7 @@ pub(crate) fn write_match(w: &mut Writer, m: &Match, version: Option<Version>) {
 
     all(w, &[FieldId::DpHash, FieldId::RecircId, FieldId::ConjId]);
     write_in_port(w, m, version);
-    all(w, &[FieldId::ActsetOutput, FieldId::PacketType, FieldId::EthSrc, FieldId::EthDst, FieldId::EthType]);
+    all(w, &[FieldId::PacketType, FieldId::ActsetOutput, FieldId::EthSrc, FieldId::EthDst, FieldId::EthType]);
     write_vlan(w, m, version);
     all(w, &[FieldId::MplsTc, FieldId::MplsBos, FieldId::MplsTtl, FieldId::MplsLabel]);
 
@@ -325,21 +283,6 @@ pub(crate) fn write_match(w: &mut Writer, m: &Match, version: Option<Version>) {
         0x0806 | 0x8035 => {
             all(w, &[FieldId::ArpOp, FieldId::ArpSpa, FieldId::ArpTpa, FieldId::ArpSha, FieldId::ArpTha]);
         }
-        0x894f => all(
-            w,
-            &[
-                FieldId::NshFlags,
-                FieldId::NshTtl,
-                FieldId::NshMdtype,
-                FieldId::NshNp,
-                FieldId::NshSpi,
-                FieldId::NshSi,
-                FieldId::NshC1,
-                FieldId::NshC2,
-                FieldId::NshC3,
-                FieldId::NshC4,
-            ],
-        ),
         _ => {}
     }
     all(
@@ -353,6 +296,12 @@ pub(crate) fn write_match(w: &mut Writer, m: &Match, version: Option<Version>) {
             FieldId::TunIpv6Dst,
             FieldId::TunGbpId,
             FieldId::TunGbpFlags,
+        ],
+    );
+    tun_metadata::write_match(w, m);
+    all(
+        w,
+        &[
             FieldId::TunErspanVer,
             FieldId::TunErspanIdx,
             FieldId::TunErspanDir,
@@ -361,7 +310,21 @@ pub(crate) fn write_match(w: &mut Writer, m: &Match, version: Option<Version>) {
             FieldId::TunGtpuMsgtype,
         ],
     );
-    tun_metadata::write_match(w, m);
+    all(
+        w,
+        &[
+            FieldId::NshFlags,
+            FieldId::NshTtl,
+            FieldId::NshMdtype,
+            FieldId::NshNp,
+            FieldId::NshSpi,
+            FieldId::NshSi,
+            FieldId::NshC1,
+            FieldId::NshC2,
+            FieldId::NshC3,
+            FieldId::NshC4,
+        ],
+    );
     write_registers(w, m, version);
     all(
         w,
@@ -375,12 +338,13 @@ pub(crate) fn write_match(w: &mut Writer, m: &Match, version: Option<Version>) {
             FieldId::CtNwDst,
             FieldId::CtIpv6Src,
             FieldId::CtIpv6Dst,
-            FieldId::CtNwProto,
-            FieldId::CtTpSrc,
-            FieldId::CtTpDst,
-            FieldId::Metadata,
         ],
     );
+    // the original direction's ports make sense with its protocol only
+    if m.get(FieldId::CtNwProto).0 != 0 {
+        all(w, &[FieldId::CtNwProto, FieldId::CtTpSrc, FieldId::CtTpDst]);
+    }
+    all(w, &[FieldId::Metadata]);
 }
 
 /// Appends Nicira's cookie pseudo-field, unless any cookie fits.
@@ -462,11 +426,12 @@ fn write_ip(w: &mut Writer, m: &Match, version: Option<Version>) {
         1 => [FieldId::IcmpType, FieldId::IcmpCode].iter().for_each(|&f| put(w, f)),
         58 => {
             [FieldId::Icmpv6Type, FieldId::Icmpv6Code].iter().for_each(|&f| put(w, f));
-            match m.get(FieldId::Icmpv6Type).0 {
-                135 => [FieldId::NdTarget, FieldId::NdSll].iter().for_each(|&f| put(w, f)),
-                136 => [FieldId::NdTarget, FieldId::NdTll].iter().for_each(|&f| put(w, f)),
-                _ => {}
-            }
+            let link = match m.get(FieldId::Icmpv6Type).0 {
+                135 => FieldId::NdSll,
+                136 => FieldId::NdTll,
+                _ => return,
+            };
+            [FieldId::NdReserved, FieldId::NdTarget, FieldId::NdOptionsType, link].iter().for_each(|&f| put(w, f));
         }
         _ => {}
     }

@@ -231,6 +231,7 @@ const MAX_ACTIONS: usize = 4096;
 /// Translate.
 pub fn translate(input: &Input<'_>, trace: Option<&mut Trace>) -> Translation {
     let mut ctx = Context::new(input, trace);
+    ctx.unwildcard_tunnel();
     ctx.enter_bridge();
     match input.frozen {
         Some(frozen) => ctx.resume(frozen),

@@ -6,6 +6,7 @@ use weft_flow::{FieldId, FlowKey};
 use weft_openflow::action::SubField;
 
 use super::Context;
+use super::trace::NodeKind;
 
 /// Whether a frame came in through a tunnel: only then it has tunnel fields.
 pub(super) fn is_tunnelled(key: &FlowKey) -> bool {
@@ -30,10 +31,23 @@ impl Context<'_, '_> {
     pub(super) fn delete_option(&mut self, field: FieldId) {
         if let Some(index) = field.tun_metadata_index() {
             let layout = self.bridge.tlv.layout();
-            layout.unwildcard(&mut self.mask, index, &TunValue::present());
             layout.clear(&mut self.key, index);
             self.pristine = false;
+            self.note(NodeKind::Detail, || format!("delete {}", field.field().name));
         }
+    }
+
+    /// What every megaflow of a tunnel's frames says.
+    pub(super) fn unwildcard_tunnel(&mut self) {
+        if !self.tunnelled {
+            return;
+        }
+        let v4 = FieldId::TunDst.get(&self.key) != 0;
+        let ends = if v4 { [FieldId::TunSrc, FieldId::TunDst] } else { [FieldId::TunIpv6Src, FieldId::TunIpv6Dst] };
+        for field in [FieldId::TunId, ends[0], ends[1], FieldId::TunTos] {
+            self.unwildcard(field);
+        }
+        self.mask.or_word(TUN_FLAGS_WORD, DF_CSUM_KEY << 48);
     }
 
     /// A frame of no tunnel has no tunnel fields, so a megaflow does not speak of them.
@@ -50,5 +64,8 @@ impl Context<'_, '_> {
     }
 }
 
+/// The word whose high 16 bits are the tunnel flags, and those that decide how a tunnel's frame is sent on.
+const TUN_FLAGS_WORD: usize = 36;
+const DF_CSUM_KEY: u64 = 0b1110;
 /// tun_src and tun_dst; the words from here to the options are the tunnel's.
 const FIRST_TUNNEL_WORD: usize = 30;

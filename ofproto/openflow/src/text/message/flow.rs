@@ -13,6 +13,16 @@ use crate::text::{Names, format_actions, format_instructions};
 use crate::{Cookie, GroupId, TableId, Version};
 
 pub(super) fn flow_mod(m: &FlowMod, version: Version, names: &Names, _verbosity: u32) -> String {
+    with_pattern(m, &format_pattern(&m.matching, m.priority, names), None, version, names)
+}
+
+/// A flow mod whose match is shown as it lies on the wire; the priority has a word of its own then.
+pub fn raw_flow_mod(m: &FlowMod, pattern: &str, version: Version, names: &Names) -> String {
+    let priority = (m.priority != FlowMod::DEFAULT_PRIORITY).then_some(m.priority);
+    with_pattern(m, &format!("{pattern} "), priority, version, names)
+}
+
+fn with_pattern(m: &FlowMod, pattern: &str, priority: Option<u16>, version: Version, names: &Names) -> String {
     let mut text = match m.command {
         FlowModCommand::Add => " ADD",
         FlowModCommand::Modify => " MOD",
@@ -25,7 +35,7 @@ pub(super) fn flow_mod(m: &FlowMod, version: Version, names: &Names, _verbosity:
         let _ = write!(text, " table:{}", names.show_table(m.table));
     }
     text.push(' ');
-    text.push_str(&format_pattern(&m.matching, m.priority, names));
+    text.push_str(pattern);
     if m.cookie.0 != 0 && (m.command == FlowModCommand::Add || m.cookie != Cookie::UNCHANGED) {
         let _ = write!(text, "cookie:{:#x} ", m.cookie.0);
     }
@@ -37,6 +47,9 @@ pub(super) fn flow_mod(m: &FlowMod, version: Version, names: &Names, _verbosity:
     }
     if m.hard_timeout.0 != 0 {
         let _ = write!(text, "hard:{} ", m.hard_timeout.0);
+    }
+    if let Some(priority) = priority {
+        let _ = write!(text, "pri:{priority} ");
     }
     if m.importance != 0 {
         let _ = write!(text, "importance:{} ", m.importance);

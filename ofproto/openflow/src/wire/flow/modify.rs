@@ -93,6 +93,12 @@ fn split_command(command: u16, with_table: bool) -> (u16, TableId) {
     if with_table { (command & 0xff, TableId((command >> 8) as u8)) } else { (command, TableId::ALL) }
 }
 
+/// 1.0 lets a flow speak of ports without a protocol and the like; such a flow matches without them.
+fn normalized(mut matching: Match) -> Match {
+    crate::text::normalize_logged(&mut matching);
+    matching
+}
+
 /// What 1.0's two forms have in common, once the match is known.
 struct Head10 {
     matching: Match,
@@ -138,7 +144,7 @@ fn finish10(head: Head10, actions: &[u8], with_table: bool) -> Decoded<FlowMod> 
 pub(crate) fn read_mod10(r: &mut Reader<'_>, dialect: &Dialect) -> Decoded<FlowMod> {
     let wire: &FlowMod10Wire = r.get("flow mod")?;
     let head = Head10 {
-        matching: match10::read(&wire.matching),
+        matching: normalized(match10::read(&wire.matching)),
         cookie: wire.cookie.get(),
         filter: None,
         command: wire.command,
