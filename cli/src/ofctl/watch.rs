@@ -15,7 +15,7 @@ pub fn parse(text: &str, id: u32, names: &Names) -> Result<FlowMonitorRequest, S
     let mut request = FlowMonitorRequest {
         id,
         command: FlowMonitorCommand::Add,
-        flags: F::INITIAL | F::ADD | F::REMOVED | F::MODIFY | F::INSTRUCTIONS | F::NO_ABBREV,
+        flags: F::INITIAL | F::ADD | F::REMOVED | F::MODIFY | F::INSTRUCTIONS | F::ONLY_OWN,
         out_port: OfPort::NONE,
         out_group: GroupId::ANY,
         table: TableId::ALL,
@@ -27,7 +27,7 @@ pub fn parse(text: &str, id: u32, names: &Names) -> Result<FlowMonitorRequest, S
         ("!delete", F::REMOVED),
         ("!modify", F::MODIFY),
         ("!actions", F::INSTRUCTIONS),
-        ("!own", F::NO_ABBREV),
+        ("!own", F::ONLY_OWN),
     ];
     for word in Words::of(text) {
         if let Some((_, flag)) = switches.iter().find(|(name, _)| *name == word.key) {

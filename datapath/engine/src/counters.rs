@@ -77,7 +77,7 @@ fn side(reason: DropReason) -> Side {
         Malformed | MissBudget | FlowLimit => Side::In,
         FlowDrop | TableMiss | NoSuchPort | PortDown | PortConfig | SamePort | VlanNotAllowed | ReservedMulticast
         | MirrorOutput | TtlExpired | TooManyResubmits | TranslationError | TxError | Meter | ActionFailed
-        | RecircUnknown | ControllerQueue | Consumed => Side::Neither,
+        | RecircUnknown | ControllerQueue | Consumed | NoConntrack => Side::Neither,
     }
 }
 

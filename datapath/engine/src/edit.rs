@@ -5,17 +5,20 @@
 //! Invariant: a frame that lacks the header (a later fragment has no ports, say) is left as it is, as OVS does; only a
 //! frame too short to be tagged cannot go on.
 
+mod shape;
 #[cfg(test)]
 mod tests;
 
 use weft_flow::action::{SetFields, SetHeader};
-use weft_flow::extract::{Limits, extract};
+use weft_flow::extract::{Limits, extract_again};
 use weft_flow::{FieldId, FlowKey};
 use weft_packet::wire::arp::ArpEdit;
 use weft_packet::wire::ipv4::Ipv4Edit;
 use weft_packet::wire::ipv6::Ipv6Edit;
 use weft_packet::wire::{Missing, arp, ethernet, icmp, ipv4, ipv6, nd, proto, transport, vlan};
 use weft_packet::{Frame, Mac};
+
+pub use shape::Shape;
 
 /// One edit.
 #[derive(Clone, Debug)]
@@ -73,6 +76,8 @@ pub enum Edit {
     },
     /// Pop the outer tag.
     PopVlan,
+    /// Put a header on or take one off.
+    Shape(Box<Shape>),
 }
 
 /// Neighbour discovery fields to write (RFC 4861 §4.3, §4.4).
@@ -96,6 +101,7 @@ impl Edit {
         match set.header {
             SetHeader::Tunnel | SetHeader::SkbPriority | SetHeader::SkbMark => Edit::Metadata(Box::new(set.clone())),
             SetHeader::Mpls => mpls(set),
+            SetHeader::Nsh => Edit::Shape(Box::new(Shape::nsh(set))),
             _ if set.fields.iter().all(|&(id, _, bits)| is_whole(id, bits)) => Edit::whole(set),
             _ => Edit::Masked(Box::new(set.clone())),
         }
@@ -140,6 +146,7 @@ impl Edit {
                 options_type: field(FieldId::NdOptionsType).map(|v| v as u8),
             })),
             SetHeader::Mpls => mpls(set),
+            SetHeader::Nsh => Edit::Shape(Box::new(Shape::nsh(set))),
             SetHeader::Tunnel | SetHeader::SkbPriority | SetHeader::SkbMark => Edit::Metadata(Box::new(set.clone())),
         }
     }
@@ -149,8 +156,19 @@ impl Edit {
     /// # Errors
     /// If the frame is too short to take a tag.
     pub fn apply(&self, frame: &mut Frame, key: &mut FlowKey) -> Result<(), Missing> {
+        let done = self.apply_once(frame, key)?;
+        if done.is_err() && key.word(1) >> 32 != 0 {
+            // a packet without an Ethernet header: its headers are found behind one
+            return shape::behind_ethernet(frame, |frame| self.apply_once(frame, key).map(|_| ()));
+        }
         // A missing header is no error, see the module's text.
-        let _ = match self {
+        Ok(())
+    }
+
+    /// The outer error is one that cannot be passed over.
+    #[inline]
+    fn apply_once(&self, frame: &mut Frame, key: &mut FlowKey) -> Result<Result<(), Missing>, Missing> {
+        Ok(match self {
             Edit::Ethernet { src, dst } => {
                 let dst = dst.map_or(Ok(()), |mac| ethernet::set_dst(frame, mac));
                 dst.and(src.map_or(Ok(()), |mac| ethernet::set_src(frame, mac)))
@@ -169,10 +187,16 @@ impl Edit {
                 }
                 Ok(())
             }
-            Edit::PushVlan { tpid, tci } => return vlan::push(frame, *tpid, *tci),
+            Edit::PushVlan { tpid, tci } => {
+                vlan::push(frame, *tpid, *tci)?;
+                Ok(())
+            }
             Edit::PopVlan => vlan::pop(frame),
-        };
-        Ok(())
+            Edit::Shape(shape) => {
+                shape.apply(frame, key)?;
+                Ok(())
+            }
+        })
     }
 }
 
@@ -180,7 +204,8 @@ impl Edit {
 fn apply_masked(set: &SetFields, frame: &mut Frame, key: &mut FlowKey) -> Result<(), Missing> {
     let mut current = FlowKey::new();
     let (l3, l4) = (frame.l3, frame.l4);
-    extract(frame, &mut current, Limits { vlans: 2 }).map_err(|_| Missing)?;
+    current.set_word(1, key.word(1) & !0xffff_ffff);
+    extract_again(frame, &mut current, Limits { vlans: 2 }).map_err(|_| Missing)?;
     (frame.l3, frame.l4) = (l3, l4);
     let mut whole = set.clone();
     for (id, value, bits) in &mut whole.fields {

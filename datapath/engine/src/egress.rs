@@ -60,6 +60,7 @@ fn takes(caps: TxCaps, frame: &Frame) -> bool {
     match frame.gso {
         Some(gso) => {
             caps.checksum
+                && is_bare_ip(frame)
                 && match gso.kind {
                     GsoKind::TcpV4 => caps.tso4,
                     GsoKind::TcpV6 => caps.tso6,
@@ -68,6 +69,13 @@ fn takes(caps: TxCaps, frame: &Frame) -> bool {
         }
         None => caps.checksum || !matches!(frame.checksum, ChecksumState::Partial { .. }),
     }
+}
+
+/// Whether IP follows the Ethernet header and its tags: no device looks behind MPLS labels or service headers.
+fn is_bare_ip(frame: &Frame) -> bool {
+    let l3 = usize::from(frame.l3);
+    let kind = frame.bytes().get(l3.wrapping_sub(2)..).and_then(|bytes| bytes.first_chunk::<2>());
+    l3 == 0 || kind.is_some_and(|kind| matches!(u16::from_be_bytes(*kind), 0x0800 | 0x86dd))
 }
 
 /// Cut a frame short for an output with a maximum length. Its checksum is that of the whole frame.

@@ -10,7 +10,7 @@ mod tests;
 
 use weft_base::Time;
 use weft_flow::action::{SetFields, SetHeader, Userspace};
-use weft_flow::extract::{Limits, extract};
+use weft_flow::extract::{Limits, extract_again};
 use weft_flow::{FieldId, FlowKey, key};
 use weft_packet::{DropReason, Frame, Pool};
 
@@ -193,8 +193,10 @@ impl Executor {
             return self.ports.discard(frame, DropReason::TranslationError, &mut self.pool);
         }
         let mut key = key.clone();
+        let packet_type = key.word(1) & !0xffff_ffff;
         key.clear_words(key::FRAME_WORDS);
-        if extract(&mut frame, &mut key, scene.limits).is_err() {
+        key.set_word(1, packet_type);
+        if extract_again(&mut frame, &mut key, scene.limits).is_err() {
             return self.ports.discard(frame, DropReason::Malformed, &mut self.pool);
         }
         let upcall = Upcall { key: &key, frame: &frame, worker: scene.worker, may_install: false };
@@ -222,7 +224,8 @@ fn meter(id: u32, frame: &mut Frame, key: &mut FlowKey, scene: &Scene<'_>) -> bo
 /// Raise an IP packet's drop precedence. What has no IP header stays as it is.
 fn remark(by: u8, frame: &mut Frame, key: &mut FlowKey, scene: &Scene<'_>) {
     let mut now = FlowKey::new();
-    if extract(frame, &mut now, scene.limits).is_err() {
+    now.set_word(1, key.word(1) & !0xffff_ffff);
+    if extract_again(frame, &mut now, scene.limits).is_err() {
         return;
     }
     let header = match FieldId::EthType.get(&now) {

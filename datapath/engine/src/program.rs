@@ -11,7 +11,7 @@ use weft_flow::DpAction;
 use weft_flow::action::Userspace;
 use weft_packet::DropReason;
 
-use crate::edit::Edit;
+use crate::edit::{Edit, Shape};
 
 /// What to do with a frame.
 #[derive(Debug)]
@@ -113,9 +113,22 @@ fn compile(actions: &[DpAction]) -> Box<[Step]> {
             DpAction::CheckPktLen { size, gt, le } => {
                 Step::ByLength(Box::new(ByLength { size: *size, longer: compile(gt), others: compile(le) }))
             }
+            DpAction::PushMpls { ethertype, entry } => shape(Shape::PushMpls { ethertype: *ethertype, entry: *entry }),
+            DpAction::PopMpls { ethertype } => shape(Shape::PopMpls { ethertype: *ethertype }),
+            DpAction::PushEth { src, dst } => shape(Shape::PushEth { src: *src, dst: *dst }),
+            DpAction::PopEth => shape(Shape::PopEth),
+            DpAction::PushNsh(nsh) => shape(Shape::push_nsh(nsh)),
+            DpAction::PopNsh => shape(Shape::PopNsh),
+            DpAction::CtClear => shape(Shape::CtClear),
+            // what comes after rests on what conntrack would have said
+            DpAction::Ct(_) => Step::Drop(DropReason::NoConntrack),
             DpAction::Recirc(id) => Step::Recirc(*id),
             DpAction::Drop(reason) => Step::Drop(*reason),
         });
     }
     steps.into_boxed_slice()
+}
+
+fn shape(what: Shape) -> Step {
+    Step::Edit(Edit::Shape(Box::new(what)))
 }

@@ -4,7 +4,7 @@
 //! and `ofproto/trace` print them.
 
 use smallvec::SmallVec;
-use weft_packet::{DpPort, DropReason};
+use weft_packet::{DpPort, DropReason, Mac};
 
 use crate::FieldId;
 
@@ -28,6 +28,35 @@ pub enum DpAction {
     },
     /// Pop the outer 802.1Q tag.
     PopVlan,
+    /// Push an MPLS label stack entry behind the Ethernet header and its tags, or at the front of a frame without one.
+    PushMpls {
+        /// 0x8847 or 0x8848.
+        ethertype: u16,
+        /// Label, traffic class, bottom of stack, time to live (RFC 3032 §2.1).
+        entry: u32,
+    },
+    /// Pop the outer MPLS label stack entry.
+    PopMpls {
+        /// The EtherType of what lies beneath.
+        ethertype: u16,
+    },
+    /// Put an Ethernet header on a frame without one.
+    PushEth {
+        /// Its source.
+        src: Mac,
+        /// Its destination.
+        dst: Mac,
+    },
+    /// Take the Ethernet header off.
+    PopEth,
+    /// Put a network service header in front of everything.
+    PushNsh(Box<PushNsh>),
+    /// Take it off.
+    PopNsh,
+    /// Show the frame to conntrack.
+    Ct(Box<Ct>),
+    /// Forget what conntrack said.
+    CtClear,
     /// Run the rest of the actions on a copy: changes inside do not show outside.
     Clone(Vec<DpAction>),
     /// Look the frame up again with this recirculation id.
@@ -52,6 +81,93 @@ pub enum DpAction {
     },
     /// Drop, and say why. Always last; printed as `drop`.
     Drop(DropReason),
+}
+
+/// A network service header to push (RFC 8300 §2).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PushNsh {
+    /// O and U bits, as ovs-fields(7) has them in nsh_flags.
+    pub flags: u8,
+    /// Time to live, 6 bits.
+    pub ttl: u8,
+    /// Metadata type, 1 or 2.
+    pub md_type: u8,
+    /// What comes next: 1 IPv4, 2 IPv6, 3 Ethernet, 4 NSH.
+    pub next: u8,
+    /// Service path, 24 bits.
+    pub spi: u32,
+    /// Service index.
+    pub si: u8,
+    /// Context headers of metadata type 1.
+    pub context: [u32; 4],
+    /// Options of metadata type 2, padded to words.
+    pub options: Vec<u8>,
+}
+
+impl PushNsh {
+    /// The length field counts six bits of words, two of them the base and path headers.
+    pub const MAX_OPTIONS: usize = 63 * 4 - 8;
+
+    /// The header's bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut rest: Vec<u8> = match self.md_type {
+            1 => self.context.iter().flat_map(|word| word.to_be_bytes()).collect(),
+            _ => self.options.clone(),
+        };
+        rest.truncate(Self::MAX_OPTIONS);
+        rest.resize(rest.len().next_multiple_of(4), 0);
+        let words = 2 + rest.len() as u16 / 4;
+        let first = u16::from(self.flags & 3) << 12 | u16::from(self.ttl & 0x3f) << 6 | words;
+        let mut bytes = first.to_be_bytes().to_vec();
+        bytes.extend([self.md_type, self.next]);
+        bytes.extend((self.spi << 8 | u32::from(self.si)).to_be_bytes());
+        bytes.append(&mut rest);
+        bytes
+    }
+}
+
+/// The `ct` action.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Ct {
+    /// Commit the connection.
+    pub commit: bool,
+    /// Commit it even if it is known the other way round.
+    pub force: bool,
+    /// In this zone.
+    pub zone: u16,
+    /// Value and mask of the connection's mark.
+    pub mark: Option<(u32, u32)>,
+    /// Value and mask of the connection's label.
+    pub label: Option<(u128, u128)>,
+    /// The application layer gateway: `ftp` or `tftp`.
+    pub helper: Option<String>,
+    /// Translate addresses.
+    pub nat: Option<CtNat>,
+}
+
+/// How a `ct` action translates addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CtNat {
+    /// Which address; `None`: as the connection says.
+    pub direction: Option<NatDirection>,
+    /// Lowest and highest address.
+    pub addresses: Option<(std::net::IpAddr, Option<std::net::IpAddr>)>,
+    /// Lowest and highest port.
+    pub ports: Option<(u16, Option<u16>)>,
+    /// Keep the mapping over restarts.
+    pub persistent: bool,
+    /// Choose the port by a hash.
+    pub hash: bool,
+    /// Choose the port at random.
+    pub random: bool,
+}
+
+/// Which address is translated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "plain words")]
+pub enum NatDirection {
+    Source,
+    Destination,
 }
 
 /// What the slow path is to do with a frame that reached [`DpAction::Userspace`].
@@ -148,6 +264,7 @@ pub enum SetHeader {
     Arp,
     Nd,
     Mpls,
+    Nsh,
     Tunnel,
     SkbPriority,
     SkbMark,

@@ -70,6 +70,23 @@ pub fn extract(frame: &mut Frame, key: &mut FlowKey, limits: Limits) -> Result<(
     Ok(())
 }
 
+/// [`extract`] for a frame that may have lost its Ethernet header on its way: `key` says of what type it is.
+///
+/// # Errors
+/// If an Ethernet frame is shorter than its header.
+pub fn extract_again(frame: &mut Frame, key: &mut FlowKey, limits: Limits) -> Result<(), FrameError> {
+    let packet_type = (key.word(1) >> 32) as u32;
+    if packet_type == 0 {
+        return extract(frame, key, limits);
+    }
+    for word in [2, 3, 4] {
+        key.set_word(word, 0);
+    }
+    let l4 = extract_network(frame.bytes(), packet_type as u16, key);
+    (frame.l3, frame.l4) = (0, l4.unwrap_or(0) as u16);
+    Ok(())
+}
+
 /// Read what follows an Ethernet header into `key`: for frames without one (a layer-3 tunnel's payload, whose
 /// packet type the caller has set) and for what stands behind a popped MPLS stack. Returns the offset of the
 /// transport header, if there is one.

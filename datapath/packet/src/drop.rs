@@ -52,11 +52,13 @@ pub enum DropReason {
     NoPeer,
     /// A control protocol's own frame, consumed by the switch.
     Consumed,
+    /// The actions want conntrack, and this datapath has none.
+    NoConntrack,
 }
 
 impl DropReason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [DropReason; 24] = {
+    pub const ALL: [DropReason; 25] = {
         use DropReason::*;
         [
             Malformed,
@@ -83,6 +85,7 @@ impl DropReason {
             ControllerQueue,
             NoPeer,
             Consumed,
+            NoConntrack,
         ]
     };
 
@@ -114,6 +117,7 @@ impl DropReason {
             ControllerQueue => "controller-queue",
             NoPeer => "no-peer",
             Consumed => "consumed",
+            NoConntrack => "no-conntrack",
         }
     }
 
@@ -145,6 +149,7 @@ impl DropReason {
             ControllerQueue => "the queue to the controllers was full",
             NoPeer => "nothing listens at the other side of the port",
             Consumed => "the switch itself took it: it is a control protocol's",
+            NoConntrack => "its flow asks for connection tracking, which is not available",
         }
     }
 }

@@ -78,6 +78,8 @@ pub struct Incoming {
     pub xid: Xid,
     /// Which of the forms of its meaning it had.
     pub kind: Kind,
+    /// Of a statistics request: another part follows under the same transaction id.
+    pub more: bool,
     /// What it says.
     pub message: Message,
 }
@@ -120,10 +122,7 @@ const VERSION_BITMAP: u16 = 1;
 const NICIRA_ERROR: u16 = 0xb0c2;
 const EXPERIMENTER_ERROR: u16 = 0xffff;
 
-/// The error message that answers a bad message: its code, and as much of the message as the error carries.
+/// The error message that answers a bad message: its code, and of the message what fits.
 pub fn error_reply(code: ErrorCode, offending: &[u8]) -> Message {
-    Message::Error(ErrorMessage { code, data: offending[..offending.len().min(ERROR_DATA)].to_vec() })
+    Message::Error(ErrorMessage { code, data: offending.to_vec() })
 }
-
-/// How much of a bad message an error brings back: at least 64 bytes by the specification.
-const ERROR_DATA: usize = 64;

@@ -4,6 +4,7 @@
 //! Invariant: what this accepts, translation can do. A flow that could only be half obeyed is refused with the error that
 //! the specifications give.
 
+mod headers;
 mod stateful;
 
 use weft_flow::field::Prerequisite;
@@ -20,6 +21,10 @@ struct Known {
     nw_proto: Option<u8>,
     /// Whether there certainly is a tag.
     tagged: bool,
+    /// Whether there is an Ethernet header.
+    ethernet: bool,
+    /// Whether conntrack certainly knows it.
+    tracked: bool,
 }
 
 impl Known {
@@ -27,9 +32,11 @@ impl Known {
         let exact = |field: FieldId| matching.is_exact(field).then(|| matching.get(field).0);
         let (tci, bits) = matching.get(FieldId::VlanTci);
         Known {
-            eth_type: exact(FieldId::EthType).map(|v| v as u16),
+            eth_type: headers::eth_type(matching),
             nw_proto: exact(FieldId::NwProto).map(|v| v as u8),
             tagged: tci & bits & 0x1000 != 0,
+            ethernet: headers::is_ethernet(matching),
+            tracked: headers::is_tracked(matching),
         }
     }
 
@@ -37,7 +44,8 @@ impl Known {
         let ip = matches!(self.eth_type, Some(0x0800 | 0x86dd));
         let l4 = |proto: u8| ip && self.nw_proto == Some(proto);
         match what {
-            Prerequisite::None | Prerequisite::Ethernet | Prerequisite::Ct => true,
+            Prerequisite::None | Prerequisite::Ct => true,
+            Prerequisite::Ethernet => self.ethernet,
             Prerequisite::Arp => matches!(self.eth_type, Some(0x0806 | 0x8035)),
             Prerequisite::Vlan => self.tagged,
             Prerequisite::Ipv4 => self.eth_type == Some(0x0800),
@@ -74,7 +82,7 @@ pub(crate) fn instructions(of: &Instructions, matching: &Match, table: TableId, 
 
 /// Check a packet-out's actions.
 pub(crate) fn packet_out(actions: &[Action]) -> Result<(), ErrorCode> {
-    list(actions, &mut Known { eth_type: None, nw_proto: None, tagged: false }, false)
+    list(actions, &mut Known::of(&Match::any()), false)
 }
 
 fn list(actions: &[Action], known: &mut Known, strict: bool) -> Result<(), ErrorCode> {
@@ -101,9 +109,8 @@ fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode
         Action::OutputReg { src, .. } => readable(known, src),
         Action::SetQueue(_) | Action::PopQueue | Action::Note(_) | Action::Exit => Ok(()),
         Action::DebugRecirc | Action::DebugSlow => Ok(()),
-        Action::Resubmit(to) if to.ct => Err(ErrorCode::OFPBAC_BAD_TYPE),
         Action::Resubmit(to) if to.table == HIDDEN_TABLE => Err(ErrorCode::OFPBRC_BAD_TABLE_ID),
-        Action::Resubmit(_) => Ok(()),
+        Action::Resubmit(to) => headers::resubmit(to, known),
         Action::Controller(to) if to.pause || to.meter.is_some() => Err(ErrorCode::OFPBAC_BAD_TYPE),
         Action::Controller(_) => Ok(()),
         Action::SetField(set) => set_field(set, known, strict),
@@ -136,13 +143,11 @@ fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode
         Action::FinTimeout { .. } => stateful::fin_timeout(known, strict),
         Action::Conjunction { .. } => Ok(()),
         Action::Clone(inner) => list(inner, &mut known.clone(), strict),
+        Action::PushMpls { .. } | Action::PopMpls { .. } | Action::DecMplsTtl => headers::check(action, known, strict),
         Action::Group(_) => Err(ErrorCode::OFPBAC_BAD_OUT_GROUP),
         Action::Meter(_) => Err(ErrorCode::OFPBAC_BAD_METER),
         Action::Bundle(_)
         | Action::Multipath(_)
-        | Action::PushMpls { .. }
-        | Action::PopMpls { .. }
-        | Action::DecMplsTtl
         | Action::DecNshTtl
         | Action::Encap(_)
         | Action::Decap { .. }

@@ -28,3 +28,89 @@ fn stopping_halfway_traces_alike() {
     );
     check(&pair, &[vec!["br0", "in_port=1,ip"], vec!["br0", "in_port=2,ip"], vec!["br0", "in_port=2"]]);
 }
+
+#[test]
+fn label_stacks_trace_alike() {
+    let Some(pair) = pair() else { return };
+    pair.bridge("br1", true, 101);
+    pair.patch("br0", 20, "pa", "pb");
+    pair.patch("br1", 1, "pb", "pa");
+    pair.port("br1", 5, BundleSettings::trunk("q1"), &[]);
+    let mut flows: Vec<String> = [
+        "in_port=1,tcp,actions=push_mpls:0x8847,2",
+        "in_port=1,arp,actions=push_mpls:0x8848,set_field:5->mpls_label,set_field:3->mpls_tc,set_field:7->mpls_ttl,push_mpls:0x8847,push_mpls:0x8847,2",
+        "in_port=1,dl_vlan=5,ip,actions=push_mpls:0x8847,set_field:77->mpls_label,2,pop_vlan,3",
+        "in_port=1,udp,actions=set_field:00:00:00:00:00:05->eth_dst,set_field:1.1.1.1->ip_dst,push_mpls:0x8847,\
+         set_field:00:00:00:00:00:06->eth_src,push_vlan:0x8100,2,set_field:7->mpls_label,set_field:00:00:00:00:00:07->eth_src,3",
+        "in_port=1,icmp,actions=push_mpls:0x8847,pop_mpls:0x0800,dec_ttl,3",
+        "in_port=1,sctp,actions=push_mpls:0x8847,3,pop_mpls:0x0800,2",
+        "in_port=1,ipv6,actions=push_mpls:0x8847,push_mpls:0x8847,push_mpls:0x8847,push_mpls:0x8847,3",
+        "in_port=3,mpls,mpls_bos=1,actions=pop_mpls:0x86dd,resubmit(,1)",
+        "in_port=3,mpls,mpls_bos=0,actions=clone(pop_mpls:0x8847,4),2",
+        "in_port=4,mpls,actions=20,pop_mpls:0x0800,20,2",
+        "table=1,dl_type=0x86dd,actions=dec_ttl,4",
+    ]
+    .map(str::to_owned)
+    .into();
+    let lists = [
+        "pop_mpls:0x0800,3",
+        "pop_mpls:0x8847,3",
+        "pop_mpls:0x0800,mod_nw_ttl:4,3",
+        "pop_mpls:0x8847,dec_mpls_ttl,3",
+        "dec_mpls_ttl,set_field:5->mpls_tc,load:3->OXM_OF_MPLS_LABEL[0..3],move:OXM_OF_MPLS_LABEL[0..7]->NXM_NX_REG0[0..7],output:NXM_NX_REG0[]",
+        "push_mpls:0x8847,set_field:11->mpls_label,pop_mpls:0x8847,3",
+        "pop_mpls:0x8847,push_mpls:0x8847,3",
+        "pop_mpls:0x8847,pop_mpls:0x8847,pop_mpls:0x8847,pop_mpls:0x0800,3",
+        "set_field:100->mpls_label,4,3,pop_mpls:0x8847,set_field:200->mpls_label,push_mpls:0x8848,3",
+        "push_mpls:0x8847,3,pop_mpls:0x8847,4,pop_mpls:0x0800,1,push_mpls:0x8847,3",
+        "pop_mpls:0x8848,3",
+        "set_field:9->mpls_label,pop_mpls:0x0800,set_field:00:00:00:00:00:01->eth_src,set_field:3->reg0,set_queue:3,controller,normal,in_port,output:NXM_NX_REG0[]",
+        "pop_mpls:0x0800,set_field:3->reg0,write_metadata:3",
+        "pop_mpls:0x0800,3,goto_table:1",
+        "pop_mpls:0x0800,note:00",
+        "pop_mpls:0x0800,push_vlan:0x8100,3",
+        "pop_mpls:0x0800,clone(3)",
+        "push_vlan:0x8100,set_field:4100->vlan_vid,push_mpls:0x8847,3,pop_vlan,4",
+        "dec_mpls_ttl,dec_mpls_ttl,3",
+    ];
+    flows.extend(
+        lists.iter().enumerate().map(|(i, list)| format!("in_port=2,mpls,mpls_label={},actions={list}", 100 + i)),
+    );
+    let flows: Vec<&str> = flows.iter().map(String::as_str).collect();
+    pair.flows("br0", &flows);
+    pair.flows("br1", &["actions=5"]);
+    let mut cases: Vec<Vec<String>> = [
+        "in_port=1,tcp,nw_ttl=64,nw_tos=32",
+        "in_port=1,arp",
+        "in_port=1,dl_vlan=5,ip,nw_ttl=3",
+        "in_port=1,dl_vlan=5,dl_vlan_pcp=3,tcp,nw_ttl=3",
+        "in_port=1,udp,nw_ttl=3,nw_src=3.3.3.3,nw_dst=4.4.4.4,nw_tos=184",
+        "in_port=1,icmp,nw_ttl=3,nw_src=3.3.3.3",
+        "in_port=1,sctp,nw_ttl=3,nw_src=3.3.3.3",
+        "in_port=1,ipv6,nw_ttl=9",
+        "in_port=3,mpls,mpls_label=5,mpls_bos=1",
+        "in_port=3,mpls,mpls_label=5,mpls_bos=0",
+        "in_port=4,mpls,mpls_label=5,mpls_bos=1",
+    ]
+    .map(|flow| vec!["br0".to_owned(), flow.to_owned()])
+    .into();
+    for label in 100..100 + lists.len() {
+        for rest in ["mpls_ttl=64,mpls_bos=1", "mpls_ttl=64,mpls_bos=0", "mpls_ttl=2,mpls_tc=3"] {
+            cases.push(vec!["br0".into(), format!("in_port=2,mpls,mpls_label={label},{rest}")]);
+        }
+        let second = "label=18,tc=2,ttl=10";
+        for below in [
+            format!("{second},bos=1"),
+            format!("{second},bos=0,label=28,tc=3,ttl=10,bos=1"),
+            format!("{second},bos=0,label=28,tc=3,ttl=10,bos=0"),
+        ] {
+            let eth = "eth(src=50:54:00:00:00:09,dst=50:54:00:00:00:0a),eth_type(0x8847)";
+            cases.push(vec![
+                "ovs-dummy".into(),
+                format!("in_port(2),{eth},mpls(label={label},tc=1,ttl=64,bos=0,{below})"),
+            ]);
+        }
+    }
+    let cases: Vec<Vec<&str>> = cases.iter().map(|case| case.iter().map(String::as_str).collect()).collect();
+    check(&pair, &cases);
+}

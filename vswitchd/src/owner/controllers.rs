@@ -239,6 +239,7 @@ impl Owner {
                     }
                 }
             }
+            Net::Drained(_) => {}
             Net::Closed(id, reason) => self.closed(id, &reason),
         }
         self.flush_connections();
@@ -375,12 +376,19 @@ impl Owner {
             let Some(conn) = self.controllers.by_pipeline.get(&id).copied() else { continue };
             let Some(link) = self.controllers.links.get(&conn) else { continue };
             // A peer that does not read: what it is owed stays in the pipeline, which drops what may be dropped.
-            if link.out.waiting() < MOST_WAITING {
-                let bytes = self.switch.pipeline.output(id);
-                if !bytes.is_empty() {
-                    log_messages(&link.name, "sent (Success)", &bytes);
-                    link.out.send(bytes);
+            loop {
+                if link.out.waiting() >= MOST_WAITING {
+                    link.out.has_more();
+                    if link.out.waiting() >= MOST_WAITING {
+                        break;
+                    }
                 }
+                let bytes = self.switch.pipeline.output(id);
+                if bytes.is_empty() {
+                    break;
+                }
+                log_messages(&link.name, "sent (Success)", &bytes);
+                link.out.send(bytes);
             }
             if self.switch.pipeline.connection_status(id).is_none_or(|status| status.closing) {
                 self.closed(conn, "connection closed by switch");
@@ -432,5 +440,6 @@ fn log_backoff(bridge: &str, target: &str, machine: &Reconnect, now: Time) {
 
 /// OFPT_HELLO, in every version.
 const HELLO: u8 = 0;
-/// Bytes that may wait for one peer's socket.
-const MOST_WAITING: usize = 1 << 20;
+/// Bytes that may wait for one peer's socket: enough to keep it busy. What is more waits where it can be dropped or made
+/// later.
+const MOST_WAITING: usize = 64 << 10;

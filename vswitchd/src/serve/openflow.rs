@@ -49,6 +49,8 @@ pub enum Net {
     Dialed(Dial, Result<Connection, String>),
     /// Whole messages, one after another.
     Frame(ConnId, Vec<u8>),
+    /// The socket has taken what waited, and the owner said that it has more.
+    Drained(ConnId),
     /// The connection ended, and why.
     Closed(ConnId, String),
 }
@@ -126,7 +128,7 @@ fn serve<E: From<Net> + Send + 'static>(stream: Stream, events: mpsc::Sender<E>)
     tokio::spawn(async move {
         let reason = tokio::select! {
             reason = read(id, reader, &events) => reason,
-            reason = write(writer, outgoing) => reason,
+            reason = write(id, writer, outgoing, &events) => reason,
         };
         let _ = events.send(Net::Closed(id, reason).into()).await;
     });
@@ -172,13 +174,20 @@ async fn read<E: From<Net>>(id: ConnId, mut reader: ReadHalf<Stream>, events: &m
     }
 }
 
-async fn write(mut writer: WriteHalf<Stream>, mut outgoing: Outgoing) -> String {
+async fn write<E: From<Net>>(
+    id: ConnId,
+    mut writer: WriteHalf<Stream>,
+    mut outgoing: Outgoing,
+    events: &mpsc::Sender<E>,
+) -> String {
     let mut buffer = Vec::new();
     while outgoing.next(&mut buffer).await.is_some() {
         if let Err(error) = writer.write_all(&buffer).await {
             return bare(&error);
         }
-        outgoing.written(buffer.len());
+        if outgoing.written(buffer.len()) && events.send(Net::Drained(id).into()).await.is_err() {
+            return "switch is exiting".to_owned();
+        }
     }
     let _ = writer.shutdown().await;
     "disconnecting".to_owned()

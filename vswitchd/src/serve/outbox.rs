@@ -4,7 +4,7 @@
 //! produces what may be lost (packet-ins) looks first.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::mpsc;
 
 /// The owner's end.
@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 pub struct Outbox {
     messages: mpsc::UnboundedSender<Vec<u8>>,
     waiting: Arc<AtomicUsize>,
+    has_more: Arc<AtomicBool>,
 }
 
 /// The socket's end.
@@ -19,6 +20,7 @@ pub struct Outbox {
 pub struct Outgoing {
     messages: mpsc::UnboundedReceiver<Vec<u8>>,
     waiting: Arc<AtomicUsize>,
+    has_more: Arc<AtomicBool>,
 }
 
 impl Outbox {
@@ -26,18 +28,25 @@ impl Outbox {
     pub fn new() -> (Outbox, Outgoing) {
         let (messages, receiver) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        (Outbox { messages, waiting: waiting.clone() }, Outgoing { messages: receiver, waiting })
+        let has_more = Arc::new(AtomicBool::new(false));
+        let outbox = Outbox { messages, waiting: waiting.clone(), has_more: has_more.clone() };
+        (outbox, Outgoing { messages: receiver, waiting, has_more })
     }
 
     /// Hands a message over. False once the connection is gone.
     pub fn send(&self, message: Vec<u8>) -> bool {
-        self.waiting.fetch_add(message.len(), Ordering::Relaxed);
+        self.waiting.fetch_add(message.len(), Ordering::SeqCst);
         self.messages.send(message).is_ok()
+    }
+
+    /// The owner has more for the peer and wants to hear once the socket has taken what waits.
+    pub fn has_more(&self) {
+        self.has_more.store(true, Ordering::SeqCst);
     }
 
     /// Bytes that the socket has not taken.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.waiting.load(Ordering::SeqCst)
     }
 }
 
@@ -55,9 +64,10 @@ impl Outgoing {
         Some(())
     }
 
-    /// The socket took `bytes`.
-    pub fn written(&self, bytes: usize) {
-        self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+    /// The socket took `bytes`; true if the owner has more and hardly anything waits.
+    pub fn written(&self, bytes: usize) -> bool {
+        let left = self.waiting.fetch_sub(bytes, Ordering::SeqCst) - bytes;
+        left < BATCH && self.has_more.swap(false, Ordering::SeqCst)
     }
 }
 

@@ -6,7 +6,7 @@ use std::iter::Take;
 use std::vec::Drain;
 
 use weft_flow::FlowKey;
-use weft_flow::extract::{Limits, extract};
+use weft_flow::extract::{Limits, extract, extract_again};
 use weft_netdev::BURST;
 use weft_packet::{DpPort, Frame};
 
@@ -89,11 +89,15 @@ impl Burst {
         self.malformed = 0;
         let places = self.keys.iter_mut().zip(&mut self.hashes).enumerate();
         for (frame, (i, (key, hash))) in self.frames.iter_mut().zip(places) {
-            if let Some(in_port) = self.in_port {
-                frame.in_port = DpPort(in_port);
-                key.begin(0, in_port);
-            }
-            if extract(frame, key, limits).is_err() {
+            let read = match self.in_port {
+                Some(in_port) => {
+                    frame.in_port = DpPort(in_port);
+                    key.begin(0, in_port);
+                    extract(frame, key, limits)
+                }
+                None => extract_again(frame, key, limits),
+            };
+            if read.is_err() {
                 key.begin(0, DpPort::NONE.0); // no megaflow has this port
                 self.malformed |= 1 << i;
             }

@@ -1,8 +1,8 @@
 //! Datapath actions, printed.
 
 use super::DpNames;
-use super::layout;
 use super::print::vlan;
+use super::{encap, layout, mpls};
 use crate::DpAction;
 use crate::action::{ControllerAction, SampleDirection, SetFields, SetHeader, SlowPathReason, Userspace};
 use crate::text::number::hex;
@@ -36,6 +36,14 @@ fn format_action(action: &DpAction, names: &DpNames) -> String {
         }
         DpAction::Recirc(id) => format!("recirc({})", hex(u128::from(*id))),
         DpAction::Drop(_) => "drop".to_owned(),
+        DpAction::PushMpls { .. }
+        | DpAction::PopMpls { .. }
+        | DpAction::PushEth { .. }
+        | DpAction::PopEth
+        | DpAction::PushNsh(_)
+        | DpAction::PopNsh
+        | DpAction::Ct(_)
+        | DpAction::CtClear => encap::format(action).unwrap_or_default(),
     }
 }
 
@@ -85,6 +93,7 @@ fn set(fields: &SetFields) -> String {
             let text = layout::show(layout::Form::Hex, *value, *mask, field.field().all_ones());
             return format!("skb_mark({text})");
         }
+        (SetHeader::Mpls, _) => return format!("mpls({})", mpls::format_entry(label_entry(fields))),
         _ => {}
     }
     let Some((name, items)) = layout::of_header(fields.header) else { return String::new() };
@@ -93,4 +102,9 @@ fn set(fields: &SetFields) -> String {
         Some(format!("{name}={}", layout::show(*form, *value, *mask, field.field().all_ones())))
     });
     format!("{name}({})", inside.collect::<Vec<_>>().join(","))
+}
+
+/// An entry of the label stack is shown whole, whichever of its bits are written.
+fn label_entry(of: &SetFields) -> u32 {
+    of.fields.iter().fold(0, |entry, (field, value, _)| entry | (*value as u32) << (field.field().shift() - 32))
 }

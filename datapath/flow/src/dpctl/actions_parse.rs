@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 use weft_packet::{DpPort, DropReason};
 
-use super::{DpNames, call, layout, split_top};
+use super::{DpNames, call, encap, layout, split_top};
 use crate::action::{ControllerAction, FlowSample, SampleDirection, SetFields, SetHeader, SlowPathReason, Userspace};
 use crate::text::number::parse_u64;
 use crate::{DpAction, FieldId};
@@ -61,7 +61,7 @@ fn action(text: &str, names: &DpNames, depth: usize) -> Result<DpAction, String>
         ("clone", Some(inside)) => DpAction::Clone(nested(inside, names, depth + 1)?),
         ("set", Some(inside)) => DpAction::Set(set(inside).ok_or_else(bad)?),
         ("userspace", Some(inside)) => DpAction::Userspace(userspace(inside).ok_or_else(bad)?),
-        _ => return Err(bad()),
+        _ => return encap::parse(text).ok_or_else(bad)?.map_err(|()| bad()),
     })
 }
 

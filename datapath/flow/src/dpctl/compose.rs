@@ -7,6 +7,7 @@ use weft_packet::Mac;
 use weft_packet::builder::Builder;
 use weft_packet::wire::arp::ArpWire;
 
+use crate::action::PushNsh;
 use crate::{FieldId, FlowKey};
 
 /// The frame; `size` is its length if it is longer than what the headers need.
@@ -47,13 +48,39 @@ pub fn compose(key: &FlowKey, size: usize) -> Vec<u8> {
             );
             frame.arp(&arp).ethertype(eth_type).build()
         }
-        0x8847 | 0x8848 => frame.mpls(eth_type, &[key.word(25) as u32 | 0x100]).build(),
+        0x8847 | 0x8848 => frame.mpls(eth_type, &label_stack(key)).build(),
+        0x894f => frame.ethertype(eth_type).payload(&nsh(key).bytes()).build(),
         other => frame.ethertype(other).build(),
     };
     if bytes.len() < size {
         bytes.resize(size, 0);
     }
     bytes
+}
+
+/// The entries down to the bottom; the last one that a key holds is the bottom here.
+fn label_stack(key: &FlowKey) -> Vec<u32> {
+    let mut entries = super::mpls::entries(|i| key.word(i)).to_vec();
+    let bottom = entries.iter().position(|entry| entry & 0x100 != 0 || *entry == 0).unwrap_or(2);
+    entries.truncate(if entries[bottom] == 0 { bottom.max(1) } else { bottom + 1 });
+    if let Some(last) = entries.last_mut() {
+        *last |= 0x100;
+    }
+    entries
+}
+
+fn nsh(key: &FlowKey) -> PushNsh {
+    use FieldId::{NshC1, NshC2, NshC3, NshC4, NshFlags, NshMdtype, NshNp, NshSi, NshSpi, NshTtl};
+    PushNsh {
+        flags: NshFlags.get(key) as u8,
+        ttl: NshTtl.get(key) as u8,
+        md_type: NshMdtype.get(key) as u8,
+        next: NshNp.get(key) as u8,
+        spi: NshSpi.get(key) as u32,
+        si: NshSi.get(key) as u8,
+        context: [NshC1, NshC2, NshC3, NshC4].map(|field| field.get(key) as u32),
+        options: Vec::new(),
+    }
 }
 
 fn ipv4(frame: Builder, key: &FlowKey) -> Builder {

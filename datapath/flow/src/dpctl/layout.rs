@@ -10,6 +10,8 @@ pub enum Form {
     Decimal,
     /// Hexadecimal, `0` for zero.
     Hex,
+    /// Hexadecimal, `0x0` for zero.
+    LongHex,
     /// An Ethernet address.
     Mac,
     /// An IPv4 address; masks as addresses.
@@ -76,6 +78,19 @@ pub const MPLS: &[Item] = &[
     ("ttl", FieldId::MplsTtl, Form::Decimal),
     ("bos", FieldId::MplsBos, Form::Decimal),
 ];
+/// `nsh(..)`
+pub const NSH: &[Item] = &[
+    ("flags", FieldId::NshFlags, Form::Decimal),
+    ("ttl", FieldId::NshTtl, Form::Decimal),
+    ("mdtype", FieldId::NshMdtype, Form::Decimal),
+    ("np", FieldId::NshNp, Form::Decimal),
+    ("spi", FieldId::NshSpi, Form::LongHex),
+    ("si", FieldId::NshSi, Form::Decimal),
+    ("c1", FieldId::NshC1, Form::LongHex),
+    ("c2", FieldId::NshC2, Form::LongHex),
+    ("c3", FieldId::NshC3, Form::LongHex),
+    ("c4", FieldId::NshC4, Form::LongHex),
+];
 /// `tunnel(..)`
 pub const TUNNEL: &[Item] = &[
     ("tun_id", FieldId::TunId, Form::Hex),
@@ -100,6 +115,7 @@ pub const GROUPS: &[(&str, &[Item], SetHeader)] = &[
     ("arp", ARP, SetHeader::Arp),
     ("nd", ND, SetHeader::Nd),
     ("mpls", MPLS, SetHeader::Mpls),
+    ("nsh", NSH, SetHeader::Nsh),
     ("tunnel", TUNNEL, SetHeader::Tunnel),
 ];
 
@@ -131,6 +147,7 @@ pub fn show(form: Form, value: u128, mask: u128, full: u128) -> String {
     let one = |value: u128| match form {
         Form::Decimal => value.to_string(),
         Form::Hex => hex(value),
+        Form::LongHex => format!("{value:#x}"),
         Form::Mac => crate::text::value::format_mac(value as u64, u64::MAX),
         Form::Ipv4 => std::net::Ipv4Addr::from(value as u32).to_string(),
         Form::Ipv6 => std::net::Ipv6Addr::from(value).to_string(),
@@ -151,7 +168,7 @@ pub fn show(form: Form, value: u128, mask: u128, full: u128) -> String {
 pub fn read(form: Form, text: &str, full: u128) -> Option<(u128, u128)> {
     let number = crate::text::number::parse_u128;
     let one = |text: &str| match form {
-        Form::Decimal | Form::Hex => number(text),
+        Form::Decimal | Form::Hex | Form::LongHex => number(text),
         Form::Mac => crate::text::value::parse_mac(text).map(u128::from).or_else(|| number(text)),
         Form::Ipv4 => text.parse::<std::net::Ipv4Addr>().ok().map(|a| u128::from(u32::from(a))),
         Form::Ipv6 => text.parse::<std::net::Ipv6Addr>().ok().map(u128::from),

@@ -5,7 +5,7 @@
 //! `netdev-dummy/receive`.
 //!
 //! - [`print`]: keys and matches. [`parse`]: the way back. [`layout`]: which field stands where, said once for both.
-//! - [`actions`], [`actions_parse`]: what is done, both ways.
+//! - [`actions`], [`actions_parse`]: what is done, both ways; `encap` and `mpls` for headers put on and taken off.
 //! - [`compose`]: a frame that has a given key.
 //!
 //! Invariant: what is printed reads back as the same.
@@ -13,7 +13,9 @@
 pub mod actions;
 pub mod actions_parse;
 pub mod compose;
+mod encap;
 mod layout;
+pub(crate) mod mpls;
 pub mod parse;
 pub mod print;
 

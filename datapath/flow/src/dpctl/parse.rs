@@ -56,6 +56,10 @@ fn level(text: &str, names: &DpNames, out: &mut Match, tags: usize) -> Result<()
             out.set_masked(*field, value, mask);
             continue;
         }
+        if name == "mpls" {
+            label_stack(&super::mpls::parse(inside).ok_or_else(bad)?, out);
+            continue;
+        }
         if let Some((items, _)) = layout::group(name) {
             group(inside, items, out).map_err(|what| format!("syntax error at {what}"))?;
             continue;
@@ -119,6 +123,15 @@ fn group<'a>(inside: &'a str, items: &[Item], out: &mut Match) -> Result<(), &'a
         }
     }
     Ok(())
+}
+
+fn label_stack(entries: &[(u32, u32)], out: &mut Match) {
+    let (mut key, mut mask) = (out.key().clone(), out.mask().clone());
+    for ((value, bits), (word, shift)) in entries.iter().zip([(25, 32), (25, 0), (26, 32)]) {
+        key.set_bits(word, shift, 32, u128::from(*value));
+        mask.set_bits(word, shift, 32, u128::from(*bits));
+    }
+    *out = Match::new(key, mask);
 }
 
 /// Writes a tag's TCI or type: the outer one, or the inner.

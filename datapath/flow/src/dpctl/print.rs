@@ -4,18 +4,19 @@ use weft_packet::DpPort;
 
 use super::DpNames;
 use super::layout::{self, Item};
+use super::mpls;
 use crate::text::flags::{CT_STATE, TCP_FLAGS, format_flags, format_masked_flags};
 use crate::text::number::hex;
 use crate::{FieldId, FlowKey, FlowMask, Match};
 
 /// A match as `dpctl/dump-flows` shows it: fields that do not matter are left out.
 pub fn format_match(matching: &Match, names: &DpNames) -> String {
-    print(matching.key(), matching.mask(), names)
+    print(matching.key(), matching.mask(), names, false)
 }
 
 /// A whole key: every field of the headers that it has.
 pub fn format_key(key: &FlowKey, names: &DpNames) -> String {
-    print(key, &full_mask(key), names)
+    print(key, &full_mask(key), names, true)
 }
 
 /// A whole key with the metadata that is zero, as the datapath logs what it does not know.
@@ -23,7 +24,7 @@ pub fn format_key_in_full(key: &FlowKey, names: &DpNames) -> String {
     let mut mask = full_mask(key);
     layout::SINGLES.iter().for_each(|(_, field, _)| field.unwildcard(&mut mask));
     FieldId::CtState.unwildcard(&mut mask);
-    print(key, &mask, names)
+    print(key, &mask, names, true)
 }
 
 /// The mask under which all fields of the headers that `key` has matter.
@@ -55,7 +56,8 @@ pub fn full_mask(key: &FlowKey) -> FlowMask {
     mask
 }
 
-fn print(key: &FlowKey, mask: &FlowMask, names: &DpNames) -> String {
+/// `whole`: the mask is that of a key in full, and goes without saying.
+fn print(key: &FlowKey, mask: &FlowMask, names: &DpNames, whole: bool) -> String {
     let mut parts: Vec<String> = Vec::new();
     let single = |name: &str, field: FieldId, form, parts: &mut Vec<String>| {
         let (value, bits) = (field.get(key), field.get_mask(mask));
@@ -106,7 +108,11 @@ fn print(key: &FlowKey, mask: &FlowMask, names: &DpNames) -> String {
         (_, bits) => parts.push(format!("eth_type({eth_type:#06x}/{bits:#06x})")),
     }
     for (name, items) in headers(key) {
-        let inside = fields(key, mask, items);
+        let inside = match name {
+            "mpls" if whole => mpls::format_exact(key),
+            "mpls" => mpls::format_masked(key, mask).unwrap_or_default(),
+            _ => fields(key, mask, items),
+        };
         if !inside.is_empty() {
             parts.push(format!("{name}({inside})"));
         }
@@ -164,6 +170,7 @@ fn headers(key: &FlowKey) -> Vec<(&'static str, &'static [Item])> {
         0x86dd => found.push(("ipv6", layout::IPV6)),
         0x0806 | 0x8035 => found.push(("arp", layout::ARP)),
         0x8847 | 0x8848 => found.push(("mpls", layout::MPLS)),
+        0x894f => found.push(("nsh", if FieldId::NshMdtype.get(key) == 1 { layout::NSH } else { &layout::NSH[..6] })),
         _ => {}
     }
     // A later fragment has no transport header.

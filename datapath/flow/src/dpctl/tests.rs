@@ -18,6 +18,10 @@ const MATCHES: &[&str] = &[
     "recirc_id(0),in_port(1),packet_type(ns=0,id=0),eth_type(0x8100),vlan(vid=10),encap(eth_type(0x0800),ipv4(frag=no))",
     "recirc_id(0),in_port(1),packet_type(ns=0,id=0),eth(dst=01:00:00:00:00:00/01:00:00:00:00:00),eth_type(0x0800),\
      ipv4(src=10.0.0.0/255.0.0.0,proto=6,tos=0x10/0xfc,ttl=64,frag=no),tcp(dst=80),tcp_flags(+syn-ack)",
+    "recirc_id(0),in_port(1),packet_type(ns=0,id=0),eth_type(0x8847),mpls(label=20/0xfffff,tc=0/0,ttl=0/0x0,bos=0/1,\
+     label=36/0xfffff,tc=0/7,ttl=64/0xff,bos=0/1,label=52/0xfffff,tc=0/7,ttl=64/0xff,bos=1/1)",
+    "recirc_id(0),in_port(1),packet_type(ns=0,id=0),eth_type(0x8847),mpls(label=33/0xfffff,tc=1/7,ttl=0/0x0,bos=1/1)",
+    "recirc_id(0),in_port(2),packet_type(ns=0,id=0),eth_type(0x894f),nsh(mdtype=1,spi=0x1,c1=0x1)",
     "in_port(2),eth_type(0x0806),arp(sip=10.0.0.1,tip=10.0.0.2,op=1/0xff)",
     "skb_priority(0x5),skb_mark(0x1/0xff),ct_state(+est+trk),ct_zone(0x2),recirc_id(0),in_port(3)",
     "in_port(3),eth_type(0x86dd),ipv6(src=::1,label=0x7,proto=58,hlimit=255,frag=no),icmpv6(type=135),nd(target=::3,sll=02:00:00:00:00:01)",
@@ -48,6 +52,15 @@ fn actions_read_back_as_printed() {
         "clone(set(arp(op=2)),1),2",
         "userspace(pid=0,slow_path(action))",
         "meter(0),2",
+        "push_mpls(label=5,tc=3,ttl=7,bos=1,eth_type=0x8847),pop_mpls(eth_type=0x800),set(mpls(label=3,tc=5,ttl=63,bos=0)),1",
+        "push_nsh(flags=0,ttl=63,mdtype=1,np=3,spi=0x1234,si=5,c1=0x11223344,c2=0x0,c3=0x0,c4=0x0),\
+         push_eth(src=00:00:00:00:00:00,dst=11:22:33:44:55:66),1",
+        "push_nsh(flags=0,ttl=63,mdtype=2,np=3,spi=0x1234,si=255,md2=0x10000a041234567820001408fedcba9876543210),pop_nsh(),pop_eth,1",
+        "set(nsh(flags=2,ttl=9,si=7)),set(nsh(spi=0x1,c1=0x4)),1",
+        "ct,recirc(0x3),ct(commit,zone=5,mark=0x5/0xffffffff,nat(src=1.2.3.4)),recirc(0x2),3",
+        "ct(force_commit,label=0x123/0xfff),ct(commit,zone=5,helper=ftp,nat),ct_clear,1",
+        "ct(commit,nat(src=1.2.3.4-1.2.3.9:80-90,random)),ct(commit,nat(dst=1.2.3.4,hash)),ct(commit,nat(src,persistent))",
+        "ct(commit,nat(src=[fe80::1]-[fe80::9]:80-90)),ct(nat(dst=fe80::1-fe80::9,random)),ct(commit,nat(src=1.2.3.4:80)),1",
         "check_pkt_len(size=1500,gt(2,set(eth(src=00:00:00:00:00:09)),4,3),le(drop))",
         "sample(sample=100.0%,actions(meter(4),userspace(pid=0,slow_path(action)))),1",
         "sample(sample=18.8%,actions(userspace(pid=0,flow_sample(probability=12345,collector_set_id=1,obs_domain_id=34567,\

@@ -290,8 +290,11 @@ impl Writer<'_> {
         let lse = |word: u64, high: bool| if high { word >> 32 } else { word & 0xffff_ffff };
         for (name, word, high) in [("mpls_lse1", 25, false), ("mpls_lse2", 26, true)] {
             let mask = lse(self.pattern.mask().word(word), high);
-            if mask != 0 {
-                self.named(name, &lse(self.pattern.key().word(word), high).to_string());
+            let value = lse(self.pattern.key().word(word), high);
+            match mask {
+                0 => {}
+                0xffff_ffff => self.named(name, &value.to_string()),
+                _ => self.named(name, &format!("{value:#010x}/{mask:#010x}")),
             }
         }
         self.field("nw_frag", FieldId::IpFrag);

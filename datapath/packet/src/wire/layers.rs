@@ -1,6 +1,6 @@
 //! Where a frame's network and transport headers lie, for those who have no flow key at hand.
 
-use super::{ethernet, ethertype, ipv4, ipv6, proto, vlan};
+use super::{ethernet, ethertype, ipv4, ipv6, mpls, nsh, proto, vlan};
 use crate::checksum::{Sum, pseudo_v4, pseudo_v6};
 use crate::wire::{ethernet::EthernetWire, ipv4::Ipv4Wire, ipv6::Ipv6Wire, view};
 
@@ -19,11 +19,16 @@ pub struct Layers {
     pub proto: u8,
 }
 
-/// Find the headers of an IP packet behind any number of VLAN tags. `None` for anything else, for a fragment and for a
+/// Find the headers of an IP packet behind any number of VLAN tags and MPLS labels, or network service headers. `None` for anything else, for a fragment and for a
 /// packet that is shorter than its length field says (a length of 0 stands for "up to the end", as GSO frames have it).
 pub fn find(bytes: &[u8]) -> Option<Layers> {
-    let mut kind = view::<EthernetWire>(bytes, 0)?.ethertype.get();
-    let mut l3 = ethernet::LEN;
+    find_from(bytes, 0)
+}
+
+/// With an Ethernet header at `start`.
+fn find_from(bytes: &[u8], start: usize) -> Option<Layers> {
+    let mut kind = view::<EthernetWire>(bytes, start)?.ethertype.get();
+    let mut l3 = start + ethernet::LEN;
     while matches!(kind, ethertype::VLAN | ethertype::QINQ) {
         kind = u16::from_be_bytes(*bytes.get(l3 + 2..)?.first_chunk()?);
         l3 += vlan::LEN;
@@ -31,6 +36,25 @@ pub fn find(bytes: &[u8]) -> Option<Layers> {
     match kind {
         ethertype::IPV4 => find_v4(bytes, l3),
         ethertype::IPV6 => find_v6(bytes, l3),
+        ethertype::MPLS | ethertype::MPLS_MULTICAST => {
+            // the entry whose bottom bit is set is the last; the packet's version says what follows
+            let entries = bytes.get(l3..)?.as_chunks::<{ mpls::LEN }>().0;
+            l3 += mpls::LEN * (entries.iter().position(|entry| entry[2] & 1 != 0)? + 1);
+            match bytes.get(l3)? >> 4 {
+                4 => find_v4(bytes, l3),
+                6 => find_v6(bytes, l3),
+                _ => None,
+            }
+        }
+        ethertype::NSH => {
+            let (len, next) = nsh::length_and_next(&bytes[l3..])?;
+            match next {
+                1 => find_v4(bytes, l3 + len),
+                2 => find_v6(bytes, l3 + len),
+                3 => find_from(bytes, l3 + len),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }

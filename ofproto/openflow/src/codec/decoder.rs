@@ -22,6 +22,7 @@ pub fn decode(bytes: &[u8], dialect: &Dialect) -> Result<Incoming, DecodeError> 
 fn decode_nested(bytes: &[u8], dialect: &Dialect, depth: u8) -> Decoded<Incoming> {
     let (version, xid) = version_of(bytes)?;
     let Identity { kind, more, body: mut r } = kind::identify(bytes, version)?;
+    check_length(kind, version, r.len())?;
     let message = match kind.stats_direction(version) {
         Some(false) => Message::StatsRequest(multipart::read_request(kind, &mut r, version)?),
         Some(true) => Message::StatsReply { body: multipart::read_reply(kind, &mut r, version)?, more },
@@ -30,7 +31,42 @@ fn decode_nested(bytes: &[u8], dialect: &Dialect, depth: u8) -> Decoded<Incoming
     if !r.is_empty() {
         return bad(ErrorCode::OFPBRC_BAD_LEN, format!("{} has {} bytes too many", kind.name(), r.len()));
     }
-    Ok(Incoming { version, xid, kind, message })
+    Ok(Incoming { version, xid, kind, more, message })
+}
+
+/// The length of a body is looked at before anything in it: a fixed part, and what may follow in whole steps. What is
+/// absent here is told by its own reader.
+fn check_length(kind: Kind, v: Version, len: usize) -> Decoded<()> {
+    let v10 = v == Version::V10;
+    let (least, step) = match kind {
+        Kind::Error => (4, 1),
+        Kind::PacketOut if v10 || v >= Version::V15 => (8, 1),
+        Kind::PacketOut => (16, 1),
+        Kind::FlowMod if v10 => (64, 8),
+        Kind::FlowMod => (40, 8),
+        Kind::NxFlowMod => (32, 8),
+        Kind::GroupMod if v >= Version::V15 => (16, 8),
+        Kind::GroupMod | Kind::MeterMod | Kind::TlvTableMod => (8, 8),
+        Kind::PortMod if v >= Version::V14 => (24, 8),
+        Kind::PortMod if v10 => (24, 0),
+        Kind::PortMod => (32, 0),
+        Kind::TableMod if v >= Version::V14 => (8, 8),
+        Kind::SetAsync if v == Version::V13 => (24, 0),
+        Kind::NxSetAsync => (24, 0),
+        Kind::SetAsync | Kind::NxSetAsync2 | Kind::TableFeaturesRequest => (0, 8),
+        Kind::BundleControl | Kind::OnfBundleControl => (8, 8),
+        Kind::BundleAdd | Kind::OnfBundleAdd => (8, 1),
+        Kind::FlowRequest | Kind::AggregateRequest if v10 => (44, 0),
+        Kind::FlowRequest | Kind::AggregateRequest => (32, 8),
+        Kind::NxFlowRequest | Kind::NxAggregateRequest => (8, 8),
+        Kind::FlowMonitorRequest | Kind::NxFlowMonitorRequest => (0, 8),
+        _ => return Ok(()),
+    };
+    let fits = len >= least && if step == 0 { len == least } else { (len - least).is_multiple_of(step) };
+    match fits {
+        true => Ok(()),
+        false => bad(ErrorCode::OFPBRC_BAD_LEN, format!("{} has {len} bytes behind its headers", kind.name())),
+    }
 }
 
 fn read_body(
@@ -88,10 +124,10 @@ fn read_body(
         Kind::RoleStatus | Kind::OnfRoleStatus => Message::RoleStatus(controller::read_role_status(r)?),
         Kind::GetAsyncRequest => Message::GetAsyncRequest,
         Kind::GetAsyncReply if v == Version::V13 => Message::GetAsyncReply(controller::read_async13(r)?),
-        Kind::GetAsyncReply => Message::GetAsyncReply(controller::read_async14(r)?),
+        Kind::GetAsyncReply => Message::GetAsyncReply(controller::read_async14(r, v)?),
         Kind::SetAsync if v == Version::V13 => Message::SetAsync(controller::read_async13(r)?),
         Kind::NxSetAsync => Message::SetAsync(controller::read_async13(r)?),
-        Kind::SetAsync | Kind::NxSetAsync2 => Message::SetAsync(controller::read_async14(r)?),
+        Kind::SetAsync | Kind::NxSetAsync2 => Message::SetAsync(controller::read_async14(r, v)?),
         Kind::TableStatus => Message::TableStatus(table::read_status(r)?),
         Kind::RequestForward | Kind::NxRequestForward => {
             let inner = read_inner(r, v, dialect, depth, ErrorCode::OFPBRC_BAD_LEN)?;
@@ -124,7 +160,9 @@ fn read_body(
         Kind::TlvTableMod => Message::TlvTableMod(switch::read_tlv_mod(r)?),
         Kind::TlvTableRequest => Message::TlvTableRequest,
         Kind::TlvTableReply => Message::TlvTableReply(switch::read_tlv_table(r)?),
-        Kind::FlowMonitorCancel => Message::FlowMonitorCancel(r.get::<U32>("monitor id")?.get()),
+        Kind::FlowMonitorCancel | Kind::OnfFlowMonitorCancel => {
+            Message::FlowMonitorCancel(r.get::<U32>("monitor id")?.get())
+        }
         Kind::FlowMonitorPaused | Kind::OnfFlowMonitorPaused => Message::FlowMonitorPaused,
         Kind::FlowMonitorResumed | Kind::OnfFlowMonitorResumed => Message::FlowMonitorResumed,
         Kind::CtFlushZone => {
@@ -210,9 +248,7 @@ fn read_bundle_control(r: &mut Reader<'_>) -> Decoded<BundleControl> {
     let Some(kind) = kinds.get(usize::from(number)) else {
         return bad(ErrorCode::OFPBFC_BAD_TYPE, format!("unknown bundle control {number}"));
     };
-    let Some(flags) = BundleFlags::from_bits(bits) else {
-        return bad(ErrorCode::OFPBFC_BAD_FLAGS, format!("unknown bundle flags {bits:#x}"));
-    };
+    let flags = BundleFlags::from_bits_truncate(bits);
     Ok(BundleControl { id, kind: *kind, flags })
 }
 
@@ -220,9 +256,7 @@ fn read_bundle_add(r: &mut Reader<'_>, v: Version, xid: Xid, dialect: &Dialect, 
     let id = r.get::<U32>("bundle id")?.get();
     r.skip(2, "padding")?;
     let bits = r.get::<U16>("bundle flags")?.get();
-    let Some(flags) = BundleFlags::from_bits(bits) else {
-        return bad(ErrorCode::OFPBFC_BAD_FLAGS, format!("unknown bundle flags {bits:#x}"));
-    };
+    let flags = BundleFlags::from_bits_truncate(bits);
     let inner = read_inner(r, v, dialect, depth, ErrorCode::OFPBFC_MSG_BAD_LEN)?;
     r.take_rest();
     if inner.xid != xid {

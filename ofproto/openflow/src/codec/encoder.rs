@@ -121,6 +121,7 @@ pub(crate) fn kind_for(message: &Message, dialect: &Dialect) -> Kind {
         Message::TlvTableMod(_) => Kind::TlvTableMod,
         Message::TlvTableRequest => Kind::TlvTableRequest,
         Message::TlvTableReply(_) => Kind::TlvTableReply,
+        Message::FlowMonitorCancel(_) if v >= Version::V13 => Kind::OnfFlowMonitorCancel,
         Message::FlowMonitorCancel(_) => Kind::FlowMonitorCancel,
         Message::FlowMonitorPaused if v >= Version::V13 => Kind::OnfFlowMonitorPaused,
         Message::FlowMonitorPaused => Kind::FlowMonitorPaused,

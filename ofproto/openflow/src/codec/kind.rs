@@ -88,6 +88,7 @@ kinds! {
     TlvTableRequest "NXT_TLV_TABLE_REQUEST",
     TlvTableReply "NXT_TLV_TABLE_REPLY",
     FlowMonitorCancel "NXT_FLOW_MONITOR_CANCEL",
+    OnfFlowMonitorCancel "ONFT_FLOW_MONITOR_CANCEL",
     FlowMonitorPaused "NXT_FLOW_MONITOR_PAUSED",
     FlowMonitorResumed "NXT_FLOW_MONITOR_RESUMED",
     CtFlushZone "NXT_CT_FLUSH_ZONE",
@@ -230,6 +231,7 @@ impl Kind {
             K::OnfBundleControl => (v == Version::V13).then_some(Place::Experimenter(ONF, 2300)),
             K::OnfBundleAdd => (v == Version::V13).then_some(Place::Experimenter(ONF, 2301)),
             K::OnfRoleStatus => (v == Version::V13).then_some(Place::Experimenter(ONF, 1911)),
+            K::OnfFlowMonitorCancel => (v == Version::V13).then_some(Place::Experimenter(ONF, 1870)),
             K::OnfFlowMonitorPaused => (v == Version::V13).then_some(Place::Experimenter(ONF, 1871)),
             K::OnfFlowMonitorResumed => (v == Version::V13).then_some(Place::Experimenter(ONF, 1872)),
             K::NxRequestForward => until(Version::V13, nx(132)),
@@ -359,9 +361,6 @@ pub(super) fn identify(bytes: &[u8], v: Version) -> Decoded<Identity<'_>> {
         let reply = number == stats + 1;
         let wire: &StatsWire = r.get("statistics header")?;
         let flags = wire.flags.get();
-        if !reply && flags != 0 && v10 {
-            return bad(ErrorCode::OFPBRC_BAD_STAT, "a statistics request with flags");
-        }
         more = flags & 1 == 1;
         if !v10 {
             r.skip(4, "padding")?;

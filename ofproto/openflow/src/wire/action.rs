@@ -160,8 +160,17 @@ fn read10(kind: u16, mut r: Reader<'_>) -> Decoded<Action> {
     finish(r, action)
 }
 
+/// 1.1 and later. What 1.1 has for single fields is heard from later versions too.
 fn read11(kind: u16, mut r: Reader<'_>, version: Version) -> Decoded<Action> {
     let old = version == Version::V11;
+    let body = match kind {
+        0 | 3 | 4 => Some(12),
+        1 | 2 | 5..=10 | 13..=24 => Some(4),
+        _ => None,
+    };
+    if body.is_some_and(|body| r.len() != body) {
+        return bad(ErrorCode::OFPBAC_BAD_LEN, format!("action {kind} has {} bytes behind its header", r.len()));
+    }
     let action = match kind {
         0 => {
             let wire: &Output11Wire = r.get("output")?;
@@ -171,30 +180,30 @@ fn read11(kind: u16, mut r: Reader<'_>, version: Version) -> Decoded<Action> {
             }
             Action::Output { port, max_len: wire.max_len.get() }
         }
-        1 if old => set_vlan_vid(&mut r, false)?,
-        2 if old => set_vlan_pcp(&mut r, false)?,
-        3 if old => dl(&mut r, FieldId::EthSrc)?,
-        4 if old => dl(&mut r, FieldId::EthDst)?,
-        5 if old => nw(&mut r, FieldId::IpSrc)?,
-        6 if old => nw(&mut r, FieldId::IpDst)?,
-        7 if old => nw_tos(&mut r)?,
-        8 if old => {
+        1 => set_vlan_vid(&mut r, false)?,
+        2 => set_vlan_pcp(&mut r, false)?,
+        3 => dl(&mut r, FieldId::EthSrc)?,
+        4 => dl(&mut r, FieldId::EthDst)?,
+        5 => nw(&mut r, FieldId::IpSrc)?,
+        6 => nw(&mut r, FieldId::IpDst)?,
+        7 => nw_tos(&mut r)?,
+        8 => {
             let ecn = byte(&mut r)?;
             if ecn > 3 {
                 return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, "nw_ecn has two bits");
             }
             modify(FieldId::NwEcn, ecn.into())
         }
-        9 if old => tp(&mut r, FieldId::TcpSrc)?,
-        10 if old => tp(&mut r, FieldId::TcpDst)?,
-        13 if old => {
+        9 => tp(&mut r, FieldId::TcpSrc)?,
+        10 => tp(&mut r, FieldId::TcpDst)?,
+        13 => {
             let label = r.get::<U32>("label")?.get();
             if label > 0xf_ffff {
                 return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, "an MPLS label has 20 bits");
             }
             modify(FieldId::MplsLabel, label.into())
         }
-        14 if old => {
+        14 => {
             let tc = byte(&mut r)?;
             if tc > 7 {
                 return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, "an MPLS traffic class has three bits");
@@ -317,7 +326,7 @@ pub(super) fn check_source(sub: SubField) -> Decoded<()> {
     let bits = bits_of(sub.field);
     if sub.n_bits == 0 || end > u32::from(bits) {
         let name = sub.field.field().name;
-        return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, format!("bits {} to {end} of {name}, which has {bits}", sub.ofs));
+        return bad(ErrorCode::OFPBAC_BAD_SET_LEN, format!("bits {} to {end} of {name}, which has {bits}", sub.ofs));
     }
     Ok(())
 }

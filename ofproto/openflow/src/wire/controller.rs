@@ -127,12 +127,24 @@ fn slot(a: &mut AsyncConfig, kind: u16) -> Option<&mut Option<u32>> {
     Some(&mut pair[usize::from(kind & 1 == 0)])
 }
 
-pub(crate) fn read_async14(r: &mut Reader<'_>) -> Decoded<AsyncConfig> {
+/// The reasons that a version has of each kind, in the order of [`slot`].
+fn reasons(kind: u16, version: Version) -> u32 {
+    let packet_in = if version >= Version::V14 { 0x3f } else { 0x7 };
+    [packet_in, 0x7, 0x3f, 0x7, 0x18, 0x3][usize::from(kind / 2)]
+}
+
+pub(crate) fn read_async14(r: &mut Reader<'_>, version: Version) -> Decoded<AsyncConfig> {
     let mut a = AsyncConfig::default();
     while !r.is_empty() {
         let (kind, mut body) = read_property(r)?;
         match slot(&mut a, kind) {
-            Some(bits) => *bits = Some(body.get::<U32>("bitmap")?.get()),
+            Some(bits) => {
+                let wanted = body.get::<U32>("bitmap")?.get();
+                if wanted & !reasons(kind, version) != 0 || !body.is_empty() {
+                    return bad(ErrorCode::OFPACFC_INVALID, format!("reasons {wanted:#x} of kind {kind}"));
+                }
+                *bits = Some(wanted);
+            }
             None => return bad(ErrorCode::OFPACFC_UNSUPPORTED, format!("unknown asynchronous message kind {kind}")),
         }
     }

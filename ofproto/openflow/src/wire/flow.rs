@@ -49,8 +49,8 @@ pub(super) fn port16(port: OfPort, version: Version) -> Encoded<U16> {
 
 /// A 32-bit port; the numbers between 1.0's and 1.1's reserved ones do not exist.
 pub(super) fn port32(port: u32) -> Decoded<OfPort> {
-    if (0xff00..0xffff_ff00).contains(&port) {
-        return bad(ErrorCode::OFPBRC_BAD_PORT, format!("port {port:#x} does not exist"));
+    if !oxm::is_port(port) {
+        return bad(ErrorCode::OFPBAC_BAD_OUT_PORT, format!("port {port:#x} does not exist"));
     }
     Ok(OfPort(port))
 }
@@ -61,7 +61,7 @@ pub(super) fn read_match11(r: &mut Reader<'_>, unknown: Unknown) -> Decoded<Matc
         r.peek("match header").or_else(|_| bad(ErrorCode::OFPBMC_BAD_LEN, "match is cut"))?;
     let len = usize::from(header.len.get());
     match header.kind.get() {
-        0 => match11::read(r.get("match")?),
+        0 => match11::read(r.get("match").or_else(|_| bad(ErrorCode::OFPBMC_BAD_LEN, "match is cut"))?),
         1 if len >= 4 => {
             let mut padded = match r.sub(len.next_multiple_of(8), "match") {
                 Ok(padded) => padded,

@@ -63,7 +63,11 @@ pub(crate) fn read(wire: &Match11Wire) -> Decoded<Match> {
     let wild = wire.wildcards.get();
     let has = |bit: u32| wild & bit == 0;
     if has(IN_PORT) {
-        m.set(FieldId::InPortOxm, wire.in_port.get().into());
+        let port = wire.in_port.get();
+        if !super::oxm::is_port(port) {
+            return bad(ErrorCode::OFPBMC_BAD_VALUE, format!("port {port:#x} does not exist"));
+        }
+        m.set(FieldId::InPortOxm, port.into());
     }
     let inverted = |mask: [u8; 6]| mac(mask.map(|b| !b));
     m.set_masked(FieldId::EthSrc, mac(wire.dl_src), inverted(wire.dl_src_mask));

@@ -79,8 +79,10 @@ pub(crate) fn read_request(kind: Kind, r: &mut Reader<'_>, v: Version) -> Decode
             let (port, queue) = port::read_queue(r, v)?;
             StatsRequest::QueueDesc { port, queue }
         }
-        Kind::NxFlowMonitorRequest => StatsRequest::FlowMonitor(list(r, monitor::read_nx_request)?),
-        Kind::FlowMonitorRequest => StatsRequest::FlowMonitor(list(r, monitor::read_request)?),
+        Kind::NxFlowMonitorRequest | Kind::FlowMonitorRequest => {
+            let form = monitor::Form::of(kind, v);
+            StatsRequest::FlowMonitor(list(r, |r| monitor::read_request(r, form))?)
+        }
         Kind::IpfixBridgeRequest => StatsRequest::IpfixBridge,
         _ => StatsRequest::IpfixFlow,
     })
@@ -141,10 +143,7 @@ pub(crate) fn write_request(w: &mut Writer, kind: Kind, q: &StatsRequest, v: Ver
         StatsRequest::PortDesc(port) if v >= Version::V15 => port::write_port_number(w, *port, v)?,
         StatsRequest::FlowMonitor(monitors) => {
             for m in monitors {
-                match kind {
-                    Kind::NxFlowMonitorRequest => monitor::write_nx_request(w, m, v)?,
-                    _ => monitor::write_request(w, m, v),
-                }
+                monitor::write_request(w, m, v, monitor::Form::of(kind, v))?;
             }
         }
         _ => {}
@@ -173,8 +172,10 @@ pub(crate) fn read_reply(kind: Kind, r: &mut Reader<'_>, v: Version) -> Decoded<
         Kind::QueueDescReply => {
             StatsReply::QueueDesc(list(r, |r| port::read_queue_config(r, v, weft_flow::OfPort::NONE))?)
         }
-        Kind::NxFlowMonitorReply => StatsReply::FlowMonitor(list(r, |r| monitor::read_update(r, v, true))?),
-        Kind::FlowMonitorReply => StatsReply::FlowMonitor(list(r, |r| monitor::read_update(r, v, false))?),
+        Kind::NxFlowMonitorReply | Kind::FlowMonitorReply => {
+            let form = monitor::Form::of(kind, v);
+            StatsReply::FlowMonitor(list(r, |r| monitor::read_update(r, v, form))?)
+        }
         Kind::IpfixBridgeReply => StatsReply::IpfixBridge(read_ipfix(r)?),
         _ => StatsReply::IpfixFlow(list(r, read_ipfix)?),
     })
@@ -229,7 +230,7 @@ pub(crate) fn write_reply(
         Ok(())
     }
     let nxm = matches!(kind, Kind::NxFlowReply);
-    let nicira = matches!(kind, Kind::NxFlowMonitorReply);
+    let form = monitor::Form::of(kind, v);
     match s {
         StatsReply::Desc(d) => each(std::slice::from_ref(d), part, |w, d| {
             switch::write_desc(w, d);
@@ -280,7 +281,7 @@ pub(crate) fn write_reply(
             port::write_queue_config(w, q, v);
             Ok(())
         }),
-        StatsReply::FlowMonitor(updates) => each(updates, part, |w, u| monitor::write_update(w, u, v, nicira)),
+        StatsReply::FlowMonitor(updates) => each(updates, part, |w, u| monitor::write_update(w, u, v, form)),
         StatsReply::IpfixBridge(s) => each(&[*s], part, |w, s| {
             write_ipfix(w, s);
             Ok(())

@@ -78,6 +78,13 @@ impl Header {
         }
     }
 
+    /// The registry's field, if the length is one that it can have.
+    pub fn known(self) -> Option<FieldId> {
+        let field = self.lookup()?;
+        let width = field.field().wire_bytes();
+        (self.payload == if self.has_mask { 2 * width } else { width }).then_some(field)
+    }
+
     /// The registry's field, whatever the length says.
     pub fn lookup(self) -> Option<FieldId> {
         FieldId::by_oxm(self.class, self.vendor, self.field)
@@ -97,8 +104,7 @@ pub(crate) fn read_field(r: &mut Reader<'_>) -> Decoded<FieldId> {
             Ok(field)
         }
         Some(field) if header.payload == field.field().wire_bytes() && !header.has_mask => Ok(field),
-        Some(field) => bad(ErrorCode::OFPBAC_BAD_SET_LEN, format!("{} has a bad OXM length", field.field().name)),
-        None => bad(ErrorCode::OFPBAC_BAD_SET_TYPE, format!("unknown OXM {:#010x}", header.number())),
+        _ => bad(ErrorCode::OFPBAC_BAD_SET_TYPE, format!("unknown OXM {:#010x}", header.number())),
     }
 }
 
@@ -131,14 +137,11 @@ pub(crate) fn write_value(w: &mut Writer, field: FieldId, value: u128, mask: u12
 
 /// One TLV with a known field: the field, its value and mask.
 pub(crate) fn read_known(header: Header, r: &mut Reader<'_>) -> Decoded<(FieldId, u128, u128)> {
-    let Some(field) = header.lookup() else {
+    let Some(field) = header.known() else {
         return bad(ErrorCode::OFPBMC_BAD_FIELD, format!("unknown OXM {:#010x}", header.number()));
     };
     let row = field.field();
     let width = row.wire_bytes();
-    if header.payload != if header.has_mask { 2 * width } else { width } {
-        return bad(ErrorCode::OFPBMC_BAD_LEN, format!("{} has a payload of {} bytes", row.name, header.payload));
-    }
     let value = number(r.bytes(width, "OXM value")?);
     if !header.has_mask {
         return Ok((field, value, row.all_ones()));
@@ -176,11 +179,13 @@ pub(crate) fn read_match(bytes: &[u8], unknown: Unknown) -> Decoded<(Match, NxCo
     let mut r = Reader::new(bytes, ErrorCode::OFPBMC_BAD_LEN);
     let mut matching = Match::any();
     let mut cookie = None;
-    // Some senders count the padding in: nothing but zeros is no field.
-    while !(r.is_empty() || r.len() < 8 && r.rest().iter().all(|&b| b == 0)) {
+    // Some packet-ins count the padding in: nothing but zeros is no field.
+    let is_end = |r: &Reader<'_>| r.is_empty() || (unknown == Unknown::Skip && r.rest().iter().all(|&b| b == 0));
+    while !is_end(&r) {
         let header = Header::read(&mut r)?;
+        let is_cookie = (header.class, header.field) == NX_COOKIE && matches!(header.payload, 8 | 16);
         let mut payload = r.sub(header.payload, "OXM payload")?;
-        if (header.class, header.field) == NX_COOKIE && matches!(header.payload, 8 | 16) {
+        if is_cookie {
             let value = number(payload.bytes(8, "cookie")?) as u64;
             let mask = if header.has_mask { number(payload.bytes(8, "cookie mask")?) as u64 } else { u64::MAX };
             cookie = Some((value, mask));
@@ -231,6 +236,9 @@ fn set(matching: &mut Match, field: FieldId, value: u128, mask: u128) -> Decoded
         // NXM_OF_IP_TOS says no more than the DSCP.
         FieldId::NwTos => matching.set(FieldId::IpDscp, value >> 2),
         FieldId::InPort => matching.set(FieldId::InPortOxm, OfPort::from_u16(value as u16).0.into()),
+        FieldId::InPortOxm if !is_port(value as u32) => {
+            return bad(ErrorCode::OFPBMC_BAD_VALUE, format!("port {value:#x} does not exist"));
+        }
         FieldId::VlanPcp => {
             matching.set_masked(FieldId::VlanPcp, value, mask);
             let (tci, bits) = matching.get(FieldId::VlanTci);
@@ -246,6 +254,11 @@ fn set(matching: &mut Match, field: FieldId, value: u128, mask: u128) -> Decoded
 }
 
 const CFI: u128 = 0x1000;
+
+/// The numbers between 1.0's and 1.1's reserved ports do not exist.
+pub(crate) fn is_port(port: u32) -> bool {
+    !(0xff00..0xffff_ff00).contains(&port)
+}
 
 /// vlan_pcp and vlan_vid share the tag's "present" bit; both may come.
 fn shares_bits(field: FieldId, matching: &Match) -> bool {

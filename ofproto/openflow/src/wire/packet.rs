@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::action;
 use super::buf::{Decoded, Encoded, Reader, Writer, bad};
-use super::flow::{port16, read_match11, write_match11};
+use super::flow::{port16, port32, read_match11, write_match11};
 use super::nicira::{read_property, write_property};
 use super::oxm::{self, Unknown};
 use crate::error::ErrorCode;
@@ -319,7 +319,7 @@ pub(crate) fn read_out(r: &mut Reader<'_>, version: Version) -> Decoded<PacketOu
         }
         _ => {
             let wire: &Out11Wire = r.get("packet-out")?;
-            (wire.buffer, in_port(check_in_port(OfPort(wire.in_port.get()))?), wire.actions_len)
+            (wire.buffer, in_port(check_in_port(port32(wire.in_port.get())?)?), wire.actions_len)
         }
     };
     let actions = r.bytes(actions_len.get().into(), "packet-out's actions")?;

@@ -81,7 +81,7 @@ impl Pipeline {
                 self.peers_changed(control, bridge);
                 Ok(Vec::new())
             }
-            Message::StatsRequest(request) => self.stats(control, id, xid, bridge, request, version, now),
+            Message::StatsRequest(request) => self.stats(bridge, request, now),
             Message::SetFlowFormat(format) => {
                 connection.dialect.nxm = format == FlowFormat::Nxm;
                 Ok(Vec::new())

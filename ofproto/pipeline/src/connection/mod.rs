@@ -14,14 +14,17 @@
 //! Invariants: the first message each way is HELLO; every request gets its reply or an error with its transaction id, in
 //! order (barriers need nothing else); a peer that does not read costs at most [`MAX_BACKLOG`] in messages of our own accord.
 
+mod answer;
 mod batch;
 mod bundle;
 mod codec;
 mod dispatch;
 mod features;
+mod hello;
 mod monitor;
 mod notify;
 mod packet_in;
+mod parts;
 mod stats;
 mod table_status;
 #[cfg(test)]
@@ -30,10 +33,10 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use weft_base::{Time, TokenBucket};
-use weft_openflow::codec::{self as wire, Dialect, Framer};
+use weft_openflow::codec::{self as wire, Dialect, Framer, Incoming};
 use weft_openflow::controller::{AsyncConfig, Role};
 use weft_openflow::switch::FragHandling;
-use weft_openflow::{ErrorCode, ErrorMessage, Message, Version, Xid};
+use weft_openflow::{ErrorCode, Message, StatsRequest, Version, Xid};
 
 use crate::config::{ConfigError, ConnectionId, ConnectionKind, ConnectionSettings, ConnectionStatus, Versions};
 use crate::pipeline::{Control, Pipeline};
@@ -41,6 +44,10 @@ use crate::tables::BridgeId;
 
 /// How many bytes may wait for a peer before messages of our own accord are dropped.
 pub const MAX_BACKLOG: usize = 4 << 20;
+/// How many bytes may wait for a peer before its requests are left alone until it has read.
+const FULL: usize = 1 << 20;
+/// How many bytes of requests may wait for a peer to read its answers. Who asks for more is no peer to serve.
+const MAX_HELD: usize = 64 << 20;
 /// How long a peer may take for its HELLO.
 const HELLO_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -72,6 +79,10 @@ pub(crate) struct Connection {
     pub monitors: monitor::Monitors,
     pub bundles: bundle::Bundles,
     limiter: Option<TokenBucket>,
+    /// Requests of which parts have come.
+    parts: parts::Parts,
+    /// The answer that is being given.
+    answer: Option<answer::Answer>,
     input: Framer,
     output: VecDeque<Vec<u8>>,
     backlog: usize,
@@ -101,6 +112,8 @@ impl Connection {
             frag: FragHandling::Normal,
             monitors: Default::default(),
             bundles: Default::default(),
+            parts: Default::default(),
+            answer: None,
             input: Framer::new(),
             output: VecDeque::new(),
             backlog: 0,
@@ -127,9 +140,18 @@ impl Connection {
         Xid(self.next_xid)
     }
 
+    fn has_output(&self) -> bool {
+        !self.output.is_empty() || self.answer.is_some()
+    }
+
     fn push(&mut self, bytes: Vec<u8>) {
         self.backlog += bytes.len();
         self.output.push_back(bytes);
+    }
+
+    /// Whether its next request has to wait until it has read what it asked for.
+    fn is_full(&self) -> bool {
+        self.answer.is_some() || self.backlog >= FULL
     }
 
     /// Whether messages of our own accord may be queued.
@@ -169,6 +191,13 @@ impl Connections {
         }
         if let Some(connection) = self.all.get_mut(&to) {
             connection.push(bytes);
+        }
+    }
+
+    /// Queue a message that is bytes already.
+    fn push(&mut self, to: ConnectionId, bytes: &[u8]) {
+        if let Some(connection) = self.all.get_mut(&to) {
+            connection.push(bytes.to_vec());
         }
     }
 
@@ -228,26 +257,37 @@ impl Pipeline {
         if connection.settings.kind == ConnectionKind::Snoop {
             return;
         }
+        connection.input.push(bytes);
+        self.requests(&mut control, id, now);
+    }
+
+    /// Serve requests that have come, as long as the peer reads the answers.
+    fn requests(&self, control: &mut Control, id: ConnectionId, now: Time) {
+        let Some(connection) = control.connections.get_mut(id) else { return };
         let mut input = std::mem::take(&mut connection.input);
-        input.push(bytes);
         let mut batch = batch::Batch::default();
         loop {
+            let Some(connection) = control.connections.get_mut(id) else { return };
+            if connection.closing {
+                return;
+            }
+            if connection.is_full() {
+                connection.closing = input.pending() > MAX_HELD;
+                break self.finish(control, id, &mut batch, now);
+            }
             match input.next_message() {
-                Ok(Some(message)) if self.join(&mut control, id, message, &mut batch, now) => continue,
+                Ok(Some(message)) if self.join(control, id, message, &mut batch, now) => continue,
                 Ok(Some(message)) => {
-                    self.finish(&mut control, id, &mut batch, now);
+                    self.finish(control, id, &mut batch, now);
                     batch = batch::Batch::default();
-                    self.one_message(&mut control, id, message, now);
+                    self.one_message(control, id, message, now);
                 }
-                Ok(None) => break self.finish(&mut control, id, &mut batch, now),
+                Ok(None) => break self.finish(control, id, &mut batch, now),
                 // nothing after a length that cannot be makes sense
                 Err(_) => {
-                    self.finish(&mut control, id, &mut batch, now);
-                    return self.close(&mut control, id);
+                    self.finish(control, id, &mut batch, now);
+                    return self.close(control, id);
                 }
-            }
-            if control.connections.get_mut(id).is_none_or(|c| c.closing) {
-                return;
             }
         }
         if let Some(connection) = control.connections.get_mut(id) {
@@ -258,8 +298,14 @@ impl Pipeline {
     /// Take what is queued for the peer.
     pub fn output(&self, id: ConnectionId) -> Vec<u8> {
         let mut control = self.control();
+        self.go_on_answering(&mut control, id);
         let Some(connection) = control.connections.get_mut(id) else { return Vec::new() };
+        let was_full = connection.is_full();
         connection.backlog = 0;
+        let waits = connection.monitors.is_paused() || connection.input.pending() > 0;
+        if waits && (was_full || connection.monitors.is_paused()) && !connection.is_full() {
+            self.wake(); // there is something to do for it again
+        }
         let all = std::mem::take(&mut connection.output);
         let mut bytes = Vec::with_capacity(all.iter().map(Vec::len).sum());
         all.into_iter().for_each(|one| bytes.extend_from_slice(&one));
@@ -269,7 +315,7 @@ impl Pipeline {
     /// Connections that have something queued, or are to be closed.
     pub fn pending(&self) -> Vec<ConnectionId> {
         let mut control = self.control();
-        control.connections.iter_mut().filter(|(_, c)| !c.output.is_empty() || c.closing).map(|(id, _)| id).collect()
+        control.connections.iter_mut().filter(|(_, c)| c.has_output() || c.closing).map(|(id, _)| id).collect()
     }
 
     /// How a connection stands; `None` if its bridge is gone.
@@ -279,9 +325,19 @@ impl Pipeline {
         Some(ConnectionStatus { version: c.version, role: c.role, closing: c.closing })
     }
 
-    /// Probes, HELLO timeouts; returns when the next is due.
+    /// What waited for peers to read; probes, HELLO timeouts; returns when the next is due.
     pub(crate) fn run_connections(&self, control: &mut Control, now: Time) -> Time {
-        let mut next = Time::MAX;
+        let all: Vec<ConnectionId> = control.connections.iter_mut().map(|(id, _)| id).collect();
+        for id in all {
+            self.resume_monitors(control, id);
+            self.requests(control, id, now);
+            let Some(connection) = control.connections.get_mut(id) else { continue };
+            for xid in connection.parts.expired(now) {
+                let late = wire::error_reply(ErrorCode::OFPBRC_MULTIPART_REQUEST_TIMEOUT, &[]);
+                control.connections.send(id, xid, &late);
+            }
+        }
+        let mut next = control.connections.iter_mut().map(|(_, c)| c.parts.due()).min().unwrap_or(Time::MAX);
         let mut probe = Vec::new();
         for (id, c) in control.connections.iter_mut().filter(|(_, c)| c.settings.kind != ConnectionKind::Snoop) {
             let (Some(interval), false) = (c.settings.probe_interval, c.closing) else { continue };
@@ -340,61 +396,71 @@ impl Pipeline {
         let Some(connection) = control.connections.get_mut(id) else { return };
         let Some(version) = connection.version else { return self.hello(control, id, bytes) };
         let dialect = Dialect { version, ..connection.dialect };
+        let (said_in, kind) = (bytes[0], bytes[1]);
+        if kind == HELLO || said_in != version as u8 {
+            // echoes are answered in whatever version they come; anything else in the words of the version that was used
+            let code = match kind {
+                ECHO_REQUEST => return control.connections.push(id, &[&[said_in, ECHO_REPLY], &bytes[2..]].concat()),
+                ECHO_REPLY | ERROR => return,
+                HELLO => ErrorCode::OFPBRC_BAD_TYPE,
+                _ => ErrorCode::OFPBRC_BAD_VERSION,
+            };
+            let words = Dialect { version: Version::from_wire(said_in).unwrap_or(Version::V10), ..dialect };
+            return control.connections.send_in(id, xid_of(bytes), &wire::error_reply(code, bytes), &words);
+        }
         match wire::decode(bytes, &dialect) {
-            Ok(incoming) if incoming.version != version && !matches!(incoming.message, Message::Hello { .. }) => {
-                // in the words of the version that was used
-                let error = wire::error_reply(ErrorCode::OFPBRC_BAD_VERSION, bytes);
-                let dialect = Dialect { version: incoming.version, ..dialect };
-                control.connections.send_in(id, incoming.xid, &error, &dialect);
-            }
-            Ok(incoming) => {
-                let dialect = dialect.answering(&incoming);
-                let xid = incoming.xid;
-                match self.handle(control, id, xid, incoming.message, bytes, now) {
-                    Ok(replies) => {
-                        for reply in &replies {
-                            control.connections.send_in(id, xid, reply, &dialect);
-                        }
-                    }
-                    Err(code) => control.connections.send(id, xid, &wire::error_reply(code, bytes)),
-                }
-            }
+            Ok(incoming) => self.one_request(control, id, incoming, bytes, dialect, now),
+            // an error about an error would go on for ever
+            Err(_) if kind == ERROR => {}
             Err(why) => control.connections.send(id, xid_of(bytes), &wire::error_reply(why.code, bytes)),
         }
     }
 
-    /// Version negotiation (OpenFlow 1.3.1 §6.3.1): by bitmaps if both sent one, else the lower of the two versions.
-    fn hello(&self, control: &mut Control, id: ConnectionId, bytes: &[u8]) {
+    fn one_request(
+        &self,
+        control: &mut Control,
+        id: ConnectionId,
+        incoming: Incoming,
+        bytes: &[u8],
+        dialect: Dialect,
+        now: Time,
+    ) {
+        let dialect = dialect.answering(&incoming);
+        let Incoming { xid, message, more, version, .. } = incoming;
         let Some(connection) = control.connections.get_mut(id) else { return };
-        let ours = connection.versions.0;
-        let theirs = match wire::decode(bytes, &Dialect::new(Version::V15)).map(|incoming| incoming.message) {
-            Ok(Message::Hello { versions }) => versions,
-            _ => return self.close(control, id), // something else than a HELLO came first
+        let message = match message {
+            Message::StatsRequest(part) => match connection.parts.add(version, xid, part, more, bytes.len(), now) {
+                Ok(Some(StatsRequest::Flow(which))) => {
+                    return self.answer_flows(control, id, xid, dialect, &which, now);
+                }
+                Ok(Some(StatsRequest::FlowMonitor(requests))) => {
+                    if let Err(code) = self.monitor_requests(control, id, (xid, dialect), requests) {
+                        control.connections.send(id, xid, &wire::error_reply(code, bytes));
+                    }
+                    return;
+                }
+                Ok(Some(whole)) => Message::StatsRequest(whole),
+                Ok(None) => return,
+                Err(code) => return control.connections.send(id, xid, &wire::error_reply(code, bytes)),
+            },
+            other => other,
         };
-        match wire::negotiate(ours, theirs) {
-            Some(version) => {
-                connection.version = Some(version);
-                let bridge = connection.bridge;
-                self.peers_changed(control, bridge);
+        match self.handle(control, id, xid, message, bytes, now) {
+            Ok(replies) => {
+                for reply in &replies {
+                    control.connections.send_in(id, xid, reply, &dialect);
+                }
             }
-            None => {
-                connection.closing = true;
-                let names = |bits: u32| {
-                    let all = Version::ALL.iter().filter(|v| bits & v.bit() != 0);
-                    all.map(|v| format!("0x{:02x}", *v as u8)).collect::<Vec<_>>().join(", ")
-                };
-                let text = format!(
-                    "We support version {}, you support version {}, no common versions.",
-                    names(ours),
-                    names(theirs)
-                );
-                let code = ErrorCode::OFPHFC_INCOMPATIBLE;
-                let error = Message::Error(ErrorMessage { code, data: text.into_bytes() });
-                control.connections.send(id, xid_of(bytes), &error);
-            }
+            Err(code) => control.connections.send(id, xid, &wire::error_reply(code, bytes)),
         }
     }
 }
+
+/// Types that are the same in every version.
+const HELLO: u8 = 0;
+const ERROR: u8 = 1;
+const ECHO_REQUEST: u8 = 2;
+const ECHO_REPLY: u8 = 3;
 
 /// A message's transaction id, even if the rest makes no sense.
 fn xid_of(message: &[u8]) -> Xid {

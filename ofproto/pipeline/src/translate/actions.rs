@@ -38,6 +38,9 @@ impl<'t> Context<'t, '_> {
 
     /// One action. `Stop` ends the list that it stands in (a TTL ran out).
     pub(super) fn run_action(&mut self, action: &'t Action) -> Flow {
+        if self.waits_for_network(action) {
+            return Flow::Continue;
+        }
         self.note(NodeKind::Action, || text::action(action));
         match action {
             Action::Output { port, max_len } => self.output(*port, *max_len),
@@ -103,6 +106,9 @@ impl<'t> Context<'t, '_> {
                 None => self.note(NodeKind::Warn, || "Failed to pop from an empty stack.".into()),
             },
             Action::Clone(inner) => self.clone_and_run(inner),
+            Action::PushMpls { ethertype } => self.push_mpls(*ethertype),
+            Action::PopMpls { ethertype } => self.pop_mpls(*ethertype),
+            Action::DecMplsTtl => return self.dec_mpls_ttl(),
             Action::DebugRecirc => self.freeze_and_recirculate(GoOn::After, None),
             Action::DebugSlow => self.slow = Some(SlowPathReason::Action),
             Action::Exit => self.exit = true,
@@ -114,9 +120,6 @@ impl<'t> Context<'t, '_> {
             Action::Group(_)
             | Action::Bundle(_)
             | Action::Multipath(_)
-            | Action::PushMpls { .. }
-            | Action::PopMpls { .. }
-            | Action::DecMplsTtl
             | Action::DecNshTtl
             | Action::Encap(_)
             | Action::Decap { .. }
@@ -253,13 +256,13 @@ impl<'t> Context<'t, '_> {
     /// been told already stays in `base`, and is undone by the next commit.
     pub(super) fn on_a_copy(&mut self, run: impl FnOnce(&mut Self)) {
         let key = self.key.clone();
-        let pristine = self.pristine;
+        let (pristine, was_mpls) = (self.pristine, self.was_mpls);
         let stack = self.stack.clone();
         let set = self.action_set.clone();
         run(self);
         self.finish_freezing();
         self.key = key;
-        self.pristine = pristine;
+        (self.pristine, self.was_mpls) = (pristine, was_mpls);
         self.stack = stack;
         self.action_set = set;
         self.exit = self.failure.is_some();

@@ -1,7 +1,7 @@
 //! Header changes as datapath actions, emitted right before whatever makes them visible.
 //!
 //! How: the words in which `key` and `base` differ say which headers changed; for each, one `set` with the changed fields
-//! only, in OVS's order: Ethernet, network, transport, VLAN tags, queue, mark. The bits that differ matter, because a
+//! only, in OVS's order: Ethernet, network, transport, MPLS labels, VLAN tags, queue, mark. The bits that differ matter, because a
 //! frame that had them already would need no `set`.
 
 use smallvec::SmallVec;
@@ -13,7 +13,7 @@ use super::fields::{ETH_ARP, ETH_IPV4, ETH_IPV6, ETH_RARP, TAG_PRESENT, eth_type
 
 /// Words that hold something which `set`, `push_vlan` or `pop_vlan` can change.
 const COMMITTED: u128 = {
-    let mut bits = 1 << 29 | 1 << 38;
+    let mut bits = 1 << 25 | 1 << 26 | 1 << 29 | 1 << 38;
     let mut word = 1;
     while word <= 16 {
         bits |= 1 << word;
@@ -30,6 +30,7 @@ impl Context<'_, '_> {
         }
         self.commit_set(SetHeader::Ethernet, &[FieldId::EthSrc, FieldId::EthDst]);
         self.commit_network();
+        self.commit_mpls();
         self.commit_tags();
         self.commit_set(SetHeader::SkbPriority, &[FieldId::SkbPriority]);
         self.commit_set(SetHeader::SkbMark, &[FieldId::PktMark]);

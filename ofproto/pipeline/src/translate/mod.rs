@@ -16,6 +16,7 @@
 //!   normal.rs   the learning switch: VLANs, MACs, flooding
 //!   output.rs   ports, patch cables, controllers
 //!   commit.rs   header changes as datapath actions
+//!   mpls.rs     label stacks
 //!   recirc.rs   stopping halfway, and going on when the datapath hands the frame back
 //!   trace.rs    what `ofproto/trace` hears of all this
 //!   facts.rs    what `explain` hears of it
@@ -29,6 +30,7 @@ pub(crate) mod facts;
 mod fields;
 mod fin_timeout;
 mod learn;
+mod mpls;
 mod normal;
 mod options;
 mod output;
@@ -198,6 +200,8 @@ pub enum Failure {
     StackTooLarge,
     /// Too many datapath actions.
     TooManyActions,
+    /// More MPLS labels than a key holds.
+    TooManyLabels,
 }
 
 impl Failure {
@@ -208,13 +212,14 @@ impl Failure {
             Failure::TooManyResubmits => "Too many resubmits",
             Failure::StackTooLarge => "Stack too deep",
             Failure::TooManyActions => "Too many actions",
+            Failure::TooManyLabels => "Too many MPLS labels",
         }
     }
 
     const fn reason(self) -> DropReason {
         match self {
             Failure::TooDeep | Failure::TooManyResubmits => DropReason::TooManyResubmits,
-            Failure::StackTooLarge | Failure::TooManyActions => DropReason::TranslationError,
+            Failure::StackTooLarge | Failure::TooManyActions | Failure::TooManyLabels => DropReason::TranslationError,
         }
     }
 }
@@ -273,6 +278,10 @@ pub(crate) struct Context<'t, 'l> {
     last: bool,
     /// Whether conntrack has seen the frame.
     conntracked: bool,
+    /// The EtherType as it came in.
+    first_eth_type: u16,
+    /// A label stack was popped, and nobody knows yet what lies beneath.
+    was_mpls: bool,
     slow: Option<SlowPathReason>,
     failure: Option<Failure>,
     stack: Vec<u128>,
@@ -319,6 +328,8 @@ impl<'t, 'l> Context<'t, 'l> {
             freezing: None,
             last: true,
             conntracked: false,
+            first_eth_type: fields::eth_type(input.key),
+            was_mpls: false,
             slow: None,
             failure: None,
             stack: Vec::new(),
@@ -378,6 +389,7 @@ impl<'t, 'l> Context<'t, 'l> {
             self.out.push(DpAction::Drop(self.drop));
         }
         self.forget_options_of_untunnelled();
+        self.forget_pushed_headers();
         // whoever looked at a tag knows that it is there
         if self.mask.word(2) & 0xffff != 0 {
             self.mask.or_word(2, u64::from(fields::TAG_PRESENT));

@@ -3,9 +3,9 @@
 use weft_flow::action::{ControllerAction, Userspace};
 use weft_flow::key::{OPENFLOW_WORDS, WORDS};
 use weft_flow::{DpAction, OfPort};
-use weft_openflow::PacketInReason;
 use weft_openflow::action::Controller;
 use weft_openflow::port::PortConfig;
+use weft_openflow::{PacketInReason, TableId};
 use weft_packet::DropReason;
 
 use super::facts::Fact;
@@ -79,7 +79,11 @@ impl<'t> Context<'t, '_> {
             ctx.depth += 1;
             let emitted = ctx.out.len();
             ctx.enter_bridge();
-            ctx.run(None);
+            match std::mem::take(&mut ctx.was_mpls) {
+                // the other bridge looks up what lies beneath the labels
+                true => ctx.recirculate_to(TableId(0)),
+                false => ctx.run(None),
+            }
             ctx.leave_bridge();
             ctx.depth -= 1;
             if let Some(len) = trunc {

@@ -40,7 +40,6 @@ pub(super) enum GoOn {
     /// With the action after this one.
     After,
     /// With this action once more.
-    #[allow(dead_code, reason = "for actions that look at what the datapath found out")]
     Again,
 }
 
@@ -52,6 +51,7 @@ impl<'t> Context<'t, '_> {
             return;
         }
         self.exit = true;
+        self.was_mpls = false;
         self.freezing = Some(Box::new(Freezing { again: on == GoOn::Again, before, steps: Vec::new(), at: None }));
     }
 
@@ -136,6 +136,13 @@ impl<'t> Context<'t, '_> {
         let frozen = self.tables.frozen.intern(state);
         self.frozen.push(frozen.clone());
         frozen
+    }
+
+    /// Have the datapath look the frame up again, and a table after that.
+    pub(super) fn recirculate_to(&mut self, table: TableId) {
+        self.commit();
+        let frozen = self.freeze(table, None);
+        self.out.push(DpAction::Recirc(frozen.id));
     }
 
     /// Go on where a translation was stopped.

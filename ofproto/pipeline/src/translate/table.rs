@@ -146,8 +146,7 @@ impl<'t> Context<'t, '_> {
             return;
         }
         let nothing_after = self.last;
-        self.last &= !todo.clear && todo.write_actions.is_none();
-        self.last &= todo.write_metadata.is_none() && todo.goto_table.is_none();
+        self.last &= !has_more_than_actions(todo);
         let flow = self.run_actions(&todo.apply);
         self.last = nothing_after;
         if flow == Flow::Stop {
@@ -157,6 +156,11 @@ impl<'t> Context<'t, '_> {
             if self.freezing.is_some() {
                 self.keep_instructions(todo);
             }
+            return;
+        }
+        if self.was_mpls && self.failure.is_none() && has_more_than_actions(todo) {
+            self.freeze_and_recirculate(super::recirc::GoOn::After, None);
+            self.keep_instructions(todo);
             return;
         }
         if todo.clear {
@@ -317,4 +321,9 @@ fn rank(action: &Action) -> u8 {
         | Action::Enqueue { .. } => 91,
         _ => 40,
     }
+}
+
+/// Whether something follows the actions of a rule.
+fn has_more_than_actions(of: &Instructions) -> bool {
+    of.clear || of.write_actions.is_some() || of.write_metadata.is_some() || of.goto_table.is_some()
 }

@@ -189,7 +189,17 @@ impl Pair {
     pub fn compare(&self, args: &[&str]) -> Result<(), String> {
         let real = normal(&self.real.trace(args));
         let ours = normal(&self.ours.command("ofproto/trace", args, Time::ZERO).unwrap_or_else(|e| format!("{e}\n")));
-        if real == ours { Ok(()) } else { Err(format!("== {args:?}\n-- real\n{real}\n-- ours\n{ours}\n")) }
+        if real == ours {
+            return Ok(());
+        }
+        let (theirs, mine): (Vec<&str>, Vec<&str>) = (real.lines().collect(), ours.lines().collect());
+        let only = |these: &[&str], those: &[&str]| {
+            these.iter().filter(|line| !those.contains(line)).map(|line| format!("{line}\n")).collect::<String>()
+        };
+        let (missing, extra) = (only(&theirs, &mine), only(&mine, &theirs));
+        let whole =
+            if std::env::var_os("WHOLE").is_some() { format!("-- real, whole\n{real}\n") } else { String::new() };
+        Err(format!("== {args:?}\n{whole}-- real only\n{missing}-- ours only\n{extra}"))
     }
 }
 
@@ -207,6 +217,10 @@ fn normal(text: &str) -> String {
         }
         out.push_str(rest);
         out.push('\n');
+    }
+    // a translation that failed has no megaflow worth the name
+    if out.contains("Translation failed") {
+        out = out.lines().filter(|l| !l.starts_with("Megaflow:")).map(|l| format!("{l}\n")).collect();
     }
     number_recirculations(&out)
 }

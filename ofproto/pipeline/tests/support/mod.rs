@@ -1,6 +1,8 @@
 //! A datapath that does what the script says, and a switch of dummy ports on it.
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub mod oracle;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

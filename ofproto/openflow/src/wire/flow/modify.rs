@@ -213,6 +213,7 @@ pub(crate) fn read_mod11(r: &mut Reader<'_>, version: Version) -> Decoded<FlowMo
         _ => u64::MAX,
     };
     let delete = deletes(command);
+    let out_port = port32(wire.out_port.get())?;
     Ok(FlowMod {
         command,
         table,
@@ -225,7 +226,7 @@ pub(crate) fn read_mod11(r: &mut Reader<'_>, version: Version) -> Decoded<FlowMo
         hard_timeout: Timeout(wire.hard.get()),
         importance: if version >= Version::V14 { wire.importance.get() } else { 0 },
         buffer_id: buffer(wire.buffer),
-        out_port: if delete { port32(wire.out_port.get())? } else { OfPort::NONE },
+        out_port: if delete { out_port } else { OfPort::NONE },
         out_group: if delete { GroupId(wire.out_group.get()) } else { GroupId::ANY },
         flags,
         instructions: instruction::read(r.take_rest(), version)?,

@@ -39,6 +39,10 @@ pub(super) struct ControllerWire {
 pub(crate) fn read(mut r: Reader<'_>, version: Version, depth: u8) -> Decoded<Action> {
     let subtype = r.get::<U16>("Nicira action type")?.get();
     let action = match subtype {
+        // 1.5 says both by actions of its own
+        6 | 7 if version >= Version::V15 => {
+            return bad(ErrorCode::OFPBAC_BAD_VENDOR_TYPE, format!("{version} has no Nicira action {subtype}"));
+        }
         1 => Action::Resubmit(resubmit(&mut r, false, false)?),
         2 => {
             r.skip(2, EMPTY_PAD)?;
@@ -83,9 +87,6 @@ pub(crate) fn read(mut r: Reader<'_>, version: Version, depth: u8) -> Decoded<Ac
         }
         20 => {
             let wire: &ControllerWire = r.get("controller")?;
-            if wire.pad != 0 {
-                return bad(ErrorCode::NXBAC_MUST_BE_ZERO, "controller action's padding is not zero");
-            }
             Action::Controller(Controller {
                 max_len: wire.max_len.get(),
                 controller_id: wire.controller_id.get(),
@@ -112,7 +113,7 @@ pub(crate) fn read(mut r: Reader<'_>, version: Version, depth: u8) -> Decoded<Ac
         26 => padded(&mut r, 6, Action::DecMplsTtl)?,
         27 | 28 => {
             let ofs = r.get::<StackWire>("stack")?.ofs.get();
-            let field = oxm::read_field(&mut r)?;
+            let field = oxm::read_field(&mut r).or_else(|e| bad(ErrorCode::OFPBMC_BAD_FIELD, e.reason))?;
             let sub = SubField { field, ofs, n_bits: r.get::<U16>("bits")?.get() };
             zero(&mut r)?;
             if subtype == 27 {
@@ -208,7 +209,7 @@ fn padded(r: &mut Reader<'_>, n: usize, action: Action) -> Decoded<Action> {
 
 fn zero(r: &mut Reader<'_>) -> Decoded<()> {
     if r.take_rest().iter().any(|&b| b != 0) {
-        return bad(ErrorCode::NXBAC_MUST_BE_ZERO, "padding is not zero");
+        return bad(ErrorCode::NXBRC_MUST_BE_ZERO, "padding is not zero");
     }
     Ok(())
 }

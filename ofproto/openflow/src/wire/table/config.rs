@@ -37,14 +37,11 @@ pub(crate) fn read_mod(r: &mut Reader<'_>, version: Version) -> Decoded<TableMod
     let mut m =
         TableMod { table: TableId(wire.table), miss: None, eviction: None, eviction_flags: None, vacancy: None };
     if version < Version::V14 {
-        if config & !3 != 0 || (version < Version::V13 && config & 3 == 3) {
+        if version < Version::V13 && config & 3 == 3 {
             return bad(ErrorCode::OFPTMFC_BAD_CONFIG, format!("unknown table configuration {config:#x}"));
         }
         m.miss = Some(if version == Version::V13 && config == 0 { TableMiss::Default } else { miss(config) });
         return Ok(m);
-    }
-    if config & !(EVICTION_BIT | VACANCY_BIT) != 0 {
-        return bad(ErrorCode::OFPTMFC_BAD_CONFIG, format!("unknown table configuration {config:#x}"));
     }
     m.eviction = Some(config & EVICTION_BIT != 0);
     let mut vacancy = Vacancy { enabled: config & VACANCY_BIT != 0, ..Vacancy::default() };
