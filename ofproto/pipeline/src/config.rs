@@ -68,8 +68,8 @@ pub struct BridgeSettings {
     pub fail_mode: FailMode,
     /// Whether the column `controller` names one (services on management sockets do not count).
     pub has_controller: bool,
-    /// Whether one of those controllers is connected.
-    pub controller_connected: bool,
+    /// The controllers have been away for too long, and `fail_mode` is standalone: the bridge forwards by itself.
+    pub fail_open: bool,
     /// Bridge `protocols`.
     pub versions: Versions,
     /// other_config:mac-aging-time.
@@ -108,7 +108,7 @@ impl Default for BridgeSettings {
             datapath_id: 0,
             fail_mode: FailMode::Standalone,
             has_controller: false,
-            controller_connected: false,
+            fail_open: false,
             versions: Versions::DEFAULT,
             mac_aging: Duration::from_secs(300),
             mac_table_size: 8192,
@@ -278,17 +278,28 @@ pub struct ConnectionSettings {
     pub probe_interval: Option<Duration>,
     /// Controller `controller_rate_limit` (packet-ins a second) and `controller_burst_limit`; `None`: no limit.
     pub packet_in_limit: Option<(u32, u32)>,
+    /// Controller `controller_queue_size`: packet-ins that may wait for the socket.
+    pub queue_size: usize,
+    /// Controller `enable_async_messages`: whether it hears of events before it asks for them.
+    pub async_messages: bool,
 }
 
 impl ConnectionSettings {
     /// A connection with no probes and no limits.
     pub fn new(kind: ConnectionKind, name: &str) -> ConnectionSettings {
-        ConnectionSettings { kind, name: name.into(), probe_interval: None, packet_in_limit: None }
+        ConnectionSettings {
+            kind,
+            name: name.into(),
+            probe_interval: None,
+            packet_in_limit: None,
+            queue_size: 100,
+            async_messages: true,
+        }
     }
 }
 
 /// How a connection stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConnectionStatus {
     /// The negotiated version, once HELLOs were exchanged.
     pub version: Option<Version>,
@@ -296,6 +307,48 @@ pub struct ConnectionStatus {
     pub role: Role,
     /// The connection is of no more use: send what is queued, then close it.
     pub closing: bool,
+    /// Why, where the peer did not just ask for something impossible.
+    pub ended: Option<Ended>,
+    /// It is silent, and was asked for a sign of life.
+    pub probing: bool,
+    /// The peer has done something that only those do who take charge.
+    pub admitted: bool,
+    /// Packet-ins under the rate limit, if there is one: for misses, and those that actions sent.
+    pub pace: Option<[PaceStats; 2]>,
+}
+
+/// Why a connection ended from our side.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// What came first was no HELLO, or not in time.
+    NoHello,
+    /// No version that both speak: ours and theirs, as bits by number on the wire.
+    NoCommonVersion(Versions, Versions),
+    /// Silence, even after a probe; after how many seconds.
+    Silent(u64),
+    /// The bytes made no sense.
+    Garbage,
+}
+
+/// What became of packet-ins under a rate limit (Controller `status:packet-in-*`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs, reason = "the column's own words")]
+pub struct PaceStats {
+    pub bypassed: u64,
+    pub queued: u64,
+    pub dropped: u64,
+    pub backlog: u64,
+}
+
+/// A rule of in-band control: NORMAL, perhaps through a queue, whatever the flow table says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HiddenRule {
+    /// Above everything that a controller can say.
+    pub priority: u32,
+    /// Which frames.
+    pub matching: weft_flow::Match,
+    /// Bridge other_config:in-band-queue.
+    pub queue: Option<u32>,
 }
 
 /// Why the daemon's request was refused.

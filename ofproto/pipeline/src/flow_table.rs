@@ -25,7 +25,7 @@ use weft_openflow::flow::FlowRemovedReason;
 use weft_openflow::table::{TableMiss, Vacancy};
 use weft_openflow::{Instructions, TableId};
 
-use crate::config::{BridgeSettings, FailMode, TableSettings};
+use crate::config::{BridgeSettings, FailMode, HiddenRule, TableSettings};
 use crate::eviction::{EvictionIndex, parse_subfield};
 use crate::rule::{MAX_PRIORITY, Rule, may_overlap};
 
@@ -345,17 +345,20 @@ impl FlowTables {
         now: Time,
     ) -> Vec<(Arc<Rule>, FlowRemovedReason)> {
         let mut gone = Vec::new();
-        if old.has_controller != new.has_controller {
+        let other_mode = old.fail_mode != new.fail_mode && !new.has_controller;
+        if old.has_controller != new.has_controller || other_mode {
             gone = self.flush().into_iter().map(|rule| (rule, FlowRemovedReason::Delete)).collect();
             self.add_default(new, now);
         }
         if old.tables != new.tables {
             gone.extend(self.configure_tables(old, new).into_iter().map(|rule| (rule, FlowRemovedReason::Eviction)));
         }
-        let fail_open = new.fail_mode == FailMode::Standalone && new.has_controller && !new.controller_connected;
         match self.tables[0].rules.get(&Match::any(), FAIL_OPEN_PRIORITY).cloned() {
-            None if fail_open => self.add_normal(FAIL_OPEN_PRIORITY, now),
-            Some(rule) if !fail_open => {
+            None if new.fail_open => {
+                gone.extend(self.flush().into_iter().map(|rule| (rule, FlowRemovedReason::Delete)));
+                self.add_normal(FAIL_OPEN_PRIORITY, now);
+            }
+            Some(rule) if !new.fail_open => {
                 self.remove(&rule);
             }
             _ => {}
@@ -393,8 +396,42 @@ impl FlowTables {
         self.insert(Arc::new(Rule::new(TableId(0), priority, &Match::any(), Instructions::apply(actions), now)));
     }
 
+    /// Makes the rules of in-band control what is `wanted`; says whether anything changed.
+    pub(crate) fn set_in_band(&mut self, wanted: &[HiddenRule], now: Time) -> bool {
+        let rules: Vec<Arc<Rule>> = wanted
+            .iter()
+            .map(|one| {
+                let instructions = Instructions::apply(crate::connection::hidden_actions(one));
+                Arc::new(Rule::new(TableId(0), one.priority, &one.matching, instructions, now))
+            })
+            .collect();
+        let same =
+            |a: &Rule, b: &Rule| a.priority == b.priority && a.pattern == b.pattern && a.instructions == b.instructions;
+        let has = |table: &FlowTable, rule: &Rule| {
+            table.get_compact(&rule.pattern, rule.priority).is_some_and(|have| same(have, rule))
+        };
+        let in_band = |rule: &&Arc<Rule>| rule.is_hidden() && rule.priority != FAIL_OPEN_PRIORITY;
+        let gone: Vec<Arc<Rule>> = self.tables[0]
+            .rules()
+            .filter(in_band)
+            .filter(|rule| !rules.iter().any(|new| same(new, rule)))
+            .cloned()
+            .collect();
+        let new: Vec<Arc<Rule>> = rules.into_iter().filter(|rule| !has(&self.tables[0], rule)).collect();
+        let changed = !gone.is_empty() || !new.is_empty();
+        for rule in &gone {
+            self.remove(rule);
+        }
+        for rule in new {
+            self.insert(rule);
+        }
+        changed
+    }
+
+    /// Takes out all rules that controllers could have put in.
     fn flush(&mut self) -> Vec<Arc<Rule>> {
-        let all: Vec<Arc<Rule>> = self.tables.iter().flat_map(|t| t.rules().cloned()).collect();
+        let visible = self.tables.iter().flat_map(|t| t.rules()).filter(|rule| !rule.is_hidden());
+        let all: Vec<Arc<Rule>> = visible.cloned().collect();
         for rule in &all {
             self.remove(rule);
         }

@@ -32,7 +32,8 @@ pub mod vlan;
 
 pub use config::{
     BridgeSettings, BundleSettings, ConfigError, ConnectionId, ConnectionKind, ConnectionSettings, ConnectionStatus,
-    Description, FailMode, PortCounters, PortKind, PortSettings, PortState, TableSettings, Versions,
+    Description, Ended, FailMode, HiddenRule, PaceStats, PortCounters, PortKind, PortSettings, PortState,
+    TableSettings, Versions,
 };
 pub use pipeline::{Hooks, Pipeline};
 pub use revalidate::Limits;

@@ -168,15 +168,11 @@ fn an_overfull_cache_is_emptied_quickly() {
 fn a_bridge_that_gets_a_controller_starts_empty_and_fails_open() {
     let mut switch = Switch::new(FailMode::Standalone, 2);
     assert_eq!(switch.frame(1, A, B, 0x1234), outputs(&[100, 2]));
-    let settings = |connected| weft_pipeline::BridgeSettings {
-        has_controller: true,
-        controller_connected: connected,
-        ..Default::default()
-    };
-    switch.pipeline.set_bridge("br0", settings(true), switch.now).unwrap();
+    let settings = |fail_open| weft_pipeline::BridgeSettings { has_controller: true, fail_open, ..Default::default() };
+    switch.pipeline.set_bridge("br0", settings(false), switch.now).unwrap();
     switch.run(Duration::from_millis(5));
     assert_eq!(switch.frame(1, A, B, 0x1234), vec![DpAction::Drop(DropReason::TableMiss)]);
-    switch.pipeline.set_bridge("br0", settings(false), switch.now).unwrap();
+    switch.pipeline.set_bridge("br0", settings(true), switch.now).unwrap();
     switch.run(Duration::from_millis(5));
     assert_eq!(switch.frame(1, A, B, 0x1234), outputs(&[100, 2]));
 }

@@ -74,6 +74,10 @@ pub struct BridgeConfig {
     pub flood_vlans: BTreeSet<u16>,
     /// Whether NORMAL forwards 01:80:c2:00:00:0x.
     pub forward_bpdu: bool,
+    /// No rules for the way to controllers.
+    pub disable_in_band: bool,
+    /// The queue that those rules use.
+    pub in_band_queue: Option<u32>,
     /// Packet-ins that may wait for the management connections.
     pub controller_queue_size: u32,
     /// Its controllers, by target.
@@ -136,6 +140,8 @@ impl BridgeConfig {
                 .map_or(8192, |n| n.clamp(10, 1_000_000) as u32),
             flood_vlans: row.row.integers("flood_vlans").into_iter().filter_map(|n| u16::try_from(n).ok()).collect(),
             forward_bpdu: row.flag(oc, "forward-bpdu", false),
+            disable_in_band: row.flag(oc, "disable-in-band", false),
+            in_band_queue: row.number(oc, "in-band-queue", 0..=u32::MAX.into()).map(|n| n as u32),
             controller_queue_size: row.number(oc, "controller-queue-size", 1..=512).unwrap_or(100) as u32,
             controllers,
             tables,

@@ -31,6 +31,8 @@ pub struct ControllerConfig {
     pub max_backoff: Duration,
     /// How long silence may last before a probe; `None`: never probe.
     pub inactivity_probe: Option<Duration>,
+    /// Is it reached through the bridge itself?
+    pub in_band: bool,
     /// Does it get asynchronous messages by default?
     pub async_messages: bool,
     /// How many packet-ins a second, if limited.
@@ -59,6 +61,10 @@ impl ControllerConfig {
             "" => default,
             text => row.one_of("type", text, KINDS).unwrap_or(default),
         };
+        let in_band = match row.row.text("connection_mode") {
+            "" => true,
+            text => row.one_of("connection_mode", text, &[("in-band", true), ("out-of-band", false)]).unwrap_or(true),
+        };
         let positive = |n: Option<i64>| n.filter(|n| *n > 0).map(|n| n.min(u32::MAX.into()) as u32);
         let probe = match row.row.integer("inactivity_probe") {
             None => Some(DEFAULT_PROBE),
@@ -76,6 +82,7 @@ impl ControllerConfig {
                 .integer("max_backoff")
                 .map_or(DEFAULT_BACKOFF, |n| Duration::from_millis(n.max(1000) as u64)),
             inactivity_probe: probe,
+            in_band,
             async_messages: row.row.boolean("enable_async_messages").unwrap_or(true),
             rate_limit: positive(row.row.integer("controller_rate_limit")),
             burst_limit: positive(row.row.integer("controller_burst_limit")),

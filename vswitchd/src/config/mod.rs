@@ -121,7 +121,7 @@ impl Reader {
         let (mut root, mut bridges, mut ports) = (false, BTreeSet::new(), BTreeSet::new());
         for (table, id) in changed {
             match table {
-                "Open_vSwitch" | "SSL" => root = true,
+                "Open_vSwitch" | "SSL" | "Manager" => root = true,
                 "Bridge" => {
                     bridges.insert(id);
                 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::row::{Checked, Row};
+use weft_jsonrpc::address::{Address, OVSDB_PORT};
 
 /// Settings of the whole daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct SwitchConfig {
     pub pmd_cpu_mask: Option<String>,
     /// Do not talk to controllers, keep cached flows: a restart is under way.
     pub flow_restore_wait: bool,
+    /// Managers that we connect to.
+    pub managers: Vec<Address>,
     /// Whom OpenFlow's `ssl:` connections show and trust; `None`: what the command line says.
     pub ssl: Option<SslConfig>,
 }
@@ -73,6 +76,7 @@ impl Default for SwitchConfig {
             bundle_idle_timeout: Duration::from_secs(10),
             pmd_cpu_mask: None,
             flow_restore_wait: false,
+            managers: Vec::new(),
             ssl: None,
         }
     }
@@ -104,6 +108,11 @@ impl SwitchConfig {
                 .map_or(default.bundle_idle_timeout, |n| Duration::from_secs(n as u64)),
             pmd_cpu_mask: row.row.key(oc, "pmd-cpu-mask").map(str::to_owned),
             flow_restore_wait: row.flag(oc, "flow-restore-wait", false),
+            managers: row
+                .row
+                .follow("manager_options", "Manager")
+                .filter_map(|manager| Address::parse(manager.text("target"), OVSDB_PORT).ok())
+                .collect(),
             ssl: row.row.follow("ssl", "SSL").next().map(SslConfig::read),
         }
     }

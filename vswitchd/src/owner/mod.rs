@@ -18,6 +18,8 @@
 
 mod controllers;
 mod database;
+mod fail_open;
+mod in_band;
 mod statistics;
 mod wire_log;
 

@@ -44,7 +44,7 @@ impl Owner {
 
     /// Writes how the controllers stand.
     pub(super) fn report_controllers(&mut self) {
-        for standing in self.controllers.standings(self.now()) {
+        for standing in self.controllers.standings(&self.switch.pipeline, self.now()) {
             let id = standing.config.id;
             let role = standing.connection.and_then(|id| self.switch.pipeline.connection_status(id)).map(|s| s.role);
             // The column's words are older than those of today.

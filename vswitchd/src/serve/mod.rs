@@ -15,9 +15,9 @@ mod openflow;
 mod outbox;
 mod reconnect;
 
-pub use openflow::{ConnId, Connection, Dial, ListenerId, Net, OpenFlowListener};
+pub use openflow::{ConnId, Connection, Dial, Hangup, ListenerId, Net, OpenFlowListener};
 pub use outbox::Outbox;
-pub use reconnect::{Reconnect, ReconnectEvent, State};
+pub use reconnect::{Outlook, Reconnect, ReconnectEvent, State};
 
 use std::io;
 use tokio::runtime::Handle;

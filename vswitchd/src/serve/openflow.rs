@@ -52,7 +52,32 @@ pub enum Net {
     /// The socket has taken what waited, and the owner said that it has more.
     Drained(ConnId),
     /// The connection ended, and why.
-    Closed(ConnId, String),
+    Closed(ConnId, Hangup),
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hangup {
+    /// The peer closed it.
+    Peer,
+    /// It failed, in the C library's words.
+    Broken(String),
+    /// The peer did not answer to a probe for so many seconds.
+    Silent(u64),
+    /// We are done with it.
+    Ours,
+}
+
+impl Hangup {
+    /// The word for `Controller.status:last_error`.
+    pub fn error(&self) -> &str {
+        match self {
+            Hangup::Peer => "End of file",
+            Hangup::Broken(error) => error,
+            Hangup::Silent(_) => "Connection timed out",
+            Hangup::Ours => "Success",
+        }
+    }
 }
 
 /// A listening socket; closed (and its file removed) when dropped.
@@ -65,6 +90,8 @@ pub struct OpenFlowListener {
 
 /// Hands out the numbers of connections.
 static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+/// Hands out the numbers of peers that came over unix sockets.
+static NEXT_UNIX: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
 impl OpenFlowListener {
     /// Listens on `at`.
@@ -90,7 +117,7 @@ impl OpenFlowListener {
                         }
                     }
                     Err(error) => {
-                        tracing::warn!(target: "vconn", "accept: {}", bare(&error));
+                        tracing::warn!(target: "connmgr", "accept failed ({})", bare(&error));
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 }
@@ -122,7 +149,11 @@ impl Dial {
 /// Gives a stream its two tasks. Must be called inside the runtime.
 fn serve<E: From<Net> + Send + 'static>(stream: Stream, events: mpsc::Sender<E>) -> Connection {
     let id = ConnId(NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-    let peer = stream.peer().to_owned();
+    let peer = match stream.peer() {
+        // They all look alike; numbers tell them apart.
+        "unix" => format!("unix#{}", NEXT_UNIX.fetch_add(1, std::sync::atomic::Ordering::Relaxed)),
+        peer => peer.to_owned(),
+    };
     let (out, outgoing) = Outbox::new();
     let (reader, writer) = tokio::io::split(stream);
     tokio::spawn(async move {
@@ -135,7 +166,7 @@ fn serve<E: From<Net> + Send + 'static>(stream: Stream, events: mpsc::Sender<E>)
     Connection { id, peer, out }
 }
 
-async fn read<E: From<Net>>(id: ConnId, mut reader: ReadHalf<Stream>, events: &mpsc::Sender<E>) -> String {
+async fn read<E: From<Net>>(id: ConnId, mut reader: ReadHalf<Stream>, events: &mpsc::Sender<E>) -> Hangup {
     let mut buffer = Vec::with_capacity(READ);
     loop {
         let (mut end, mut broken) = (0, None);
@@ -156,20 +187,24 @@ async fn read<E: From<Net>>(id: ConnId, mut reader: ReadHalf<Stream>, events: &m
             rest.extend_from_slice(&buffer[end..]);
             buffer.truncate(end);
             if events.send(Net::Frame(id, std::mem::replace(&mut buffer, rest)).into()).await.is_err() {
-                return "switch is exiting".to_owned();
+                return Hangup::Ours;
             }
         }
         if let Some(length) = broken {
-            return format!("received too-short ofp_header ({length} bytes)");
+            tracing::error!(target: "vconn_stream", "received too-short ofp_header ({length} bytes)");
+            return Hangup::Broken("Protocol error".to_owned());
         }
         if buffer.len() == buffer.capacity() {
             buffer.reserve(READ);
         }
         match reader.read_buf(&mut buffer).await {
-            Ok(0) if buffer.is_empty() => return "connection closed by peer".to_owned(),
-            Ok(0) => return "connection dropped mid-packet".to_owned(),
+            Ok(0) if buffer.is_empty() => return Hangup::Peer,
+            Ok(0) => {
+                tracing::error!(target: "vconn_stream", "connection dropped mid-packet");
+                return Hangup::Broken("Protocol error".to_owned());
+            }
             Ok(_) => {}
-            Err(error) => return bare(&error),
+            Err(error) => return Hangup::Broken(bare(&error)),
         }
     }
 }
@@ -179,18 +214,18 @@ async fn write<E: From<Net>>(
     mut writer: WriteHalf<Stream>,
     mut outgoing: Outgoing,
     events: &mpsc::Sender<E>,
-) -> String {
+) -> Hangup {
     let mut buffer = Vec::new();
     while outgoing.next(&mut buffer).await.is_some() {
         if let Err(error) = writer.write_all(&buffer).await {
-            return bare(&error);
+            return Hangup::Broken(bare(&error));
         }
         if outgoing.written(buffer.len()) && events.send(Net::Drained(id).into()).await.is_err() {
-            return "switch is exiting".to_owned();
+            return Hangup::Ours;
         }
     }
     let _ = writer.shutdown().await;
-    "disconnecting".to_owned()
+    Hangup::Ours
 }
 
 fn message_length(bytes: &[u8]) -> Option<usize> {
@@ -255,6 +290,6 @@ mod tests {
         client.write_all(&[1, 0, 0, 7, 0, 0, 0, 1]).await.unwrap();
         let Some(Net::Closed(id, reason)) = inbox.recv().await else { panic!() };
         assert_eq!(id, connection.id);
-        assert!(reason.contains("too-short"), "{reason}");
+        assert_eq!(reason, Hangup::Broken("Protocol error".to_owned()));
     }
 }

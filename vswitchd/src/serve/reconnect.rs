@@ -3,13 +3,13 @@
 //! Why: the switch's clock can be stopped and warped, so these times are the owner's, not the sockets'.
 //!
 //! ```text
-//!             dial                connected
-//!   Backoff ───────> Connecting ───────────> Active
-//!      ^                 │ failed               │ closed
-//!      └─────────────────┴──────────────────────┘
+//!             dial                connected (HELLOs were exchanged)
+//!   Backoff ───────> Connecting ───────────> Active <──> Idle (probed)
+//!      ^                 │ failed, late         │ closed   │
+//!      └─────────────────┴──────────────────────┴──────────┘
 //! ```
 //!
-//! Probing a silent peer is the business of the pipeline's connection, which speaks the protocol.
+//! Probing a silent peer is the business of the pipeline's connection, which speaks the protocol; here it is only known.
 //!
 //! Invariants: no clock, no socket, no logger. The wait between attempts doubles from one second to `max_backoff`
 //! and starts over once a connection has lived for as long as the wait before it.
@@ -23,10 +23,12 @@ use weft_base::Time;
 pub enum State {
     /// Waiting before the next attempt.
     Backoff,
-    /// An attempt is under way.
+    /// An attempt is under way: the socket, TLS, the exchange of HELLOs.
     Connecting,
     /// Connected.
     Active,
+    /// Connected, silent, and asked for a sign of life.
+    Idle,
 }
 
 /// What the owner must do.
@@ -48,6 +50,18 @@ pub struct Reconnect {
     connected_at: Option<Time>,
     disconnected_at: Option<Time>,
     last_error: Option<String>,
+    said_quiet: bool,
+}
+
+/// What may be said about the next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// It comes after this wait.
+    In(Duration),
+    /// From now on attempts are made without a word.
+    Quiet,
+    /// Nothing new.
+    Known,
 }
 
 impl Reconnect {
@@ -61,6 +75,7 @@ impl Reconnect {
             connected_at: None,
             disconnected_at: None,
             last_error: None,
+            said_quiet: false,
         }
     }
 
@@ -75,7 +90,7 @@ impl Reconnect {
         match self.state {
             State::Backoff => Some(self.since + self.backoff),
             State::Connecting => Some(self.since + self.backoff.max(FIRST)),
-            State::Active => None,
+            State::Active | State::Idle => None,
         }
     }
 
@@ -93,7 +108,7 @@ impl Reconnect {
                 self.lost(now, "Connection timed out");
                 Some(ReconnectEvent::Abandon)
             }
-            State::Active => None,
+            State::Active | State::Idle => None,
         }
     }
 
@@ -101,6 +116,16 @@ impl Reconnect {
     pub fn on_connected(&mut self, now: Time) {
         self.enter(State::Active, now);
         self.connected_at = Some(now);
+        self.said_quiet = false;
+    }
+
+    /// The peer is asked for a sign of life, or gave one.
+    pub fn on_probe(&mut self, probing: bool) {
+        match self.state {
+            State::Active if probing => self.state = State::Idle,
+            State::Idle if !probing => self.state = State::Active,
+            State::Active | State::Idle | State::Backoff | State::Connecting => {}
+        }
     }
 
     /// The attempt failed, or the connection ended.
@@ -110,6 +135,12 @@ impl Reconnect {
         }
     }
 
+    /// A connection ended on which nothing was agreed yet.
+    pub fn on_refused(&mut self, now: Time, reason: &str) {
+        self.disconnected_at = Some(now);
+        self.on_lost(now, reason);
+    }
+
     /// Where it stands.
     pub fn state(&self) -> State {
         self.state
@@ -117,7 +148,24 @@ impl Reconnect {
 
     /// Is there a connection?
     pub fn is_connected(&self) -> bool {
-        self.state == State::Active
+        matches!(self.state, State::Active | State::Idle)
+    }
+
+    /// Have attempts become so rare that nobody wants to read of each?
+    pub fn is_quiet(&self) -> bool {
+        self.said_quiet
+    }
+
+    /// What to say after an attempt has failed.
+    pub fn outlook(&mut self) -> Outlook {
+        match self.state {
+            State::Backoff if self.backoff < self.max_backoff => Outlook::In(self.backoff),
+            State::Backoff if !self.said_quiet => {
+                self.said_quiet = true;
+                Outlook::Quiet
+            }
+            _ => Outlook::Known,
+        }
     }
 
     /// The word for `Controller.status:state`.
@@ -126,6 +174,7 @@ impl Reconnect {
             State::Backoff => "BACKOFF",
             State::Connecting => "CONNECTING",
             State::Active => "ACTIVE",
+            State::Idle => "IDLE",
         }
     }
 
@@ -171,16 +220,20 @@ mod tests {
     fn waits_double_up_to_the_limit() {
         let mut machine = Reconnect::new(at(0), Duration::from_secs(8));
         let mut now = at(0);
-        let mut waits = vec![];
+        let (mut waits, mut said) = (vec![], vec![]);
         for _ in 0..6 {
             let due = machine.next_deadline().unwrap();
             waits.push((due - now).as_secs());
             now = due;
             assert_eq!(machine.on_deadline(now), Some(ReconnectEvent::Dial));
             machine.on_lost(now, "Connection refused");
+            said.push(machine.outlook());
         }
         assert_eq!(waits, [0, 1, 2, 4, 8, 8]);
         assert_eq!(machine.last_error(), Some("Connection refused"));
+        let wait = |seconds| Outlook::In(Duration::from_secs(seconds));
+        assert_eq!(said, [wait(1), wait(2), wait(4), Outlook::Quiet, Outlook::Known, Outlook::Known]);
+        assert!(machine.is_quiet());
     }
 
     #[test]
@@ -202,5 +255,18 @@ mod tests {
         assert_eq!(machine.state(), State::Backoff);
         machine.on_lost(at(1), "late news");
         assert_eq!(machine.next_deadline(), Some(at(2)));
+    }
+
+    #[test]
+    fn a_probe_makes_it_idle_until_an_answer() {
+        let mut machine = Reconnect::new(at(0), Duration::from_secs(8));
+        machine.on_probe(true);
+        assert_eq!(machine.state_name(), "BACKOFF");
+        machine.on_deadline(at(0));
+        machine.on_connected(at(0));
+        machine.on_probe(true);
+        assert_eq!((machine.state_name(), machine.is_connected()), ("IDLE", true));
+        machine.on_probe(false);
+        assert_eq!(machine.state_name(), "ACTIVE");
     }
 }

@@ -31,11 +31,11 @@ impl Switch {
         }
     }
 
-    /// A primary controller of the bridge came, or the last one went.
-    pub fn set_controller_connected(&mut self, name: &str, connected: bool) {
+    /// The bridge forwards by itself from now on, or does not, as its controllers are away or back.
+    pub fn set_fail_open(&mut self, name: &str, open: bool) {
         let Some(bridge) = self.bridges.get_mut(name) else { return };
-        if bridge.controller_connected != connected {
-            bridge.controller_connected = connected;
+        if bridge.fail_open != open {
+            bridge.fail_open = open;
             if let Some(running) = self.running.bridges.get(name) {
                 let config = running.config.clone();
                 self.push_bridge(&config);

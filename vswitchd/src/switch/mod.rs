@@ -69,8 +69,8 @@ pub struct Bridge {
     own_mac: Option<Mac>,
     /// Its OpenFlow datapath id.
     pub datapath_id: u64,
-    /// Is a primary controller connected?
-    pub controller_connected: bool,
+    /// Does it forward by itself because its controllers are away?
+    pub fail_open: bool,
 }
 
 /// Open devices by interface name.

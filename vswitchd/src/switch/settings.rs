@@ -21,7 +21,7 @@ pub fn bridge(config: &BridgeConfig, state: &Bridge) -> pipeline::BridgeSettings
             config::FailMode::Secure => pipeline::FailMode::Secure,
         },
         has_controller: primary,
-        controller_connected: state.controller_connected,
+        fail_open: state.fail_open,
         versions: pipeline::Versions(config.versions().fold(0, |bits, version| bits | 1 << version)),
         mac_aging: config.mac_aging,
         mac_table_size: config.mac_table_size as usize,

@@ -116,7 +116,7 @@ impl Pipeline {
     pub(super) fn bridge_dump_flows(&self, bridge: &str, now: Time) -> Result<String, String> {
         self.push_statistics();
         let tables = self.read();
-        let bridge = tables.bridge_named(bridge).ok_or("no such bridge")?;
+        let bridge = tables.bridge_named(bridge).ok_or("Unknown bridge")?;
         let mut out = String::new();
         for rule in bridge.flows.all().iter().flat_map(|t| t.rules()) {
             let (packets, bytes, _) = rule.counters();

@@ -49,6 +49,7 @@ impl Pipeline {
         if !adds_flow(bytes, version) || connection.role == Role::Secondary {
             return false;
         }
+        connection.admitted = true; // whoever adds flows has taken charge
         let dialect = Dialect { version, ..connection.dialect };
         let (bridge, kind) = (connection.bridge, connection.settings.kind);
         if !*batch.allowed.get_or_insert_with(|| !control.connections.is_monitored(bridge)) {

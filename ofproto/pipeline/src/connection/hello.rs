@@ -6,7 +6,7 @@
 use weft_openflow::codec::{self as wire, Dialect};
 use weft_openflow::{ErrorCode, ErrorMessage, Message, Version, Xid};
 
-use crate::config::ConnectionId;
+use crate::config::{ConnectionId, Ended, Versions};
 use crate::pipeline::{Control, Pipeline};
 
 impl Pipeline {
@@ -16,7 +16,7 @@ impl Pipeline {
         let ours = connection.versions.0;
         let theirs = match wire::decode(bytes, &Dialect::new(Version::V15)).map(|incoming| incoming.message) {
             Ok(Message::Hello { versions }) => with_future(versions, bytes),
-            _ => return self.close(control, id), // something else than a HELLO came first
+            _ => return self.close(control, id, Ended::NoHello), // something else than a HELLO came first
         };
         match wire::negotiate(ours, theirs) {
             Some(version) => {
@@ -26,6 +26,7 @@ impl Pipeline {
             }
             None => {
                 connection.closing = true;
+                connection.ended = Some(Ended::NoCommonVersion(Versions(ours), Versions(theirs)));
                 let text = format!("We support {}, you support {}, no common versions.", words(ours), words(theirs));
                 let code = ErrorCode::OFPHFC_INCOMPATIBLE;
                 let error = Message::Error(ErrorMessage { code, data: text.into_bytes() });

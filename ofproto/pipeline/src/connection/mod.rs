@@ -19,10 +19,12 @@ mod batch;
 mod bundle;
 mod codec;
 mod dispatch;
+mod fail_open;
 mod features;
 mod hello;
 mod monitor;
 mod notify;
+mod pace;
 mod packet_in;
 mod parts;
 mod stats;
@@ -32,13 +34,15 @@ mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use weft_base::{Time, TokenBucket};
+pub(crate) use fail_open::actions as hidden_actions;
+use pace::Pace;
+use weft_base::Time;
 use weft_openflow::codec::{self as wire, Dialect, Framer, Incoming};
 use weft_openflow::controller::{AsyncConfig, Role};
 use weft_openflow::switch::FragHandling;
 use weft_openflow::{ErrorCode, Message, StatsRequest, Version, Xid};
 
-use crate::config::{ConfigError, ConnectionId, ConnectionKind, ConnectionSettings, ConnectionStatus, Versions};
+use crate::config::{ConfigError, ConnectionId, ConnectionKind, ConnectionSettings, ConnectionStatus, Ended, Versions};
 use crate::pipeline::{Control, Pipeline};
 use crate::tables::BridgeId;
 
@@ -78,7 +82,10 @@ pub(crate) struct Connection {
     /// Flow monitors by id.
     pub monitors: monitor::Monitors,
     pub bundles: bundle::Bundles,
-    limiter: Option<TokenBucket>,
+    /// Limits of packet-ins: for misses, and for those that actions send.
+    pace: Option<[Pace<weft_openflow::PacketIn>; 2]>,
+    /// Packet-ins in `output`.
+    waiting: usize,
     /// Requests of which parts have come.
     parts: parts::Parts,
     /// The answer that is being given.
@@ -87,6 +94,8 @@ pub(crate) struct Connection {
     output: VecDeque<Vec<u8>>,
     backlog: usize,
     closing: bool,
+    ended: Option<Ended>,
+    admitted: bool,
     /// When it was last heard, and whether a probe is out.
     heard: Time,
     probing: bool,
@@ -97,14 +106,16 @@ pub(crate) struct Connection {
 impl Connection {
     fn new(bridge: BridgeId, settings: ConnectionSettings, versions: Versions, now: Time) -> Connection {
         let service = settings.kind != ConnectionKind::Controller;
+        let wanted = if settings.async_messages { AsyncConfig::default() } else { nothing() };
         Connection {
             bridge,
-            limiter: settings.packet_in_limit.map(|(rate, burst)| TokenBucket::new(rate.into(), burst.into(), now)),
+            pace: settings.packet_in_limit.map(|limit| [Pace::new(limit, now), Pace::new(limit, now)]),
+            waiting: 0,
             settings,
             versions,
             version: None,
             role: Role::Equal,
-            wanted: AsyncConfig::default(),
+            wanted,
             dialect: Dialect::new(Version::V10),
             controller_id: 0,
             miss_send_len: if service { 0 } else { 128 },
@@ -118,6 +129,8 @@ impl Connection {
             output: VecDeque::new(),
             backlog: 0,
             closing: false,
+            ended: None,
+            admitted: false,
             heard: now,
             probing: false,
             next_xid: 0,
@@ -248,6 +261,17 @@ impl Pipeline {
         }
     }
 
+    /// Other settings for a connection that stays.
+    pub fn reconfigure_connection(&self, id: ConnectionId, settings: ConnectionSettings, now: Time) {
+        let mut control = self.control();
+        let Some(connection) = control.connections.get_mut(id) else { return };
+        let limits = connection.pace.as_ref().map(|[miss, _]| miss.limit());
+        if limits != settings.packet_in_limit {
+            connection.pace = settings.packet_in_limit.map(|limit| [Pace::new(limit, now), Pace::new(limit, now)]);
+        }
+        connection.settings = settings;
+    }
+
     /// Bytes of the stream have come, however they were cut.
     pub fn input(&self, id: ConnectionId, bytes: &[u8], now: Time) {
         let mut control = self.control();
@@ -286,7 +310,7 @@ impl Pipeline {
                 // nothing after a length that cannot be makes sense
                 Err(_) => {
                     self.finish(control, id, &mut batch, now);
-                    return self.close(control, id);
+                    return self.close(control, id, Ended::Garbage);
                 }
             }
         }
@@ -302,6 +326,7 @@ impl Pipeline {
         let Some(connection) = control.connections.get_mut(id) else { return Vec::new() };
         let was_full = connection.is_full();
         connection.backlog = 0;
+        connection.waiting = 0;
         let waits = connection.monitors.is_paused() || connection.input.pending() > 0;
         if waits && (was_full || connection.monitors.is_paused()) && !connection.is_full() {
             self.wake(); // there is something to do for it again
@@ -322,7 +347,15 @@ impl Pipeline {
     pub fn connection_status(&self, id: ConnectionId) -> Option<ConnectionStatus> {
         let mut control = self.control();
         let c = control.connections.get_mut(id)?;
-        Some(ConnectionStatus { version: c.version, role: c.role, closing: c.closing })
+        Some(ConnectionStatus {
+            version: c.version,
+            role: c.role,
+            closing: c.closing,
+            ended: c.ended.clone(),
+            probing: c.probing,
+            admitted: c.admitted,
+            pace: c.pace.as_ref().map(|[miss, action]| [miss.stats(), action.stats()]),
+        })
     }
 
     /// What waited for peers to read; probes, HELLO timeouts; returns when the next is due.
@@ -338,6 +371,7 @@ impl Pipeline {
             }
         }
         let mut next = control.connections.iter_mut().map(|(_, c)| c.parts.due()).min().unwrap_or(Time::MAX);
+        next = next.min(control.connections.run_paces(now));
         let mut probe = Vec::new();
         for (id, c) in control.connections.iter_mut().filter(|(_, c)| c.settings.kind != ConnectionKind::Snoop) {
             let (Some(interval), false) = (c.settings.probe_interval, c.closing) else { continue };
@@ -347,6 +381,7 @@ impl Pipeline {
                 next = next.min(due);
             } else if c.probing || c.version.is_none() {
                 c.closing = true;
+                c.ended = Some(if c.version.is_none() { Ended::NoHello } else { Ended::Silent(interval.as_secs()) });
             } else {
                 c.probing = true;
                 next = next.min(c.heard + interval + interval);
@@ -381,9 +416,10 @@ impl Pipeline {
         }
     }
 
-    fn close(&self, control: &mut Control, id: ConnectionId) {
+    fn close(&self, control: &mut Control, id: ConnectionId, why: Ended) {
         if let Some(connection) = control.connections.get_mut(id) {
             connection.closing = true;
+            connection.ended = Some(why);
         }
     }
 
@@ -428,6 +464,7 @@ impl Pipeline {
         let dialect = dialect.answering(&incoming);
         let Incoming { xid, message, more, version, .. } = incoming;
         let Some(connection) = control.connections.get_mut(id) else { return };
+        connection.admitted |= takes_charge(&message);
         let message = match message {
             Message::StatsRequest(part) => match connection.parts.add(version, xid, part, more, bytes.len(), now) {
                 Ok(Some(StatsRequest::Flow(which))) => {
@@ -453,6 +490,33 @@ impl Pipeline {
             }
             Err(code) => control.connections.send(id, xid, &wire::error_reply(code, bytes)),
         }
+    }
+}
+
+/// Whether a message is more than peers exchange before they have decided to work with each other.
+fn takes_charge(message: &Message) -> bool {
+    !matches!(
+        message,
+        Message::Hello { .. }
+            | Message::Error(_)
+            | Message::EchoRequest(_)
+            | Message::EchoReply(_)
+            | Message::FeaturesRequest
+            | Message::GetConfigRequest
+            | Message::SetConfig(_)
+    )
+}
+
+/// To hear of no event at all.
+fn nothing() -> AsyncConfig {
+    let none = [Some(0); 2];
+    AsyncConfig {
+        packet_in: none,
+        port_status: none,
+        flow_removed: none,
+        role_status: none,
+        table_status: none,
+        request_forward: none,
     }
 }
 

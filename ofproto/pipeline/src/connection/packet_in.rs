@@ -4,6 +4,7 @@ use weft_base::Time;
 use weft_flow::{FieldId, FlowKey, Match};
 use weft_openflow::{Cookie, Message, PacketIn, PacketInReason, TableId, Xid};
 
+use super::Connections;
 use crate::config::{ConnectionId, ConnectionKind};
 use crate::pipeline::{Control, Pipeline, lock};
 use crate::upcall::PacketEvent;
@@ -45,16 +46,55 @@ fn deliver(control: &mut Control, event: &PacketEvent, now: Time) {
     for id in whom {
         let message = packet_in.get_or_insert_with(|| make(event));
         let Some(connection) = control.connections.get_mut(id) else { continue };
-        if connection.limiter.as_mut().is_some_and(|limit| !limit.take(1, now)) {
-            continue;
-        }
         let max_len = match reason {
             PacketInReason::IMPLICIT_MISS => connection.miss_send_len,
             _ => event.action.max_len,
         };
         let mut mine = message.clone();
         mine.packet.truncate(max_len.into());
-        control.connections.send(id, Xid(0), &Message::PacketIn(mine));
+        let port = FieldId::InPortOxm.get(&event.key) as u32;
+        control.connections.send_packet_in(id, port, mine, now);
+    }
+}
+
+impl Connections {
+    /// Sends a packet-in, at once or when the connection's rate limit lets it pass.
+    pub(super) fn send_packet_in(&mut self, id: ConnectionId, port: u32, packet_in: PacketIn, now: Time) {
+        let Some(connection) = self.get_mut(id) else { return };
+        let miss = [PacketInReason::NO_MATCH, PacketInReason::IMPLICIT_MISS, PacketInReason::EXPLICIT_MISS];
+        let which = usize::from(!miss.contains(&packet_in.reason));
+        let passed = match &mut connection.pace {
+            Some(pace) => pace[which].offer(port, packet_in, now),
+            None => Some(packet_in),
+        };
+        if let Some(packet_in) = passed {
+            self.pass(id, packet_in);
+        }
+    }
+
+    /// Sends the packet-ins that have waited long enough; says when the next is due.
+    pub(super) fn run_paces(&mut self, now: Time) -> Time {
+        let mut due = Vec::new();
+        let mut next = Time::MAX;
+        for (id, connection) in self.iter_mut() {
+            for pace in connection.pace.iter_mut().flatten() {
+                while let Some(packet_in) = pace.take(now) {
+                    due.push((id, packet_in));
+                }
+                next = next.min(pace.next_due());
+            }
+        }
+        due.into_iter().for_each(|(id, packet_in)| self.pass(id, packet_in));
+        next
+    }
+
+    fn pass(&mut self, id: ConnectionId, packet_in: PacketIn) {
+        let Some(connection) = self.get_mut(id) else { return };
+        // A peer that does not read loses packets, not memory.
+        if connection.waiting < connection.settings.queue_size {
+            connection.waiting += 1;
+            self.send(id, Xid(0), &Message::PacketIn(packet_in));
+        }
     }
 }
 
