@@ -56,6 +56,13 @@ pub enum Edit {
     Arp(Box<ArpEdit>),
     /// Neighbour discovery fields.
     Nd(Box<NdEdit>),
+    /// The packet's hash, in its metadata.
+    Hash {
+        /// Both directions of a connection alike.
+        symmetric: bool,
+        /// Where the hash starts.
+        basis: u32,
+    },
     /// The outer MPLS label stack entry.
     Mpls {
         /// New bits.
@@ -179,6 +186,11 @@ impl Edit {
             Edit::Icmp { protocol, kind, code } => icmp::edit(frame, *protocol, *kind, *code),
             Edit::Arp(edit) => arp::edit(frame, edit),
             Edit::Nd(edit) => edit.apply(frame),
+            Edit::Hash { symmetric, basis } => {
+                let hash = crate::dp_hash::hash(key, *symmetric, *basis);
+                FieldId::DpHash.set(key, hash.into());
+                Ok(())
+            }
             Edit::Mpls { value, mask } => write_label(frame, *value, *mask),
             Edit::Masked(set) => apply_masked(set, frame, key),
             Edit::Metadata(set) => {

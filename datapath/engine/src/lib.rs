@@ -15,6 +15,7 @@
 
 pub mod cache;
 pub mod counters;
+pub mod dp_hash;
 pub mod edit;
 pub mod egress;
 pub mod engine;

@@ -122,6 +122,7 @@ fn compile(actions: &[DpAction]) -> Box<[Step]> {
             DpAction::CtClear => shape(Shape::CtClear),
             // what comes after rests on what conntrack would have said
             DpAction::Ct(_) => Step::Drop(DropReason::NoConntrack),
+            DpAction::Hash { symmetric, basis } => Step::Edit(Edit::Hash { symmetric: *symmetric, basis: *basis }),
             DpAction::Recirc(id) => Step::Recirc(*id),
             DpAction::Drop(reason) => Step::Drop(*reason),
         });

@@ -59,6 +59,13 @@ pub enum DpAction {
     CtClear,
     /// Run the rest of the actions on a copy: changes inside do not show outside.
     Clone(Vec<DpAction>),
+    /// Hash the packet's five-tuple into `dp_hash`.
+    Hash {
+        /// Both directions of a connection alike (`sym_l4`, else `l4`).
+        symmetric: bool,
+        /// Where the hash starts.
+        basis: u32,
+    },
     /// Look the frame up again with this recirculation id.
     Recirc(u32),
     /// Charge the frame to this meter of the datapath; one that is over its rate goes no further in this list.

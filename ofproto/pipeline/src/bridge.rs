@@ -261,6 +261,12 @@ impl Port {
         self.settings.state.admin_up && !self.config.contains(PortConfig::PORT_DOWN)
     }
 
+    /// Whether frames that are sent there arrive, as far as is known: what groups and bundles go by.
+    #[inline]
+    pub fn is_live(&self) -> bool {
+        self.is_up() && self.settings.state.link_up
+    }
+
     /// OFPPC_*, as a controller sees them.
     pub fn shown_config(&self) -> PortConfig {
         let mut config = self.config;
@@ -272,7 +278,7 @@ impl Port {
     pub fn shown_state(&self) -> OfPortState {
         let mut state = OfPortState::empty();
         state.set(OfPortState::LINK_DOWN, !self.settings.state.link_up);
-        state.set(OfPortState::LIVE, self.settings.state.link_up && self.is_up());
+        state.set(OfPortState::LIVE, self.is_live());
         state
     }
 }

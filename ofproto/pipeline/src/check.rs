@@ -144,11 +144,12 @@ fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode
         Action::Conjunction { .. } => Ok(()),
         Action::Clone(inner) => list(inner, &mut known.clone(), strict),
         Action::PushMpls { .. } | Action::PopMpls { .. } | Action::DecMplsTtl => headers::check(action, known, strict),
-        Action::Group(_) => Err(ErrorCode::OFPBAC_BAD_OUT_GROUP),
+        Action::Bundle(bundle) => bundle.dst.iter().try_for_each(|dst| writable(known, dst)),
+        Action::Multipath(to) => writable(known, &to.dst),
+        // whether it is there is looked up when the tables are at hand
+        Action::Group(_) => Ok(()),
         Action::Meter(_) => Err(ErrorCode::OFPBAC_BAD_METER),
-        Action::Bundle(_)
-        | Action::Multipath(_)
-        | Action::DecNshTtl
+        Action::DecNshTtl
         | Action::Encap(_)
         | Action::Decap { .. }
         | Action::Ct(_)

@@ -14,6 +14,7 @@ use weft_openflow::{Cookie, ErrorCode, FlowMod, FlowModCommand, FlowModFlags, Ta
 
 use crate::check;
 use crate::flow_table::{FlowTables, HIDDEN_TABLE};
+use crate::group::modify::GroupChange;
 use crate::learn;
 use crate::rule::{MAX_PRIORITY, Rule};
 use crate::shared::Shared;
@@ -36,13 +37,16 @@ pub enum Change {
     },
     /// A rule is gone.
     Removed(Arc<Rule>, FlowRemovedReason),
+    /// A group came, went or changed.
+    Group(GroupChange),
 }
 
 impl Change {
-    /// The rule that it is about, as it is or was.
-    pub fn rule(&self) -> &Arc<Rule> {
+    /// The rule that it is about, if any, as it is or was.
+    pub fn rule(&self) -> Option<&Arc<Rule>> {
         match self {
-            Change::Added(rule) | Change::Replaced { new: rule, .. } | Change::Removed(rule, _) => rule,
+            Change::Added(rule) | Change::Replaced { new: rule, .. } | Change::Removed(rule, _) => Some(rule),
+            Change::Group(_) => None,
         }
     }
 }
@@ -147,6 +151,7 @@ pub fn revert(flows: &mut FlowTables, changes: Vec<Change>) {
             Change::Replaced { old, .. } | Change::Removed(old, _) => {
                 flows.insert(old);
             }
+            Change::Group(change) => crate::group::modify::revert(flows, change),
         }
     }
 }
@@ -167,6 +172,9 @@ fn rule_of(todo: FlowMod, version: Version, shared: &mut Shared, now: Time) -> R
 
 fn add(flows: &mut FlowTables, rule: Arc<Rule>, done: &mut Vec<Change>) -> Result<(), ErrorCode> {
     let target = flows.table(rule.table).ok_or(ErrorCode::OFPBRC_BAD_TABLE_ID)?;
+    if !flows.groups().know_all(&rule.instructions) {
+        return Err(ErrorCode::OFPBAC_BAD_OUT_GROUP);
+    }
     if rule.flags.contains(FlowModFlags::CHECK_OVERLAP) && target.overlaps(&rule.pattern.unpack(), rule.priority) {
         return Err(ErrorCode::OFPFMFC_OVERLAP);
     }
@@ -210,6 +218,9 @@ fn modify(
     }
     for rule in &meant {
         check::instructions(&todo.instructions, &rule.pattern.unpack(), rule.table, version > Version::V10)?;
+    }
+    if !flows.groups().know_all(&todo.instructions) {
+        return Err(ErrorCode::OFPBAC_BAD_OUT_GROUP);
     }
     let reset = todo.flags.contains(FlowModFlags::RESET_COUNTS);
     let instructions = Arc::new(todo.instructions.clone());

@@ -1,6 +1,7 @@
 //! The flow tables of one bridge.
 //!
 //! What: 255 tables of [`Rule`]s, their lookup counters, their miss policies, and a queue of timeouts.
+//! The groups are here too, because flows name them: a flow cannot name a group that is not there, and goes with it.
 //! Table 254 is the switch's own: controllers do not see it. The rule that a standalone bridge without a controller
 //! forwards by is in table 0, at priority 0, as if a controller had put it there.
 //! How much changes at once: [`FlowTables::stage`] gives a copy that a big bundle changes while frames look into the old
@@ -27,6 +28,7 @@ use weft_openflow::{Instructions, TableId};
 
 use crate::config::{BridgeSettings, FailMode, HiddenRule, TableSettings};
 use crate::eviction::{EvictionIndex, parse_subfield};
+use crate::group::{GroupTable, uses_groups};
 use crate::rule::{MAX_PRIORITY, Rule, may_overlap};
 
 pub use uses::{Used, Uses};
@@ -44,6 +46,8 @@ const LOG: usize = 256;
 pub struct FlowTables {
     /// Each is copied when it is changed while a staged copy of it is being made ([`FlowTables::stage`]).
     tables: Vec<Arc<FlowTable>>,
+    /// Copied when changed while staged, too.
+    groups: Arc<GroupTable>,
     timeouts: BinaryHeap<Reverse<Due>>,
     /// All rules of all tables.
     n_rules: usize,
@@ -151,6 +155,7 @@ impl FlowTables {
         let tables = (0..N_TABLES).map(|i| Arc::new(FlowTable::new(TableId(i as u8)))).collect();
         let mut all = FlowTables {
             tables,
+            groups: Arc::default(),
             timeouts: BinaryHeap::new(),
             n_rules: 0,
             uses: Uses::default(),
@@ -160,6 +165,17 @@ impl FlowTables {
         all.configure_tables(&BridgeSettings::default(), settings);
         all.add_default(settings, now);
         all
+    }
+
+    /// The bridge's groups.
+    #[inline]
+    pub fn groups(&self) -> &GroupTable {
+        &self.groups
+    }
+
+    /// To change them.
+    pub(crate) fn groups_mut(&mut self) -> &mut GroupTable {
+        Arc::make_mut(&mut self.groups)
     }
 
     /// One table.
@@ -206,6 +222,7 @@ impl FlowTables {
     pub fn insert(&mut self, rule: Arc<Rule>) -> Option<Arc<Rule>> {
         self.queue_timeout(&rule);
         let used = self.uses.come(&rule);
+        let grouped = uses_groups(&rule.instructions).then(|| Arc::clone(&rule));
         let table = Arc::make_mut(&mut self.tables[usize::from(rule.table.0)]);
         table.used.add(used);
         table.changed(&rule);
@@ -216,6 +233,12 @@ impl FlowTables {
         match &old {
             None => self.n_rules += 1,
             Some(old) => table.used.take(self.uses.go(old)),
+        }
+        if let Some(old) = old.as_ref().filter(|old| uses_groups(&old.instructions)) {
+            self.groups_mut().rule_removed(old);
+        }
+        if let Some(rule) = grouped {
+            self.groups_mut().rule_added(&rule);
         }
         old
     }
@@ -230,6 +253,9 @@ impl FlowTables {
         table.used.take(self.uses.go(rule));
         table.changed(rule);
         self.n_rules -= 1;
+        if uses_groups(&rule.instructions) {
+            self.groups_mut().rule_removed(rule);
+        }
         true
     }
 
@@ -246,12 +272,15 @@ impl FlowTables {
         self.waste._indexes.push(table.rules.take_all());
         table.set_eviction();
         table.touch();
+        let id = table.id;
+        self.groups_mut().table_cleared(id);
     }
 
     /// A copy to change while lookups go on in these. Only what is changed is copied.
     pub(crate) fn stage(&self) -> FlowTables {
         FlowTables {
             tables: self.tables.clone(),
+            groups: Arc::clone(&self.groups),
             timeouts: BinaryHeap::new(),
             n_rules: self.n_rules,
             uses: self.uses.clone(),
@@ -265,10 +294,11 @@ impl FlowTables {
         if !self.tables.iter().zip(&staged.staged_on).all(|(now, then)| Arc::ptr_eq(now, then)) {
             return false;
         }
-        let FlowTables { tables, mut timeouts, n_rules, uses, mut waste, staged_on } = staged;
+        let FlowTables { tables, groups, mut timeouts, n_rules, uses, mut waste, staged_on } = staged;
         self.timeouts.append(&mut timeouts);
         self.n_rules = n_rules;
         self.uses = uses;
+        self.groups = groups;
         waste._tables.extend(staged_on);
         waste._tables.append(&mut std::mem::replace(&mut self.tables, tables));
         self.waste.add(waste);

@@ -17,6 +17,7 @@ pub mod eviction;
 pub mod flow_mod;
 pub mod flow_table;
 pub mod frozen;
+pub mod group;
 pub mod learn;
 pub mod mac_table;
 pub mod pipeline;

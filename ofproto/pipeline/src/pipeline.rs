@@ -24,6 +24,7 @@ use weft_base::Time;
 use weft_engine::{Datapath, Upcall};
 use weft_flow::OfPort;
 use weft_flow::action::FlowSample;
+use weft_openflow::group::GroupMod;
 use weft_openflow::port::PortReason;
 use weft_openflow::{ErrorCode, FlowMod, Message, Version};
 
@@ -273,6 +274,22 @@ impl Pipeline {
         let id = bridge.id;
         let mut changes = Vec::new();
         flow_mod::apply(&mut bridge.flows, &ready, now, &mut changes)?;
+        drop(tables);
+        self.changes_made(&mut control, None, id, &changes, now);
+        Ok(())
+    }
+
+    /// Do what a group mod says, as if a controller had sent it (for restoring groups after a restart).
+    ///
+    /// # Errors
+    /// The error that the controller would get; `OFPBRC_EPERM` if there is no such bridge.
+    pub fn program_group(&self, bridge: &str, todo: &GroupMod, now: Time) -> Result<(), ErrorCode> {
+        let mut control = self.control();
+        let mut tables = self.write();
+        let bridge = tables.bridge_named_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
+        let id = bridge.id;
+        let mut changes = Vec::new();
+        crate::group::modify::apply(&mut bridge.flows, todo, now, &mut changes)?;
         drop(tables);
         self.changes_made(&mut control, None, id, &changes, now);
         Ok(())

@@ -172,7 +172,7 @@ impl Pipeline {
             crate::learn::remove_orphans(&mut bridge.flows, &mut orphans);
             removed.extend(orphans.into_iter().filter_map(|change| match change {
                 Change::Removed(rule, reason) => Some((bridge.id, rule, reason)),
-                Change::Added(_) | Change::Replaced { .. } => None,
+                Change::Added(_) | Change::Replaced { .. } | Change::Group(_) => None,
             }));
         }
         let due = next(&tables);

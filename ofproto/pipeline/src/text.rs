@@ -71,6 +71,8 @@ pub(crate) fn is_now(dst: SubField, value: u128) -> String {
         true => format_value(dst.field, value, dst.mask(), &PortNames::new()),
         false => format!("{:#x}", (value & dst.mask()) >> dst.ofs),
     };
+    let whole = dst == SubField::whole(dst.field);
+    let text = if whole { text } else { format!("{:#x}", (value & dst.mask()) >> dst.ofs) };
     let text = if text == "0x0" { "0" } else { &text };
     format!("{} is now {text}", format_subfield(dst))
 }

@@ -183,6 +183,8 @@ pub(crate) fn credit(tables: &Tables, credits: &[Credit], packets: u64, bytes: u
             Credit::Table(table, found) => table.count(*found, packets),
             Credit::PatchTx(port) => port.count_tx(packets, bytes),
             Credit::PatchRx(port) => port.count_rx(packets, bytes),
+            Credit::Group(group) => group.count(packets, bytes),
+            Credit::Bucket(bucket) => bucket.count(packets, bytes),
             Credit::Mac(mac) => {
                 let bridge = tables.bridge(mac.bridge).filter(|b| b.bundle(mac.bundle).is_some());
                 if let Some(bridge) = bridge {

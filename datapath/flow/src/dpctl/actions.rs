@@ -34,6 +34,7 @@ fn format_action(action: &DpAction, names: &DpNames) -> String {
             let (gt, le) = (format_actions(gt, names), format_actions(le, names));
             format!("check_pkt_len(size={size},gt({gt}),le({le}))")
         }
+        DpAction::Hash { symmetric, basis } => format!("hash({}({basis}))", if *symmetric { "sym_l4" } else { "l4" }),
         DpAction::Recirc(id) => format!("recirc({})", hex(u128::from(*id))),
         DpAction::Drop(_) => "drop".to_owned(),
         DpAction::PushMpls { .. }

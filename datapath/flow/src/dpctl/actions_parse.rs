@@ -42,6 +42,15 @@ fn action(text: &str, names: &DpNames, depth: usize) -> Result<DpAction, String>
             DpAction::PushVlan { tpid, tci }
         }
         ("trunc", Some(inside)) => DpAction::Trunc(number(inside, u64::from(u32::MAX))? as u32),
+        ("hash", Some(inside)) => {
+            let (name, Some(basis)) = call(inside.trim()) else { return Err(bad()) };
+            let symmetric = match name {
+                "l4" => false,
+                "sym_l4" => true,
+                _ => return Err(bad()),
+            };
+            DpAction::Hash { symmetric, basis: number(basis, u64::from(u32::MAX))? as u32 }
+        }
         ("recirc", Some(inside)) => DpAction::Recirc(number(inside, u64::from(u32::MAX))? as u32),
         ("meter", Some(inside)) => DpAction::Meter(number(inside, u64::from(u32::MAX))? as u32),
         ("sample", Some(inside)) => {

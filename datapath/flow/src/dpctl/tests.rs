@@ -49,6 +49,8 @@ fn actions_read_back_as_printed() {
         "set(eth(src=00:00:00:00:00:01,dst=00:00:00:00:00:02)),1",
         "set(ipv4(src=10.0.0.1,tos=0x4/0xfc,ttl=63)),set(tcp(src=80)),1",
         "set(skb_mark(0x5/0xff)),set(skb_priority(0x1)),recirc(0x9)",
+        "hash(l4(0)),recirc(0x1)",
+        "hash(sym_l4(7)),recirc(0x1)",
         "clone(set(arp(op=2)),1),2",
         "userspace(pid=0,slow_path(action))",
         "meter(0),2",

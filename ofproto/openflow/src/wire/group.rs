@@ -144,23 +144,41 @@ pub(crate) fn read_mod(r: &mut Reader<'_>, version: Version) -> Decoded<GroupMod
 }
 
 fn check_mod(m: &GroupMod) -> Decoded<()> {
-    let adds = matches!(m.command, GroupModCommand::Add | GroupModCommand::Modify | GroupModCommand::AddOrModify);
-    if m.group > GroupId::MAX && !(m.command == GroupModCommand::Delete && m.group == GroupId::ALL) {
+    use GroupModCommand::{Add, Delete, InsertBucket, RemoveBucket};
+    if m.command == Add && m.group > GroupId::MAX {
         return bad(ErrorCode::OFPGMFC_INVALID_GROUP, format!("group {:#x} cannot exist", m.group.0));
     }
-    if m.command == GroupModCommand::Delete && !m.buckets.is_empty() {
+    if m.command == Delete && !m.buckets.is_empty() {
         return bad(ErrorCode::OFPGMFC_INVALID_GROUP, "deleting a group takes no buckets");
     }
-    if adds && m.kind == GroupKind::Indirect && m.buckets.len() != 1 {
+    if m.command == RemoveBucket && !m.buckets.is_empty() {
+        return bad(ErrorCode::OFPGMFC_BAD_BUCKET, "removing a bucket takes no buckets");
+    }
+    let place = m.command_bucket;
+    let fits = match m.command {
+        InsertBucket => place <= Bucket::MAX || matches!(place, Bucket::FIRST | Bucket::LAST),
+        RemoveBucket => place <= Bucket::MAX || matches!(place, Bucket::FIRST | Bucket::LAST | Bucket::ALL),
+        _ => place == Bucket::ALL,
+    };
+    if !fits {
+        return bad(ErrorCode::OFPGMFC_BAD_BUCKET, format!("command bucket {place:#x}"));
+    }
+    if m.command != Delete && m.kind == GroupKind::Indirect && m.buckets.len() != 1 {
         return bad(ErrorCode::OFPGMFC_INVALID_GROUP, "an indirect group has one bucket");
     }
     for bucket in &m.buckets {
-        if m.kind != GroupKind::Select && bucket.weight > 1 {
+        if m.kind != GroupKind::Select && bucket.weight > 0 {
             return bad(ErrorCode::OFPGMFC_INVALID_GROUP, "only select groups have weights");
         }
         let watches = bucket.watch_port != OfPort::NONE || bucket.watch_group != GroupId::ANY;
-        if m.kind == GroupKind::FastFailover && !watches && adds {
-            return bad(ErrorCode::OFPGMFC_INVALID_GROUP, "a fast failover bucket watches a port or a group");
+        match m.kind {
+            GroupKind::All | GroupKind::Indirect if watches => {
+                return bad(ErrorCode::OFPGMFC_WATCH_UNSUPPORTED, "such a group's buckets are always alive");
+            }
+            GroupKind::FastFailover if !watches => {
+                return bad(ErrorCode::OFPGMFC_INVALID_GROUP, "a fast failover bucket watches a port or a group");
+            }
+            GroupKind::All | GroupKind::Indirect | GroupKind::FastFailover | GroupKind::Select => {}
         }
     }
     Ok(())
@@ -205,7 +223,7 @@ fn read_buckets(mut r: Reader<'_>, version: Version) -> Decoded<Vec<Bucket>> {
             bucket.actions = action::read_list(e.take_rest(), version)?;
         }
         if buckets.iter().any(|b| b.id == bucket.id) {
-            return bad(ErrorCode::OFPGMFC_BUCKET_EXISTS, format!("bucket {} twice", bucket.id));
+            return bad(ErrorCode::OFPGMFC_BAD_BUCKET, format!("bucket {} twice", bucket.id));
         }
         buckets.push(bucket);
     }
@@ -221,7 +239,7 @@ fn read_properties(r: &mut Reader<'_>, kind: GroupKind, command: GroupModCommand
         }
         let wire: &SelectionWire = body.get("selection method")?;
         if wire.experimenter.get() != NTR {
-            return bad(ErrorCode::OFPBPC_BAD_EXPERIMENTER, "unknown experimenter of a group property");
+            return bad(ErrorCode::OFPBPC_BAD_EXP_TYPE, "unknown experimenter of a group property");
         }
         if wire.exp_type.get() != 1 {
             return bad(ErrorCode::OFPBPC_BAD_EXP_TYPE, "unknown group property");

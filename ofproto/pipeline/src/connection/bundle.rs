@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use weft_base::Time;
 use weft_openflow::bundle::{BundleAdd, BundleControl, BundleControlKind, BundleFlags};
+use weft_openflow::group::GroupMod;
 use weft_openflow::port::PortMod;
 use weft_openflow::{ErrorCode, Message, PacketOut, Version, Xid};
 
@@ -49,6 +50,7 @@ struct Held {
 
 enum Content {
     Flow(Ready),
+    Group(Box<GroupMod>),
     Port(Box<PortMod>),
     Packet(Box<PacketOut>),
 }
@@ -167,6 +169,7 @@ impl Pipeline {
         let what = match *add.message {
             Message::FlowMod(todo) if todo.buffer_id.is_some() => return Err(ErrorCode::OFPBRC_BUFFER_UNKNOWN),
             Message::FlowMod(todo) => Content::Flow(flow_mod::prepare(todo, version, &mut control.shared, now)?),
+            Message::GroupMod(todo) => Content::Group(Box::new(todo)),
             Message::PortMod(change) => Content::Port(Box::new(change)),
             Message::PacketOut(out) => Content::Packet(Box::new(out)),
             _ => return Err(ErrorCode::OFPBFC_MSG_UNSUP),
@@ -213,6 +216,9 @@ impl Pipeline {
         for held in &messages {
             match &held.what {
                 Content::Flow(_) => {}
+                Content::Group(todo) => {
+                    self.forward_request(control, id, held.xid, bridge, Message::GroupMod((**todo).clone()));
+                }
                 // both were checked; a port that went meanwhile is no reason to undo flows
                 Content::Port(change) => drop(self.port_mod(control, bridge, change, now)),
                 Content::Packet(out) => {
@@ -277,6 +283,7 @@ impl Pipeline {
         for held in messages {
             let outcome = match &held.what {
                 Content::Flow(ready) => flow_mod::apply(flows, ready, now, done),
+                Content::Group(todo) => crate::group::modify::apply(flows, todo, now, done),
                 // a port cannot be switched and switched back unseen
                 Content::Port(_) if flags.contains(BundleFlags::ATOMIC) => Err(ErrorCode::OFPBFC_MSG_FAILED),
                 Content::Port(_) => Ok(()),

@@ -81,7 +81,7 @@ impl Pipeline {
                 self.peers_changed(control, bridge);
                 Ok(Vec::new())
             }
-            Message::StatsRequest(request) => self.stats(bridge, request, now),
+            Message::StatsRequest(request) => self.stats(bridge, request, version, now),
             Message::SetFlowFormat(format) => {
                 connection.dialect.nxm = format == FlowFormat::Nxm;
                 Ok(Vec::new())
@@ -105,8 +105,11 @@ impl Pipeline {
             },
             Message::BundleControl(request) => self.bundle_control(control, id, (xid, bytes), &request, now),
             Message::BundleAdd(add) => self.bundle_add(control, id, add, bytes, now),
-            // groups and meters are a later room's; until then each request is refused, not swallowed
-            Message::GroupMod(_) => Err(ErrorCode::OFPGMFC_BAD_TYPE),
+            // meters are a later room's; until then each request is refused, not swallowed
+            Message::GroupMod(todo) => {
+                self.group_mod(control, id, xid, bridge, todo, now)?;
+                Ok(Vec::new())
+            }
             Message::MeterMod(_) => Err(ErrorCode::OFPMMFC_OUT_OF_METERS),
             Message::TlvTableRequest => {
                 let tables = self.read();

@@ -1,7 +1,7 @@
 //! What the switch, its tables and its ports say of themselves.
 
 use weft_flow::FieldId;
-use weft_openflow::group::{GroupCapabilities, GroupFeatures};
+
 use weft_openflow::ids::Mac;
 use weft_openflow::meter::MeterFeatures;
 use weft_openflow::port::{PortDesc, PortFeatures};
@@ -131,13 +131,29 @@ pub(super) fn table_features(table: &FlowTable) -> TableFeatures {
     }
 }
 
-/// No groups yet: none of any type.
-pub(super) fn group_features() -> GroupFeatures {
-    GroupFeatures {
-        types: 0,
-        capabilities: GroupCapabilities::empty(),
-        max_groups: [0; 4],
-        actions: [ActionSet::empty(); 4],
+/// What buckets can do in a version.
+pub(super) fn group_actions(version: Version) -> ActionSet {
+    let later = ActionSet::OUTPUT
+        | ActionSet::GROUP
+        | ActionSet::POP_VLAN
+        | ActionSet::PUSH_VLAN
+        | ActionSet::SET_NW_TTL
+        | ActionSet::DEC_NW_TTL
+        | ActionSet::SET_MPLS_TTL
+        | ActionSet::DEC_MPLS_TTL
+        | ActionSet::PUSH_MPLS
+        | ActionSet::POP_MPLS
+        | ActionSet::SET_QUEUE;
+    match version {
+        Version::V10 => actions10(),
+        Version::V11 => {
+            later
+                | actions10() - ActionSet::ENQUEUE - ActionSet::STRIP_VLAN
+                | ActionSet::SET_MPLS_LABEL
+                | ActionSet::SET_MPLS_TC
+                | ActionSet::SET_NW_ECN
+        }
+        _ => later | ActionSet::SET_FIELD,
     }
 }
 

@@ -21,6 +21,7 @@ mod codec;
 mod dispatch;
 mod fail_open;
 mod features;
+mod group;
 mod hello;
 mod monitor;
 mod notify;

@@ -59,6 +59,7 @@ impl Paused {
                 let was_new = self.missed.remove(&address(old)).is_some_and(|m| m.is_new);
                 self.miss(new, was_new);
             }
+            Change::Group(_) => {}
             Change::Removed(rule, _) => return self.missed.remove(&address(rule)).is_none_or(|m| !m.is_new),
         }
         false
@@ -255,11 +256,12 @@ fn updates(monitors: &Monitors, changes: &[Change], own: Option<Xid>) -> Vec<Flo
                 (rule, FlowUpdateEvent::Added, FlowMonitorFlags::ADD, 0)
             }
             Change::Replaced { new, .. } => (new, FlowUpdateEvent::Modified, FlowMonitorFlags::MODIFY, 0),
+            Change::Group(_) => continue,
             Change::Removed(rule, reason) => (rule, FlowUpdateEvent::Removed, FlowMonitorFlags::REMOVED, *reason as u8),
         };
         let was = match change {
             Change::Replaced { old, .. } => Some(&**old),
-            Change::Added(_) | Change::Removed(..) => None,
+            Change::Added(_) | Change::Removed(..) | Change::Group(_) => None,
         };
         let flags = monitors.concerned(rule, was);
         if !flags.intersects(wanted) || rule.is_hidden() {

@@ -50,6 +50,10 @@ impl Connection {
         self.wants(self.wanted.flow_removed, [u32::MAX, 0], reason as u8)
     }
 
+    pub(super) fn wants_request_forward(&self, reason: u8) -> bool {
+        self.wants(self.wanted.request_forward, [0, 0], reason)
+    }
+
     fn wants_port_status(&self, reason: PortReason) -> bool {
         self.wants(self.wanted.port_status, [u32::MAX, u32::MAX], reason as u8)
     }

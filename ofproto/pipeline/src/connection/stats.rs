@@ -6,10 +6,10 @@ use weft_openflow::flow::{AggregateStats, FlowStats, FlowStatsRequest};
 use weft_openflow::port::{PortStats, QueueConfig, QueueStats};
 use weft_openflow::switch::SwitchDesc;
 use weft_openflow::table::TableStats;
-use weft_openflow::{ErrorCode, Message, QueueId, StatsReply, StatsRequest};
+use weft_openflow::{ErrorCode, Message, QueueId, StatsReply, StatsRequest, Version};
 
 use super::dispatch::Replies;
-use super::{features, table_status};
+use super::{features, group, table_status};
 use crate::bridge::{Bridge, Port};
 use crate::config::{PortCounters, PortKind};
 use crate::pipeline::Pipeline;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl Pipeline {
-    pub(super) fn stats(&self, bridge: BridgeId, request: StatsRequest, now: Time) -> Replies {
+    pub(super) fn stats(&self, bridge: BridgeId, request: StatsRequest, version: Version, now: Time) -> Replies {
         let body = match request {
             StatsRequest::Desc => self.with(bridge, |b| StatsReply::Desc(desc(b)))?,
             // given piece by piece: answer.rs
@@ -51,9 +51,12 @@ impl Pipeline {
                 StatsReply::TableDesc(desc.collect())
             })?,
             StatsRequest::QueueDesc { port, queue } => StatsReply::QueueDesc(self.queues(bridge, port, queue)?),
-            StatsRequest::Group(_) => StatsReply::Group(Vec::new()),
-            StatsRequest::GroupDesc(_) => StatsReply::GroupDesc(Vec::new()),
-            StatsRequest::GroupFeatures => StatsReply::GroupFeatures(features::group_features()),
+            StatsRequest::Group(which) => {
+                self.push_all();
+                self.with(bridge, |b| StatsReply::Group(group::stats(b, which, now)))?
+            }
+            StatsRequest::GroupDesc(which) => self.with(bridge, |b| StatsReply::GroupDesc(group::descs(b, which)))?,
+            StatsRequest::GroupFeatures => StatsReply::GroupFeatures(group::features(version)),
             StatsRequest::Meter(_) => StatsReply::Meter(Vec::new()),
             StatsRequest::MeterConfig(_) => StatsReply::MeterConfig(Vec::new()),
             StatsRequest::MeterFeatures => StatsReply::MeterFeatures(features::meter_features()),

@@ -23,7 +23,7 @@ impl Pipeline {
         if !watching(&self.read()) {
             return;
         }
-        let mut touched: Vec<TableId> = changes.iter().map(|change| change.rule().table).collect();
+        let mut touched: Vec<TableId> = changes.iter().filter_map(|change| Some(change.rule()?.table)).collect();
         touched.sort();
         touched.dedup();
         for id in touched {

@@ -111,16 +111,25 @@ impl<'t> Context<'t, '_> {
             Action::DecMplsTtl => return self.dec_mpls_ttl(),
             Action::DebugRecirc => self.freeze_and_recirculate(GoOn::After, None),
             Action::DebugSlow => self.slow = Some(SlowPathReason::Action),
+            Action::Group(id) => self.group(*id),
+            Action::Multipath(to) => self.multipath(to),
+            Action::Bundle(bundle) => {
+                let member = self.bundle_member(bundle);
+                match bundle.dst {
+                    Some(dst) => {
+                        self.write(dst, u16_port(member).into());
+                        self.note_value(dst);
+                    }
+                    None => self.output(member, 0),
+                }
+            }
             Action::Exit => self.exit = true,
             Action::Learn(learn) => self.learn(learn),
             Action::FinTimeout { idle, hard } => self.fin_timeout(*idle, *hard),
             // clauses are the lookup's; here they do nothing
             Action::Note(_) | Action::Conjunction { .. } => {}
             // refused when a flow is added (`flow_mod::unsupported`); a packet-out is checked by the same function
-            Action::Group(_)
-            | Action::Bundle(_)
-            | Action::Multipath(_)
-            | Action::DecNshTtl
+            Action::DecNshTtl
             | Action::Encap(_)
             | Action::Decap { .. }
             | Action::Ct(_)
@@ -148,6 +157,7 @@ impl<'t> Context<'t, '_> {
             OfPort::CONTROLLER => {
                 let reason = match self.rule {
                     Some(rule) if rule.priority == 0 && rule.pattern.is_any() => PacketInReason::EXPLICIT_MISS,
+                    _ if self.in_group => PacketInReason::GROUP,
                     _ if self.cookie().is_none() => PacketInReason::PACKET_OUT,
                     _ => PacketInReason::ACTION,
                 };
@@ -267,6 +277,11 @@ impl<'t> Context<'t, '_> {
         self.action_set = set;
         self.exit = self.failure.is_some();
     }
+}
+
+/// A port as OpenFlow 1.0's 16 bits have it.
+fn u16_port(port: OfPort) -> u16 {
+    port.to_u16().unwrap_or(u16::MAX)
 }
 
 /// Whether the list of actions goes on.

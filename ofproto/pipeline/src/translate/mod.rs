@@ -17,6 +17,7 @@
 //!   output.rs   ports, patch cables, controllers
 //!   commit.rs   header changes as datapath actions
 //!   mpls.rs     label stacks
+//!   group.rs    groups and their buckets; hash.rs, select.rs: choosing by hash
 //!   recirc.rs   stopping halfway, and going on when the datapath hands the frame back
 //!   trace.rs    what `ofproto/trace` hears of all this
 //!   facts.rs    what `explain` hears of it
@@ -29,12 +30,15 @@ mod commit;
 pub(crate) mod facts;
 mod fields;
 mod fin_timeout;
+mod group;
+mod hash;
 mod learn;
 mod mpls;
 mod normal;
 mod options;
 mod output;
 mod recirc;
+mod select;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -48,13 +52,14 @@ use weft_flow::key::OPENFLOW_WORDS;
 use weft_flow::{DpAction, FieldId, FlowKey, FlowMask, OfPort};
 use weft_openflow::action::Action;
 use weft_openflow::port::PortConfig;
-use weft_openflow::{Cookie, TableId, Timeout};
+use weft_openflow::{Cookie, GroupId, TableId, Timeout};
 use weft_packet::DropReason;
 
 use crate::bridge::{Bridge, PatchCounters};
 use crate::config::Mac;
 use crate::flow_table::TableCounters;
 use crate::frozen::{Frozen, FrozenState};
+use crate::group::{Bucket, Group};
 use crate::learn::LearnFlow;
 use crate::mac_table::MacDep;
 use crate::rule::Rule;
@@ -147,6 +152,10 @@ pub enum Credit {
         /// To this, if it is longer.
         hard: Timeout,
     },
+    /// A group.
+    Group(Arc<Group>),
+    /// A bucket of it.
+    Bucket(Arc<Bucket>),
 }
 
 /// What a verdict rests on, to find out cheaply whether it still stands.
@@ -157,6 +166,8 @@ pub struct Deps {
     bridges: SmallVec<[(BridgeId, u64); 2]>,
     tables: SmallVec<[TableDep; 4]>,
     macs: SmallVec<[(BridgeId, MacDep); 2]>,
+    /// Groups by serial; 0 for one that was not there.
+    groups: SmallVec<[(BridgeId, GroupId, u64); 1]>,
 }
 
 pub(crate) struct TableDep {
@@ -181,6 +192,10 @@ impl Deps {
         self.bridges.iter().any(|(id, generation)| bridge(*id).is_none_or(|b| b.generation != *generation))
             || self.ports.is_some_and(|generation| tables.ports_generation != generation)
             || self.macs.iter().any(|(id, dep)| bridge(*id).is_none_or(|b| b.macs.changed(*dep)))
+            || self
+                .groups
+                .iter()
+                .any(|(id, group, serial)| bridge(*id).is_none_or(|b| b.flows.groups().serial(*group) != *serial))
             || self.tables.iter().any(|dep| match bridge(dep.bridge).and_then(|b| b.flows.table(dep.table)) {
                 None => true,
                 Some(table) if table.version() == dep.version => false,
@@ -282,6 +297,8 @@ pub(crate) struct Context<'t, 'l> {
     first_eth_type: u16,
     /// A label stack was popped, and nobody knows yet what lies beneath.
     was_mpls: bool,
+    /// Inside a bucket.
+    in_group: bool,
     slow: Option<SlowPathReason>,
     failure: Option<Failure>,
     stack: Vec<u128>,
@@ -330,6 +347,7 @@ impl<'t, 'l> Context<'t, 'l> {
             conntracked: false,
             first_eth_type: fields::eth_type(input.key),
             was_mpls: false,
+            in_group: false,
             slow: None,
             failure: None,
             stack: Vec::new(),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use weft_flow::{FieldId, OfPort};
-use weft_openflow::action::{Action, Resubmit, SetForm};
+use weft_openflow::action::{Action, Resubmit};
 use weft_openflow::instruction::WriteMetadata;
 use weft_openflow::table::TableMiss;
 use weft_openflow::{Instructions, PacketInReason, TableId};
@@ -13,6 +13,7 @@ use super::actions::Flow;
 use super::facts::Found;
 use super::trace::NodeKind;
 use super::{Context, Credit, Failure, MAX_DEPTH, MAX_RESUBMITS, MAX_STACK, TableDep};
+use crate::group::action_set::ordered;
 use crate::rule::Rule;
 use crate::text;
 use std::sync::Arc;
@@ -192,9 +193,9 @@ impl<'t> Context<'t, '_> {
         self.note(NodeKind::Action, || format!("write_actions({})", text::actions(actions)));
         self.write_actions(actions);
         if self.trace.is_some() {
-            let set = match self.set_has_output() {
-                true => format!("action set is: {}", self.action_set_text()),
-                false => "action set is empty".into(),
+            let set = match self.action_set_text() {
+                none if none.is_empty() => "action set is empty".into(),
+                set => format!("action set is: {set}"),
             };
             self.note(NodeKind::Detail, || set);
         }
@@ -205,32 +206,25 @@ impl<'t> Context<'t, '_> {
         self.write_field(weft_flow::FieldId::Metadata, u128::from(write.value), u128::from(write.mask));
     }
 
-    /// Merge into the action set (OpenFlow 1.5 §5.6): one action of each kind, later ones win. As in OVS all that write
-    /// fields stay, in their order: the last one wins there by coming last.
+    /// Into the action set; what counts of it is found when it runs ([`ordered`]).
     fn write_actions(&mut self, actions: &'t [Action]) {
-        for action in actions {
-            if !matches!(action, Action::SetField(_) | Action::Move { .. }) {
-                self.action_set.retain(|old| rank(old) != rank(action));
-            }
-            self.action_set.push(action);
-        }
-        self.action_set.sort_by_key(|a| rank(a));
+        self.action_set.extend(actions);
         self.say_set_output();
     }
 
     /// `actset_output`: where the action set would send, if it sends to a port and to no group (ovs-fields(7)).
     pub(super) fn say_set_output(&mut self) {
-        let has_group = self.action_set.iter().any(|a| matches!(a, Action::Group(_)));
-        let port = self.action_set.iter().find_map(|a| match a {
-            Action::Output { port, .. } if !has_group => Some(*port),
-            _ => None,
-        });
-        FieldId::ActsetOutput.set(&mut self.key, port.unwrap_or(OfPort::UNSET).0.into());
+        let port = match ordered(self.action_set.iter().copied()).last() {
+            Some(Action::Output { port, .. }) => *port,
+            _ => OfPort::UNSET,
+        };
+        FieldId::ActsetOutput.set(&mut self.key, port.0.into());
     }
 
     /// Run the action set in its order. Without an output or a group it changes nothing that anybody sees.
     pub(super) fn run_action_set(&mut self) {
-        if !self.set_has_output() || self.failure.is_some() {
+        let set = ordered(std::mem::take(&mut self.action_set));
+        if set.is_empty() || self.failure.is_some() {
             return;
         }
         if self.exit {
@@ -238,10 +232,7 @@ impl<'t> Context<'t, '_> {
             self.open_set();
             return self.close_set();
         }
-        let set = std::mem::take(&mut self.action_set);
         self.open_set();
-        let has_group = set.iter().any(|a| matches!(a, Action::Group(_)));
-        let set: Vec<&'t Action> = set.into_iter().filter(|a| !(has_group && rank(a) > RANK_GROUP)).collect();
         for (i, action) in set.iter().enumerate() {
             self.last = i + 1 == set.len();
             self.run_action(action);
@@ -254,10 +245,6 @@ impl<'t> Context<'t, '_> {
         self.close_set();
     }
 
-    fn set_has_output(&self) -> bool {
-        self.action_set.iter().any(|a| rank(a) >= RANK_GROUP)
-    }
-
     /// Whether this is the bridge that the frame came in by. OVS tells a miss by the rule of its internal table that
     /// stands for it, and shows that rule where the frame came through a patch port.
     fn is_outermost(&self) -> bool {
@@ -266,7 +253,7 @@ impl<'t> Context<'t, '_> {
 
     fn action_set_text(&self) -> String {
         let mut all = String::new();
-        for action in &self.action_set {
+        for action in ordered(self.action_set.iter().copied()) {
             let comma = if all.is_empty() { "" } else { "," };
             let _ = write!(all, "{comma}{}", text::action(action));
         }
@@ -290,37 +277,6 @@ impl<'t> Context<'t, '_> {
 enum Miss {
     Drop,
     Controller,
-}
-
-const RANK_GROUP: u8 = 90;
-
-/// The order of the action set.
-fn rank(action: &Action) -> u8 {
-    match action {
-        Action::StripVlan(_) => 1,
-        Action::PopMpls { .. } => 2,
-        Action::Decap { .. } => 3,
-        Action::Encap(_) => 4,
-        Action::PushMpls { .. } => 5,
-        Action::PushVlan { .. } => 6,
-        Action::DecTtl(_) => 7,
-        Action::DecMplsTtl => 8,
-        Action::DecNshTtl => 9,
-        Action::SetField(set) if set.form == SetForm::Mod => 20,
-        Action::SetField(_) | Action::Move { .. } => 21,
-        Action::SetVlanVid { .. } => 22,
-        Action::SetVlanPcp { .. } => 23,
-        Action::SetQueue(_) => 30,
-        Action::Group(_) => RANK_GROUP,
-        Action::Ct(_) => 92,
-        Action::Resubmit(_) => 93,
-        Action::Output { .. }
-        | Action::OutputReg { .. }
-        | Action::OutputTrunc { .. }
-        | Action::Controller(_)
-        | Action::Enqueue { .. } => 91,
-        _ => 40,
-    }
 }
 
 /// Whether something follows the actions of a rule.

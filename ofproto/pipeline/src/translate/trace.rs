@@ -42,6 +42,8 @@ pub(crate) enum NodeKind {
     Bridge,
     /// A table's answer.
     Table,
+    /// A bucket of a group begins.
+    Bucket,
     /// An action.
     Action,
     /// What came of it.
@@ -97,7 +99,7 @@ fn render(text: &mut String, nodes: &[Node], level: usize) {
         let said = &node.text;
         let _ = match node.kind {
             NodeKind::Bridge => writeln!(text, "\n{pad}{said}\n{pad}{}", "-".repeat(said.len())),
-            NodeKind::Table | NodeKind::Action => writeln!(text, "{pad}{said}"),
+            NodeKind::Table | NodeKind::Bucket | NodeKind::Action => writeln!(text, "{pad}{said}"),
             NodeKind::Detail => writeln!(text, "{pad} -> {said}"),
             NodeKind::Warn => writeln!(text, "{pad} >> {said}"),
             NodeKind::Error => writeln!(text, "{pad} >>>> {said} <<<<"),
@@ -125,6 +127,16 @@ impl Context<'_, '_> {
             if let Some(trace) = self.trace.as_deref_mut() {
                 trace.enter(NodeKind::Table, text);
             }
+        }
+    }
+
+    /// A bucket, with what comes of it below, until [`Context::close`].
+    #[inline]
+    pub(super) fn open_bucket(&mut self, id: u32) {
+        if let Some(trace) = self.trace.as_deref_mut() {
+            let text = format!("bucket {id}");
+            trace.facts.push(Fact::Note(NodeKind::Bucket, text.clone()));
+            trace.enter(NodeKind::Bucket, text);
         }
     }
 

@@ -185,6 +185,26 @@ impl Pair {
         flows.iter().for_each(|flow| program(flow, weft_openflow::FlowModCommand::Add));
     }
 
+    /// Groups, added or changed.
+    pub fn groups(&self, bridge: &str, groups: &[&str]) {
+        for group in groups {
+            self.real.run("ovs-ofctl", &["-O", "OpenFlow15", "--may-create", "mod-group", bridge, group]);
+            let command = weft_openflow::group::GroupModCommand::AddOrModify;
+            let todo = weft_openflow::text::parse_group(group, command, &Names::none()).expect(group);
+            self.ours.program_group(bridge, &todo, Time::ZERO).expect(group);
+        }
+    }
+
+    /// Take a port down or up.
+    pub fn admin(&self, bridge: &str, name: &str, up: bool) {
+        let word = if up { "up" } else { "down" };
+        self.real.run("ovs-appctl", &["netdev-dummy/set-admin-state", name, word]);
+        let state = PortState { admin_up: up, link_up: up, ..PortState::default() };
+        self.ours.set_port_state(bridge, name, state, Time::ZERO).expect("a port");
+        // the real one notices ports in its main loop; a reconfiguration waits for that
+        self.real.run("ovs-vsctl", &["set", "open", ".", &format!("external-ids:{name}={word}")]);
+    }
+
     /// Compare; returns a description of the difference.
     pub fn compare(&self, args: &[&str]) -> Result<(), String> {
         let real = normal(&self.real.trace(args));
