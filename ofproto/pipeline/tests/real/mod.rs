@@ -100,6 +100,7 @@ impl Pair {
         Some(Pair { real, ours })
     }
 
+    /// Add a bridge; `local` is the datapath's number of its local port.
     pub fn bridge(&self, name: &str, secure: bool, local: u32) {
         let mode = if secure { "secure" } else { "standalone" };
         let fail_mode = format!("fail-mode={mode}");
@@ -107,23 +108,11 @@ impl Pair {
             "ovs-vsctl",
             &["add-br", name, "--", "set", "bridge", name, "datapath-type=dummy", &fail_mode, "protocols=[]"],
         );
-        let fail_mode = if secure { FailMode::Secure } else { FailMode::Standalone };
-        let settings = BridgeSettings { datapath_type: "dummy".into(), fail_mode, ..BridgeSettings::default() };
-        self.ours.add_bridge(name, settings, Time::ZERO).expect("a new bridge");
-        self.ours_port(name, BundleSettings::trunk(name), PortKind::Device(DpPort(local)), OfPort::LOCAL);
+        add_bridge(&self.ours, name, secure, local);
     }
 
     pub fn ours_port(&self, bridge: &str, bundle: BundleSettings, kind: PortKind, number: OfPort) {
-        let name = bundle.name.clone();
-        self.ours.set_bundle(bridge, bundle).expect("a bundle");
-        let settings = PortSettings {
-            name: name.clone(),
-            device_type: "dummy".into(),
-            kind,
-            ofport_request: Some(number),
-            state: PortState::default(),
-        };
-        assert_eq!(self.ours.add_port(bridge, &name, settings, Time::ZERO), Ok(number));
+        add_port(&self.ours, bridge, bundle, kind, number);
     }
 
     /// A dummy port with the datapath's number equal to OpenFlow's, and columns of its Port row.
@@ -171,18 +160,9 @@ impl Pair {
             let line = error.split("flows.txt:").nth(1).and_then(|rest| rest.split(':').next()?.parse::<usize>().ok());
             flows.remove(line.unwrap_or_else(|| panic!("{error}")) - 1);
         }
-        // over the wire, as the real one gets it: 1.5 says some actions in other words
-        let dialect = Dialect::new(Version::V15);
-        let program = |text: &str, command| {
-            let todo = parse_flow(text, FlowCommand::Mod(command), &Names::none()).expect(text);
-            let bytes = codec::encode(&Message::FlowMod(todo), Xid(1), &dialect).expect(text);
-            match codec::decode(&bytes, &dialect).expect(text).message {
-                Message::FlowMod(todo) => self.ours.program(bridge, todo, Time::ZERO).expect(text),
-                _ => panic!("{text}: no flow mod any more"),
-            }
-        };
-        program("", weft_openflow::FlowModCommand::Delete);
-        flows.iter().for_each(|flow| program(flow, weft_openflow::FlowModCommand::Add));
+        let all = parse_flow("", FlowCommand::Mod(weft_openflow::FlowModCommand::Delete), &Names::none());
+        self.ours.program(bridge, all.expect("an empty match"), Time::ZERO).expect("flows can be deleted");
+        flows.iter().for_each(|flow| program_over_the_wire(&self.ours, bridge, flow));
     }
 
     /// Groups, added or changed.
@@ -223,8 +203,47 @@ impl Pair {
     }
 }
 
+/// Our pipeline by itself, with a bridge that drops what no flow matches.
+pub fn ours_alone(bridge: &str) -> Arc<Pipeline> {
+    let ours = Pipeline::new(Hooks::default());
+    add_bridge(&ours, bridge, true, 100);
+    ours
+}
+
+fn add_bridge(ours: &Pipeline, name: &str, secure: bool, local: u32) {
+    let fail_mode = if secure { FailMode::Secure } else { FailMode::Standalone };
+    let settings = BridgeSettings { datapath_type: "dummy".into(), fail_mode, ..BridgeSettings::default() };
+    ours.add_bridge(name, settings, Time::ZERO).expect("a new bridge");
+    add_port(ours, name, BundleSettings::trunk(name), PortKind::Device(DpPort(local)), OfPort::LOCAL);
+}
+
+pub fn add_port(ours: &Pipeline, bridge: &str, bundle: BundleSettings, kind: PortKind, number: OfPort) {
+    let name = bundle.name.clone();
+    ours.set_bundle(bridge, bundle).expect("a bundle");
+    let settings = PortSettings {
+        name: name.clone(),
+        device_type: "dummy".into(),
+        kind,
+        ofport_request: Some(number),
+        state: PortState::default(),
+    };
+    assert_eq!(ours.add_port(bridge, &name, settings, Time::ZERO), Ok(number));
+}
+
+/// Add a flow as the real one gets it: OpenFlow 1.5 says some actions in other words.
+pub fn program_over_the_wire(ours: &Pipeline, bridge: &str, text: &str) {
+    let dialect = Dialect::new(Version::V15);
+    let add = FlowCommand::Mod(weft_openflow::FlowModCommand::Add);
+    let todo = parse_flow(text, add, &Names::none()).expect(text);
+    let bytes = codec::encode(&Message::FlowMod(todo), Xid(1), &dialect).expect(text);
+    match codec::decode(&bytes, &dialect).expect(text).message {
+        Message::FlowMod(todo) => ours.program(bridge, todo, Time::ZERO).expect(text),
+        _ => panic!("{text}: no flow mod any more"),
+    }
+}
+
 /// Without numbers that are each daemon's own, and without what only OVS's datapath cannot do.
-fn normal(text: &str) -> String {
+pub fn normal(text: &str) -> String {
     let mut out = String::new();
     let skipped = |l: &&str| !l.contains("slow path because") && !l.contains("not supported by datapath");
     for line in text.lines().filter(skipped) {

@@ -1,0 +1,93 @@
+//! Traces that once differed from Open vSwitch's: `golden/trace/*.txt` holds the flows, the frame and what the real
+//! ovs-vswitchd says. They run without it; `WEFT_BLESS=1` asks it again and writes its answers down.
+
+mod real;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use real::{Pair, normal, ours_alone, program_over_the_wire};
+use weft_base::Time;
+use weft_pipeline::{BundleSettings, Pipeline, PortKind};
+
+/// A file, taken apart.
+struct Golden {
+    path: PathBuf,
+    why: String,
+    flows: Vec<String>,
+    frame: String,
+    said: String,
+}
+
+impl Golden {
+    fn read(path: &Path) -> Golden {
+        let text = std::fs::read_to_string(path).expect("a golden file");
+        let all = |prefix: &str| text.lines().filter_map(|l| l.strip_prefix(prefix)).map(str::to_owned).collect();
+        let (flows, why, frames, said): (Vec<_>, Vec<String>, Vec<String>, Vec<String>) =
+            (all("flow "), all("# "), all("trace "), all(">"));
+        let said = said.iter().fold(String::new(), |all, line| all + line.strip_prefix(' ').unwrap_or(line) + "\n");
+        Golden { path: path.to_owned(), why: why.join("\n# "), flows, frame: frames.concat(), said }
+    }
+
+    fn write(&self, said: &str) {
+        let mut text = format!("# {}\n", self.why);
+        self.flows.iter().for_each(|flow| {
+            let _ = writeln!(text, "flow {flow}");
+        });
+        let _ = writeln!(text, "trace {}", self.frame);
+        said.lines().for_each(|line| {
+            let _ = writeln!(text, "{}", format!("> {line}").trim_end());
+        });
+        std::fs::write(&self.path, text).expect("the golden file is writable");
+    }
+}
+
+fn all() -> Vec<Golden> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/trace");
+    let entries = std::fs::read_dir(dir).expect("the golden folder");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty());
+    paths.iter().map(|path| Golden::read(path)).collect()
+}
+
+#[test]
+fn traces_stay_as_the_real_one_says() {
+    if std::env::var_os("WEFT_BLESS").is_some() {
+        bless();
+    }
+    let mut differences = String::new();
+    for golden in all() {
+        let pipeline = switch();
+        golden.flows.iter().for_each(|flow| program_over_the_wire(&pipeline, "br0", flow));
+        let said = pipeline.command("ofproto/trace", &["br0", &golden.frame], Time::ZERO).unwrap_or_else(|e| e);
+        let (ours, theirs) = (normal(&said), normal(&golden.said));
+        if ours.trim() != theirs.trim() {
+            let _ = write!(differences, "== {}\n-- golden\n{theirs}\n-- ours\n{ours}\n", golden.path.display());
+        }
+    }
+    assert!(differences.is_empty(), "{differences}");
+}
+
+fn switch() -> Arc<Pipeline> {
+    let pipeline = ours_alone("br0");
+    for number in 1..=4 {
+        let bundle = BundleSettings::trunk(&format!("p{number}"));
+        let kind = PortKind::Device(weft_packet::DpPort(number));
+        real::add_port(&pipeline, "br0", bundle, kind, weft_flow::OfPort(number));
+    }
+    pipeline
+}
+
+fn bless() {
+    let pair = Pair::start().expect("an ovs-vswitchd to ask");
+    pair.bridge("br0", true, 100);
+    for i in 1..=4 {
+        pair.port("br0", i, BundleSettings::trunk(&format!("p{i}")), &[]);
+    }
+    for golden in all() {
+        pair.replace_flows("br0", &mut golden.flows.clone());
+        golden.write(&pair.real.trace(&["br0", &golden.frame]));
+    }
+}
