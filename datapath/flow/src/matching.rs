@@ -121,6 +121,7 @@ impl Match {
     /// - ICMP's type and code take all 16 bits of the ports' place, as the ports do;
     /// - `dl_vlan`, `vlan_pcp` and `dl_vlan_pcp` also require a tag to be present, but for `dl_vlan=0xffff`, which
     ///   requires that there be none;
+    /// - ERSPAN's and GTP-U's fields ask for the bits that are set, as Open vSwitch has it;
     /// - `nw_tos` leaves the two ECN bits to `nw_ecn`.
     ///
     /// A tunnel option that a bridge does not map stays unmatched ([`Match::set_tun`] says so).
@@ -147,6 +148,7 @@ impl Match {
                 (field, value, bits)
             }
             FieldId::NwTos => (FieldId::IpDscp, value >> 2, bits >> 2),
+            field if field.asks_for_set_bits() => (field, value & bits, value & bits),
             _ => (field, value, bits),
         };
         field.set(&mut self.key, value & bits);

@@ -50,8 +50,8 @@ impl Prerequisite {
             P::Sctp => facts.transport(132),
             P::Icmpv4 => P::Ipv4.holds(facts) && facts.nw_proto == Some(1),
             P::Icmpv6 => P::Ipv6.holds(facts) && facts.nw_proto == Some(58),
-            P::NdSolicit => P::Icmpv6.holds(facts) && facts.icmp == (Some(135), Some(0)),
-            P::NdAdvert => P::Icmpv6.holds(facts) && facts.icmp == (Some(136), Some(0)),
+            P::NdSolicit => P::Icmpv6.holds(facts) && facts.nd(135),
+            P::NdAdvert => P::Icmpv6.holds(facts) && facts.nd(136),
             P::Nd => P::NdSolicit.holds(facts) || P::NdAdvert.holds(facts),
         }
     }
@@ -90,6 +90,11 @@ impl Facts {
             ct_valid: ct.0 & CT_VALID != 0 || (ct.0 & CT_TRK != 0 && ct.0 & CT_INV == 0 && ct.1 & CT_INV != 0),
             icmp: (exact(FieldId::Icmpv6Type).map(|t| t as u8), exact(FieldId::Icmpv6Code).map(|c| c as u8)),
         }
+    }
+
+    /// Neighbour discovery has code 0; a match may leave that out.
+    fn nd(&self, kind: u8) -> bool {
+        self.icmp.0 == Some(kind) && self.icmp.1.unwrap_or(0) == 0
     }
 
     fn transport(&self, proto: u8) -> bool {

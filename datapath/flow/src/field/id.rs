@@ -388,4 +388,10 @@ impl FieldId {
     pub fn tun_metadata_index(self) -> Option<u8> {
         (self as u8).checked_sub(FieldId::TunMetadata0 as u8).filter(|n| *n < 64)
     }
+
+    /// Whether Open vSwitch lets only the set bits of a value matter, whatever the mask.
+    pub fn asks_for_set_bits(self) -> bool {
+        use FieldId::*;
+        matches!(self, TunErspanVer | TunErspanIdx | TunErspanDir | TunErspanHwid | TunGtpuFlags | TunGtpuMsgtype)
+    }
 }

@@ -73,6 +73,10 @@ pub fn format_key_with(key: &FlowKey, ports: &PortNames, options: Option<&Arc<Tu
     }
     let (mut key_words, mut mask) = (pattern.key().clone(), pattern.mask().clone());
     if in_tunnel {
+        for field in TUNNEL.into_iter().filter(|field| field.asks_for_set_bits()) {
+            field.unwildcard(&mut mask);
+            field.set(&mut key_words, field.get(key));
+        }
         // all of the flags
         mask.or_word(36, 0xffff << 48);
         key_words.or_word(36, key.word(36) >> 48 << 48);

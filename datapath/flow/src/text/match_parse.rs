@@ -126,8 +126,6 @@ fn set_field(pattern: &mut Match, id: FieldId, text: &str, ports: &PortNames) ->
     match id {
         // no tag at all
         FieldId::DlVlan if number::parse_u64(text) == Some(0xffff) => pattern.set(id, 0xffff),
-        // as Open vSwitch: GTP-U's flags and message type ask for the bits that are set
-        FieldId::TunGtpuFlags | FieldId::TunGtpuMsgtype => pattern.set_masked(id, value & mask, value & mask),
         _ => pattern.set_masked(id, value, mask),
     }
     Ok(())
@@ -141,7 +139,8 @@ pub fn normalize(pattern: &mut Match) -> bool {
     // namespace 1 of packet_type is that of Ethertypes
     let eth_type = exact(PacketType).filter(|kind| kind >> 16 == 1).map(|kind| kind & 0xffff).or(exact(EthType));
     let (proto, icmp_type) = (exact(NwProto), exact(IcmpType));
-    let known = (eth_type.map(|v| v as u16), proto.map(|v| v as u8), icmp_type.map(|v| v as u8));
+    let not_ethernet = exact(PacketType).is_some_and(|kind| kind != 0);
+    let known = (eth_type.map(|v| v as u16), proto.map(|v| v as u8), icmp_type.map(|v| v as u8), not_ethernet);
     // flows of one file are mostly of one kind
     LAST_KEPT.with_borrow_mut(|(of, keep)| {
         if *of != Some(known) {
@@ -152,8 +151,8 @@ pub fn normalize(pattern: &mut Match) -> bool {
     })
 }
 
-/// Ethertype, network protocol, ICMP type, as far as a match says them.
-type Protocols = (Option<u16>, Option<u8>, Option<u8>);
+/// Ethertype, network protocol, ICMP type, as far as a match says them; whether it is no Ethernet frame.
+type Protocols = (Option<u16>, Option<u8>, Option<u8>, bool);
 
 thread_local! {
     static LAST_KEPT: std::cell::RefCell<(Option<Protocols>, FlowMask)> =
@@ -161,13 +160,14 @@ thread_local! {
 }
 
 /// What a match of these protocols may speak of.
-fn kept_with((eth_type, proto, icmp_type): Protocols) -> FlowMask {
+fn kept_with((eth_type, proto, icmp_type, not_ethernet): Protocols) -> FlowMask {
     use FieldId::*;
     let mut allowed: Vec<FieldId> = Vec::new();
     match eth_type {
         Some(0x0800) => allowed.extend([IpSrc, IpDst, NwProto, IpFrag, NwTos, NwTtl]),
         Some(0x86dd) => allowed.extend([Ipv6Src, Ipv6Dst, Ipv6Label, NwProto, IpFrag, NwTos, NwTtl]),
         Some(0x0806 | 0x8035) => allowed.extend([IpSrc, IpDst, NwProto, ArpSha, ArpTha]),
+        Some(0x894f) => allowed.extend([IpFrag, NwTos, NwTtl]),
         Some(0x8847 | 0x8848) => allowed.extend([MplsLabel, MplsTc, MplsBos, MplsTtl]),
         _ => {}
     }
@@ -191,6 +191,10 @@ fn kept_with((eth_type, proto, icmp_type): Protocols) -> FlowMask {
     for word in TUN_METADATA_WORD..=PRESENT_WORD {
         keep.set_word(word, u64::MAX);
     }
+    if not_ethernet {
+        // no Ethernet header, no addresses
+        [EthSrc, EthDst].iter().for_each(|id| id.set_mask(&mut keep, 0));
+    }
     keep
 }
 
@@ -209,11 +213,12 @@ fn drop_others(pattern: &mut Match, keep: &FlowMask) -> bool {
     dropped
 }
 
-/// Whether a field exists only under some network protocol. (Fields that share a place are all of that kind.) NSH's stay:
-/// whoever decodes the match refuses them.
+/// Whether a field exists only under some network protocol. (Fields that share a place are all of that kind.) Some
+/// stay, as in Open vSwitch: whoever encodes the match leaves them out, or whoever decodes it refuses them.
 fn is_layered(id: FieldId) -> bool {
     use crate::field::Prerequisite as P;
-    !matches!(id.field().prerequisite, P::None | P::Ethernet | P::Vlan | P::Ct | P::Nsh)
+    let kept = matches!(id, FieldId::TcpFlags | FieldId::NdReserved | FieldId::NdOptionsType);
+    !kept && !matches!(id.field().prerequisite, P::None | P::Ethernet | P::Vlan | P::Ct | P::Nsh)
 }
 
 #[cfg(test)]

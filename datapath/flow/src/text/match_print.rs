@@ -69,6 +69,14 @@ impl Writer<'_> {
         self.named(name, &text);
     }
 
+    /// A field that is written in decimal without its mask.
+    fn bare(&mut self, name: &str, field: FieldId) {
+        let (value, mask) = self.pattern.get(field);
+        if mask != 0 {
+            self.named(name, &value.to_string());
+        }
+    }
+
     /// A field that is written in hexadecimal without its mask.
     fn bare_hex(&mut self, name: &str, field: FieldId) {
         let (value, mask) = self.pattern.get(field);
@@ -183,20 +191,17 @@ impl Writer<'_> {
         self.bare_hex("tun_gbp_flags", FieldId::TunGbpFlags);
         self.field("tun_tos", FieldId::TunTos);
         self.field("tun_ttl", FieldId::TunTtl);
-        self.field("tun_erspan_ver", FieldId::TunErspanVer);
+        self.bare("tun_erspan_ver", FieldId::TunErspanVer);
         match self.pattern.get(FieldId::TunErspanVer).0 {
-            1 => self.field("tun_erspan_idx", FieldId::TunErspanIdx),
+            1 => self.bare_hex("tun_erspan_idx", FieldId::TunErspanIdx),
             2 => {
-                self.field("tun_erspan_dir", FieldId::TunErspanDir);
-                self.field("tun_erspan_hwid", FieldId::TunErspanHwid);
+                self.bare("tun_erspan_dir", FieldId::TunErspanDir);
+                self.bare_hex("tun_erspan_hwid", FieldId::TunErspanHwid);
             }
             _ => {}
         }
         self.bare_hex("gtpu_flags", FieldId::TunGtpuFlags);
-        let (msgtype, mask) = self.pattern.get(FieldId::TunGtpuMsgtype);
-        if mask != 0 {
-            self.named("gtpu_msgtype", &msgtype.to_string());
-        }
+        self.bare("gtpu_msgtype", FieldId::TunGtpuMsgtype);
         // OpenFlow can match one of the flags; keys and megaflows have more
         let flags_of = |word: u64| u128::from(word >> 48);
         let flags = flags_of(self.pattern.key().word(TUN_FLAGS_WORD));
@@ -342,10 +347,9 @@ impl Writer<'_> {
                 self.field("nd_target", FieldId::NdTarget);
                 self.field("nd_sll", FieldId::NdSll);
                 self.field("nd_tll", FieldId::NdTll);
-                if matches!(self.pattern.get(FieldId::Icmpv6Type).0, 135 | 136) {
-                    self.field("nd_reserved", FieldId::NdReserved);
-                    self.field("nd_options_type", FieldId::NdOptionsType);
-                }
+                self.field("nd_reserved", FieldId::NdReserved);
+                // shares its place with TCP's flags
+                self.field("nd_options_type", FieldId::NdOptionsType);
             }
             _ => {
                 self.port("tp_src", FieldId::TcpSrc);

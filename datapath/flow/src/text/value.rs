@@ -42,6 +42,10 @@ fn parse(field: FieldId, text: &str, ports: &PortNames) -> Result<(u128, u128), 
         FieldForm::PacketType => (packet_type(text)?, f.all_ones()),
     };
     let ones = f.all_ones();
+    let wire = if f.wire_bits >= 128 { u128::MAX } else { (1 << f.wire_bits) - 1 };
+    if f.masking == Masking::None && mask & wire != wire && mask & wire != 0 {
+        return Err(TextError::MaskNotAllowed { text: text.into(), field: f.name });
+    }
     // A mask of the field's whole wire width is an exact match, also where not all its bits are significant.
     let mask = mask & ones;
     if f.masking == Masking::None && mask != ones && mask != 0 {
@@ -145,10 +149,11 @@ pub(super) fn number(text: &str) -> Option<(Result<u128, TooLarge>, &str)> {
         // A bare "0x" reads as 0.
         return (radix == 16).then_some((Ok(0), rest));
     }
-    Some((u128::from_str_radix(run, radix).map_err(|_| TooLarge), rest))
+    let value = u128::from_str_radix(run, radix).ok().filter(|v| radix == 16 || *v <= u64::MAX.into());
+    Some((value.ok_or(TooLarge), rest))
 }
 
-/// More than 128 bits.
+/// More than 128 bits, or more than 64 in decimal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLarge;
 

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use weft_flow::FieldId;
+use weft_flow::field::Masking;
 
 use crate::error::ErrorCode;
 use crate::wire::buf::{Reader, Writer};
@@ -44,6 +45,9 @@ fn header(name: &str) -> Result<Header, String> {
     };
     for field in FieldId::ALL {
         if let Some(id) = field.field().oxm.iter().find(|o| o.name == plain) {
+            if masked && field.field().masking == Masking::None {
+                return Err(format!("{name}: unknown field `{name}'"));
+            }
             return Ok(Header { class: id.class, vendor: id.vendor, field: id.field, has_mask: masked, payload: 0 });
         }
     }

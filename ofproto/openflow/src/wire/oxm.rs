@@ -8,7 +8,7 @@
 //!
 //! Invariant: a decoded match holds each field once, its prerequisites first, and no value bit outside of its mask.
 
-use weft_flow::field::Masking;
+use weft_flow::field::{Masking, Prerequisite};
 use weft_flow::{FieldId, Match, OfPort};
 use zerocopy::byteorder::big_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -123,7 +123,7 @@ pub(crate) fn write_field(w: &mut Writer, field: FieldId, version: Option<Versio
 pub(crate) fn write_value(w: &mut Writer, field: FieldId, value: u128, mask: u128, version: Option<Version>) {
     let Some(mut header) = Header::of(field, version) else { return };
     let bytes = header.payload;
-    let exact = mask == field.field().all_ones();
+    let exact = mask == field.field().all_ones() && !field.asks_for_set_bits();
     if !exact {
         header.has_mask = true;
         header.payload *= 2;
@@ -179,6 +179,7 @@ pub(crate) fn read_match(bytes: &[u8], unknown: Unknown) -> Decoded<(Match, NxCo
     let mut r = Reader::new(bytes, ErrorCode::OFPBMC_BAD_LEN);
     let mut matching = Match::any();
     let mut cookie = None;
+    let mut layered = false;
     // Some packet-ins count the padding in: nothing but zeros is no field.
     let is_end = |r: &Reader<'_>| r.is_empty() || (unknown == Unknown::Skip && r.rest().iter().all(|&b| b == 0));
     while !is_end(&r) {
@@ -188,6 +189,9 @@ pub(crate) fn read_match(bytes: &[u8], unknown: Unknown) -> Decoded<(Match, NxCo
         if is_cookie {
             let value = number(payload.bytes(8, "cookie")?) as u64;
             let mask = if header.has_mask { number(payload.bytes(8, "cookie mask")?) as u64 } else { u64::MAX };
+            if value & !mask != 0 {
+                return bad(ErrorCode::OFPBMC_BAD_WILDCARDS, "a cookie has bits outside of its mask");
+            }
             cookie = Some((value, mask));
             continue;
         }
@@ -210,16 +214,23 @@ pub(crate) fn read_match(bytes: &[u8], unknown: Unknown) -> Decoded<(Match, NxCo
         if value & !bits != 0 {
             return bad(ErrorCode::OFPBMC_BAD_VALUE, format!("{value:#x} does not fit {}", row.name));
         }
+        check_value(field, value)?;
         if unknown != Unknown::Skip {
             let twice = if field == FieldId::NwTos { FieldId::IpDscp } else { field };
             if matching.get(twice).1 != 0 && !shares_bits(field, &matching) {
                 return bad(ErrorCode::OFPBMC_DUP_FIELD, format!("{} is matched twice", row.name));
             }
-            if !row.prerequisite.met(&matching) {
+            let checked = unknown == Unknown::Refuse;
+            if checked && !row.prerequisite.met(&matching) {
                 return bad(ErrorCode::OFPBMC_BAD_PREREQ, format!("{} without its prerequisites", row.name));
             }
         }
-        set(&mut matching, field, value, mask)?;
+        layered |= row.prerequisite != Prerequisite::None;
+        set(&mut matching, field, value, mask);
+    }
+    if layered && unknown == Unknown::SkipButCheck && matching.get(FieldId::PacketType).1 == 0 {
+        // what has layers is an Ethernet frame
+        matching.set(FieldId::PacketType, 0);
     }
     Ok((matching, cookie))
 }
@@ -227,18 +238,25 @@ pub(crate) fn read_match(bytes: &[u8], unknown: Unknown) -> Decoded<(Match, NxCo
 /// NXM_NX_COOKIE: no field of packets. It has the number of NXM_NX_MPLS_TTL too and differs in its length.
 const NX_COOKIE: (u16, u8) = (0x0001, 30);
 
+/// Values that a field of that width cannot have.
+fn check_value(field: FieldId, value: u128) -> Decoded<()> {
+    let wrong = match field {
+        FieldId::NwTos if value & 3 != 0 => "the two low bits of nw_tos are ECN's",
+        FieldId::InPortOxm if !is_port(value as u32) => "there is no such port",
+        FieldId::NshTtl if value > 63 => "nsh_ttl has six bits",
+        FieldId::NshMdtype if !matches!(value, 1 | 2) => "NSH has metadata of type 1 or 2",
+        FieldId::IpDscp if value > 63 => "ip_dscp has six bits",
+        _ => return Ok(()),
+    };
+    bad(ErrorCode::OFPBMC_BAD_VALUE, wrong)
+}
+
 /// Requires a field, where one field says more than its own bits.
-fn set(matching: &mut Match, field: FieldId, value: u128, mask: u128) -> Decoded<()> {
+fn set(matching: &mut Match, field: FieldId, value: u128, mask: u128) {
     match field {
-        FieldId::NwTos if value & 3 != 0 => {
-            return bad(ErrorCode::OFPBMC_BAD_VALUE, "the two low bits of nw_tos are ECN's");
-        }
         // NXM_OF_IP_TOS says no more than the DSCP.
         FieldId::NwTos => matching.set(FieldId::IpDscp, value >> 2),
         FieldId::InPort => matching.set(FieldId::InPortOxm, OfPort::from_u16(value as u16).0.into()),
-        FieldId::InPortOxm if !is_port(value as u32) => {
-            return bad(ErrorCode::OFPBMC_BAD_VALUE, format!("port {value:#x} does not exist"));
-        }
         FieldId::VlanPcp => {
             matching.set_masked(FieldId::VlanPcp, value, mask);
             let (tci, bits) = matching.get(FieldId::VlanTci);
@@ -247,10 +265,8 @@ fn set(matching: &mut Match, field: FieldId, value: u128, mask: u128) -> Decoded
         FieldId::VlanVid if mask == 0x1fff && value == 0 => {
             matching.set_masked(FieldId::VlanTci, 0, 0x1fff | matching.get(FieldId::VlanTci).1)
         }
-        FieldId::IpDscp if value > 63 => return bad(ErrorCode::OFPBMC_BAD_VALUE, "ip_dscp has six bits"),
         _ => matching.set_masked(field, value, mask),
     }
-    Ok(())
 }
 
 const CFI: u128 = 0x1000;
@@ -274,10 +290,14 @@ pub(crate) fn write_match(w: &mut Writer, m: &Match, version: Option<Version>) {
         }
     };
     let all = |w: &mut Writer, fields: &[FieldId]| fields.iter().for_each(|&f| put(w, f));
+    let start = w.len();
 
     all(w, &[FieldId::DpHash, FieldId::RecircId, FieldId::ConjId]);
     write_in_port(w, m, version);
-    all(w, &[FieldId::PacketType, FieldId::ActsetOutput, FieldId::EthSrc, FieldId::EthDst, FieldId::EthType]);
+    if m.get(FieldId::PacketType).0 != 0 {
+        put(w, FieldId::PacketType);
+    }
+    all(w, &[FieldId::ActsetOutput, FieldId::EthSrc, FieldId::EthDst, FieldId::EthType]);
     write_vlan(w, m, version);
     all(w, &[FieldId::MplsTc, FieldId::MplsBos, FieldId::MplsTtl, FieldId::MplsLabel]);
 
@@ -358,6 +378,10 @@ pub(crate) fn write_match(w: &mut Writer, m: &Match, version: Option<Version>) {
         all(w, &[FieldId::CtNwProto, FieldId::CtTpSrc, FieldId::CtTpDst]);
     }
     all(w, &[FieldId::Metadata]);
+    if w.len() == start {
+        // an Ethernet frame goes without saying where anything else is said
+        put(w, FieldId::PacketType);
+    }
 }
 
 /// Appends Nicira's cookie pseudo-field, unless any cookie fits.
