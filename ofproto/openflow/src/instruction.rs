@@ -39,6 +39,11 @@ impl Instructions {
         *self == Instructions::default()
     }
 
+    /// Whether there is an instruction that comes after the actions.
+    pub fn has_more_than_actions(&self) -> bool {
+        self.clear || self.write_actions.is_some() || self.write_metadata.is_some() || self.goto_table.is_some()
+    }
+
     /// Every action, inside `clone`, `ct` and the action set too, in order.
     pub fn for_each_action(&self, visit: &mut dyn FnMut(&Action)) {
         walk(&self.apply, visit);

@@ -15,6 +15,7 @@ use weft_packet::DpPort;
 use crate::config::{BridgeSettings, BundleSettings, PortKind, PortSettings};
 use crate::flow_table::FlowTables;
 use crate::mac_table::MacTable;
+use crate::meter::Meters;
 use crate::rule::Rule;
 use crate::tables::{BridgeId, BundleId, Map};
 
@@ -30,6 +31,8 @@ pub struct Bridge {
     pub macs: MacTable,
     /// Its flow tables.
     pub flows: FlowTables,
+    /// Its meters.
+    pub meters: Meters,
     /// Which tunnel option is which `tun_metadata` field.
     pub tlv: TlvTable,
     /// Whether a controller is connected that gets packets that no flow of table 0 matches, as OpenFlow 1.0 to 1.2 have
@@ -101,6 +104,7 @@ impl Bridge {
             name: name.into(),
             macs: MacTable::new(settings.mac_table_size, settings.mac_aging),
             flows: FlowTables::new(&settings, now),
+            meters: Meters::default(),
             settings,
             tlv: TlvTable::default(),
             packet_in_on_miss: false,

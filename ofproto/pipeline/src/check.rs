@@ -66,15 +66,13 @@ impl Known {
 
 /// Check a flow's instructions. `strict`: fields that the match does not promise are an error (OpenFlow 1.1 and later).
 pub(crate) fn instructions(of: &Instructions, matching: &Match, table: TableId, strict: bool) -> Result<(), ErrorCode> {
-    if of.meter.is_some() {
-        return Err(ErrorCode::OFPBIC_UNSUP_INST);
-    }
     if let Some(to) = of.goto_table
         && (to <= table || to >= HIDDEN_TABLE)
     {
         return Err(ErrorCode::OFPBIC_BAD_TABLE_ID);
     }
     stateful::conjunctions(of)?;
+    stateful::meters(of)?;
     let known = Known::of(matching);
     list(&of.apply, &mut known.clone(), strict)?;
     list(of.write_actions.as_deref().unwrap_or_default(), &mut known.clone(), strict)
@@ -111,7 +109,7 @@ fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode
         Action::DebugRecirc | Action::DebugSlow => Ok(()),
         Action::Resubmit(to) if to.table == HIDDEN_TABLE => Err(ErrorCode::OFPBRC_BAD_TABLE_ID),
         Action::Resubmit(to) => headers::resubmit(to, known),
-        Action::Controller(to) if to.pause || to.meter.is_some() => Err(ErrorCode::OFPBAC_BAD_TYPE),
+        Action::Controller(to) if to.pause => Err(ErrorCode::OFPBAC_BAD_TYPE),
         Action::Controller(_) => Ok(()),
         Action::SetField(set) => set_field(set, known, strict),
         Action::SetTunnelOption(_) | Action::DeleteField(_) => Ok(()),
@@ -141,22 +139,20 @@ fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode
         Action::Pop(dst) => writable(known, dst),
         Action::Learn(learn) => stateful::learn(learn, known, strict),
         Action::FinTimeout { .. } => stateful::fin_timeout(known, strict),
-        Action::Conjunction { .. } => Ok(()),
+        Action::Conjunction { .. } | Action::Meter(_) | Action::Sample(_) => Ok(()),
+        Action::CheckPktLarger { dst, .. } => writable(known, dst),
         Action::Clone(inner) => list(inner, &mut known.clone(), strict),
         Action::PushMpls { .. } | Action::PopMpls { .. } | Action::DecMplsTtl => headers::check(action, known, strict),
         Action::Bundle(bundle) => bundle.dst.iter().try_for_each(|dst| writable(known, dst)),
         Action::Multipath(to) => writable(known, &to.dst),
         // whether it is there is looked up when the tables are at hand
         Action::Group(_) => Ok(()),
-        Action::Meter(_) => Err(ErrorCode::OFPBAC_BAD_METER),
         Action::DecNshTtl
         | Action::Encap(_)
         | Action::Decap { .. }
         | Action::Ct(_)
         | Action::CtClear
-        | Action::Nat(_)
-        | Action::Sample(_)
-        | Action::CheckPktLarger { .. } => Err(ErrorCode::OFPBAC_BAD_TYPE),
+        | Action::Nat(_) => Err(ErrorCode::OFPBAC_BAD_TYPE),
     }
 }
 

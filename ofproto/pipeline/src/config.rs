@@ -80,6 +80,8 @@ pub struct BridgeSettings {
     pub forward_bpdu: bool,
     /// Bridge `flood_vlans`.
     pub flood_vlans: VlanSet,
+    /// Whether there is an exporter for `sample` actions (a Flow_Sample_Collector_Set).
+    pub flow_sampling: bool,
     /// What OFPST_DESC says.
     pub description: Description,
     /// Rows of Flow_Table, by the number of their table.
@@ -114,6 +116,7 @@ impl Default for BridgeSettings {
             mac_table_size: 8192,
             forward_bpdu: false,
             flood_vlans: VlanSet::none(),
+            flow_sampling: false,
             description: Description::default(),
             tables: BTreeMap::new(),
         }

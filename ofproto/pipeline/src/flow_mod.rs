@@ -175,6 +175,9 @@ fn add(flows: &mut FlowTables, rule: Arc<Rule>, done: &mut Vec<Change>) -> Resul
     if !flows.groups().know_all(&rule.instructions) {
         return Err(ErrorCode::OFPBAC_BAD_OUT_GROUP);
     }
+    if !flows.uses.knows_meters(&rule.instructions) {
+        return Err(ErrorCode::OFPMMFC_INVALID_METER);
+    }
     if rule.flags.contains(FlowModFlags::CHECK_OVERLAP) && target.overlaps(&rule.pattern.unpack(), rule.priority) {
         return Err(ErrorCode::OFPFMFC_OVERLAP);
     }
@@ -215,6 +218,9 @@ fn modify(
             return add(flows, rule, done);
         }
         return Ok(());
+    }
+    if !flows.uses.knows_meters(&todo.instructions) {
+        return Err(ErrorCode::OFPMMFC_INVALID_METER);
     }
     for rule in &meant {
         check::instructions(&todo.instructions, &rule.pattern.unpack(), rule.table, version > Version::V10)?;

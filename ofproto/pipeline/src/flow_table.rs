@@ -23,6 +23,7 @@ use weft_flow::classifier::RuleTable;
 use weft_flow::{CompactMatch, FieldId, FlowKey, FlowMask, Match, OfPort};
 use weft_openflow::action::{Action, SubField};
 use weft_openflow::flow::FlowRemovedReason;
+use weft_openflow::ids::MeterId;
 use weft_openflow::table::{TableMiss, Vacancy};
 use weft_openflow::{Instructions, TableId};
 
@@ -544,6 +545,14 @@ impl FlowTable {
             0 => self.rules.lookup(key, Some(mask)),
             _ => self.rules.find_conjunctive(key, mask, |rule| uses::clauses(rule)).map(|found| found.value),
         }
+    }
+
+    /// The rules that send frames through a meter.
+    pub(crate) fn rules_through(&self, meter: MeterId) -> Vec<Arc<Rule>> {
+        if self.used.any == 0 {
+            return Vec::new();
+        }
+        self.rules().filter(|rule| uses::meters(&rule.instructions).any(|m| m == meter)).cloned().collect()
     }
 
     /// The rule with exactly this match and priority.

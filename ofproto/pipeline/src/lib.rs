@@ -20,6 +20,7 @@ pub mod frozen;
 pub mod group;
 pub mod learn;
 pub mod mac_table;
+pub mod meter;
 pub mod pipeline;
 pub mod revalidate;
 pub mod rule;

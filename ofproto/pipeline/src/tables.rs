@@ -19,6 +19,7 @@ use crate::bridge::{Bridge, Bundle, Port};
 use crate::config::{BridgeSettings, BundleSettings, ConfigError, PortKind, PortSettings};
 use crate::frozen::FrozenStates;
 use crate::learn::Pending;
+use crate::meter::Numbers;
 
 /// A bridge, for as long as the daemon runs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -34,7 +35,9 @@ pub type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 /// The value.
 #[derive(Default)]
 pub struct Tables {
-    bridges: BTreeMap<BridgeId, Bridge>,
+    pub(crate) bridges: BTreeMap<BridgeId, Bridge>,
+    /// Numbers of the datapath's meters.
+    pub(crate) meter_numbers: Numbers,
     by_bridge_name: BTreeMap<String, BridgeId>,
     by_dp: Map<DpPort, (BridgeId, OfPort)>,
     by_name: Map<String, (BridgeId, OfPort)>,

@@ -128,7 +128,7 @@ fn every_version_sees_the_switch() {
             let features = rig.ofctl(version, "dump-table-features", &[]);
             assert!(features.contains("table 0:") && features.contains("next tables: 1-253"), "{version}: {features}");
             assert!(rig.ofctl(version, "dump-group-features", &[]).contains("Group table"), "{version}");
-            assert!(rig.ofctl(version, "meter-features", &[]).contains("max_meter:0"), "{version}");
+            assert!(rig.ofctl(version, "meter-features", &[]).contains("max_meter:262144"), "{version}");
         }
         if version >= 11 {
             assert!(rig.ofctl(version, "dump-groups", &[]).contains("reply"), "{version}");
@@ -143,7 +143,6 @@ fn what_cannot_be_done_is_refused_with_the_specified_error() {
         (13, "add-flow", "actions=group:7", "OFPBAC_BAD_OUT_GROUP"),
         (13, "add-flow", "ip,actions=ct(commit)", "OFPBAC_BAD_TYPE"),
         (10, "add-flow", "check_overlap,priority=5,actions=1", "OFPFMFC_OVERLAP"),
-        (13, "add-meter", "meter=1,kbps,band=type=drop,rate=1", "OFPMMFC_OUT_OF_METERS"),
         (13, "add-group", "group_id=1,type=all,bucket=actions=1", "OFPGMFC_BAD_TYPE"),
         (10, "add-flow", "table=254,actions=1", "OFPBRC_EPERM"),
     ] {
@@ -195,4 +194,54 @@ fn a_packet_out_is_executed() {
         assert_eq!(done.len(), 1, "{version}");
         assert_eq!(done[0].len(), 3, "{version}: {:?}", done[0]);
     }
+}
+
+/// What ovs-vswitchd 3.1 answers to the same commands, but for features, where we remark too.
+#[test]
+fn meters_as_ofctl_shows_them() {
+    let Some(rig) = Rig::start(FailMode::Secure) else { return };
+    let ofctl = |command, args: &[&str]| rig.ofctl(13, command, args);
+    let band = "pktps,burst,stats,bands=type=drop,rate=1,burst_size=1";
+    assert_eq!(ofctl("add-meter", &[&format!("meter=1,{band}")]), "");
+    let again = ofctl("add-meter", &[&format!("meter=1,{band}")]);
+    assert!(again.starts_with("OFPT_ERROR (OF1.3) (xid=0x2): OFPMMFC_METER_EXISTS"), "{again}");
+    assert_eq!(ofctl("add-meter", &["meter=2,kbps,burst,bands=type=dscp_remark,rate=1,prec_level=1,burst_size=1"]), "");
+    assert_eq!(ofctl("add-meter", &["meter=controller,pktps,bands=type=drop,rate=1"]), "");
+    let two = "meter=slowpath,pktps,stats,bands=type=drop,rate=1 type=drop,rate=3";
+    assert_eq!(ofctl("add-meter", &[two]), "");
+    let unknown = ofctl("mod-meter", &["meter=9,kbps,bands=type=drop,rate=3"]);
+    assert!(unknown.starts_with("OFPT_ERROR (OF1.3) (xid=0x2): OFPMMFC_UNKNOWN_METER"), "{unknown}");
+    assert_eq!(ofctl("add-flow", &["in_port=1,actions=meter:1,2"]), "");
+    let invalid = ofctl("add-flow", &["in_port=2,actions=meter:100,2"]);
+    assert!(invalid.contains("OFPMMFC_INVALID_METER"), "{invalid}");
+    assert_eq!(ofctl("add-flow", &["in_port=3,actions=controller(meter_id=77)"]), "");
+    assert_eq!(
+        ofctl("dump-meters", &[]),
+        "OFPST_METER_CONFIG reply (OF1.3) (xid=0x2):\nmeter=1 pktps burst stats bands=\ntype=drop rate=1 burst_size=1\n\n\
+         meter=2 kbps burst bands=\ntype=dscp_remark rate=1 burst_size=1 prec_level=1\n\n\
+         meter=slowpath pktps stats bands=\ntype=drop rate=1\ntype=drop rate=3\n\n\
+         meter=controller pktps bands=\ntype=drop rate=1\n"
+    );
+    assert_eq!(
+        ofctl("meter-stats", &["meter=1"]),
+        "OFPST_METER reply (OF1.3) (xid=0x2):\n\
+         meter:1 flow_count:1 packet_in_count:0 byte_in_count:0 duration:0s bands:\n0: packet_count:0 byte_count:0\n"
+    );
+    let missing = ofctl("meter-stats", &["meter=33"]);
+    assert!(missing.starts_with("OFPT_ERROR (OF1.3) (xid=0x2): OFPMMFC_UNKNOWN_METER"), "{missing}");
+    for version in [13, 14, 15] {
+        let features = rig.ofctl(version, "meter-features", &[]);
+        let expected = "max_meter:262144 max_bands:8 max_color:0\nband_types: drop dscp_remark\ncapabilities: kbps pktps burst stats\n";
+        assert!(features.ends_with(expected), "{features}");
+    }
+    let out = ["in_port=1,packet=112233445566112233445577880011223344,actions=meter:30,2"];
+    assert!(rig.ofctl(15, "packet-out", &out).contains("OFPMMFC_INVALID_METER"));
+    // flows go with their meter; those whose controller action names it stay
+    assert_eq!(ofctl("del-meter", &["meter=1"]), "");
+    let left = ofctl("dump-flows", &[]);
+    assert!(!left.contains("meter:1") && left.contains("controller(meter_id=77)"), "{left}");
+    assert_eq!(ofctl("del-meter", &["meter=99"]), "");
+    assert_eq!(ofctl("del-meters", &[]), "");
+    assert_eq!(ofctl("dump-meters", &[]), "OFPST_METER_CONFIG reply (OF1.3) (xid=0x2):\n");
+    assert_eq!(rig.switch.frame(1, 1, 2, 0x1234).len(), 1, "the flow is gone");
 }

@@ -33,6 +33,7 @@ pub fn bridge(config: &BridgeConfig, state: &Bridge) -> pipeline::BridgeSettings
             ..default
         },
         tables: config.tables.iter().map(|(id, table)| (*id, flow_table(table))).collect(),
+        ..pipeline::BridgeSettings::default()
     }
 }
 

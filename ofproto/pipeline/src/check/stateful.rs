@@ -63,3 +63,16 @@ pub(super) fn conjunctions(of: &Instructions) -> Result<(), ErrorCode> {
     let alone = alone && *of == Instructions { apply: of.apply.clone(), ..Instructions::default() };
     if alone { Ok(()) } else { Err(ErrorCode::NXBAC_BAD_CONJUNCTION) }
 }
+
+/// A meter comes before everything else, and in no list but the outermost.
+pub(super) fn meters(of: &Instructions) -> Result<(), ErrorCode> {
+    let is_meter = |action: &Action| matches!(action, Action::Meter(_));
+    let before = usize::from(of.meter.is_none());
+    if of.apply.iter().skip(before).any(is_meter) {
+        return Err(ErrorCode::OFPBAC_UNSUPPORTED_ORDER);
+    }
+    let mut all = 0;
+    of.for_each_action(&mut |action| all += usize::from(is_meter(action)));
+    let outermost = of.apply.iter().filter(|action| is_meter(action)).count();
+    if all > outermost { Err(ErrorCode::OFPBAC_BAD_TYPE) } else { Ok(()) }
+}

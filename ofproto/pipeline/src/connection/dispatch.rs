@@ -105,12 +105,14 @@ impl Pipeline {
             },
             Message::BundleControl(request) => self.bundle_control(control, id, (xid, bytes), &request, now),
             Message::BundleAdd(add) => self.bundle_add(control, id, add, bytes, now),
-            // meters are a later room's; until then each request is refused, not swallowed
             Message::GroupMod(todo) => {
                 self.group_mod(control, id, xid, bridge, todo, now)?;
                 Ok(Vec::new())
             }
-            Message::MeterMod(_) => Err(ErrorCode::OFPMMFC_OUT_OF_METERS),
+            Message::MeterMod(todo) => {
+                self.meter_mod(control, bridge, todo, now)?;
+                Ok(Vec::new())
+            }
             Message::TlvTableRequest => {
                 let tables = self.read();
                 let bridge = tables.bridge(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
@@ -182,6 +184,7 @@ impl Pipeline {
             return Err(ErrorCode::OFPBRC_BUFFER_UNKNOWN);
         }
         check::packet_out(&out.actions)?;
+        self.meters_are_there(bridge, &out.actions)?;
         let in_port = out.in_port();
         let known =
             |port: OfPort| port.is_ordinary() || matches!(port, OfPort::LOCAL | OfPort::NONE | OfPort::CONTROLLER);

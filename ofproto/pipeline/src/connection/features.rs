@@ -3,7 +3,6 @@
 use weft_flow::FieldId;
 
 use weft_openflow::ids::Mac;
-use weft_openflow::meter::MeterFeatures;
 use weft_openflow::port::{PortDesc, PortFeatures};
 use weft_openflow::switch::{Capabilities, SwitchFeatures};
 use weft_openflow::table::{ActionSet, InstructionSet, TableActions, TableFeatures, TableInstructions};
@@ -155,9 +154,4 @@ pub(super) fn group_actions(version: Version) -> ActionSet {
         }
         _ => later | ActionSet::SET_FIELD,
     }
-}
-
-/// No meters yet.
-pub(super) fn meter_features() -> MeterFeatures {
-    MeterFeatures { max_meters: 0, band_types: 0, capabilities: 0, max_bands: 0, max_color: 0 }
 }

@@ -23,6 +23,7 @@ mod fail_open;
 mod features;
 mod group;
 mod hello;
+mod meter;
 mod monitor;
 mod notify;
 mod pace;

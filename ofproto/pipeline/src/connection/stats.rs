@@ -57,9 +57,9 @@ impl Pipeline {
             }
             StatsRequest::GroupDesc(which) => self.with(bridge, |b| StatsReply::GroupDesc(group::descs(b, which)))?,
             StatsRequest::GroupFeatures => StatsReply::GroupFeatures(group::features(version)),
-            StatsRequest::Meter(_) => StatsReply::Meter(Vec::new()),
-            StatsRequest::MeterConfig(_) => StatsReply::MeterConfig(Vec::new()),
-            StatsRequest::MeterFeatures => StatsReply::MeterFeatures(features::meter_features()),
+            StatsRequest::Meter(which) => self.meter_stats(bridge, which, now)?,
+            StatsRequest::MeterConfig(which) => self.meter_configs(bridge, which)?,
+            StatsRequest::MeterFeatures => StatsReply::MeterFeatures(crate::meter::FEATURES),
             StatsRequest::IpfixBridge | StatsRequest::IpfixFlow => return Err(ErrorCode::NXST_NOT_CONFIGURED),
         };
         Ok(vec![Message::StatsReply { body, more: false }])

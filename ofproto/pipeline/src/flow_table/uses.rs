@@ -4,12 +4,12 @@
 //! `delete_learned`, those go too; a meter tells how many flows use it. All of it is counted as flows come and go.
 //! Invariant: what [`Uses::come`] counts, [`Uses::go`] takes back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weft_flow::classifier::Clause;
 use weft_openflow::action::Action;
 use weft_openflow::ids::MeterId;
-use weft_openflow::{Cookie, TableId};
+use weft_openflow::{Cookie, Instructions, TableId};
 
 use crate::rule::Rule;
 
@@ -21,6 +21,8 @@ pub struct Uses {
     /// Of those, the ones that have just lost their last learn action.
     orphans: Vec<(TableId, Cookie)>,
     meters: BTreeMap<MeterId, usize>,
+    /// The meters that there are.
+    pub(crate) known_meters: BTreeSet<MeterId>,
 }
 
 /// How many flows of a table use something.
@@ -58,15 +60,11 @@ impl Uses {
     fn count(&mut self, rule: &Rule, one_more: bool) -> Used {
         let (learners, orphans, meters) = (&mut self.learners, &mut self.orphans, &mut self.meters);
         let mut used = Used::default();
-        if let Some(meter) = rule.instructions.meter {
+        for meter in self::meters(&rule.instructions) {
             step(meters, meter, one_more);
             used.any = 1;
         }
         rule.instructions.for_each_action(&mut |action| match action {
-            Action::Meter(meter) => {
-                step(meters, *meter, one_more);
-                used.any = 1;
-            }
             Action::Learn(learn) if learn.delete_learned => {
                 let of = (learn.table, learn.cookie);
                 if step(learners, of, one_more) == 0 {
@@ -91,10 +89,24 @@ impl Uses {
         gone
     }
 
+    /// Whether a flow's meters are there.
+    pub(crate) fn knows_meters(&self, of: &Instructions) -> bool {
+        meters(of).all(|meter| self.known_meters.contains(&meter))
+    }
+
     /// How many flows send their frames through a meter.
     pub fn flows_of_meter(&self, meter: MeterId) -> usize {
         self.meters.get(&meter).copied().unwrap_or(0)
     }
+}
+
+/// The meters that instructions send frames through; those of `controller` are not meant.
+pub(super) fn meters(of: &Instructions) -> impl Iterator<Item = MeterId> {
+    let actions = of.apply.iter().filter_map(|action| match action {
+        Action::Meter(meter) => Some(*meter),
+        _ => None,
+    });
+    of.meter.into_iter().chain(actions)
 }
 
 /// What a rule fulfils; nothing, if it decides by itself.

@@ -10,6 +10,7 @@ use weft_packet::DropReason;
 
 use super::fields::ETH_IPV4;
 use super::fields::{TAG_PRESENT, Tag, inner_tag, outer_tag, set_tags};
+use super::pkt_len::Rest;
 use super::recirc::GoOn;
 use super::trace::NodeKind;
 use super::{Context, Failure, MAX_STACK};
@@ -19,8 +20,14 @@ impl<'t> Context<'t, '_> {
     pub(super) fn run_actions(&mut self, actions: &'t [Action]) -> Flow {
         let nothing_after = self.last;
         let mut flow = Flow::Continue;
+        let mut tail = self.tail.take();
         for (i, action) in actions.iter().enumerate() {
             self.last = nothing_after && i + 1 == actions.len() && self.action_set.is_empty();
+            if let Action::CheckPktLarger { pkt_len, dst } = action {
+                self.note(NodeKind::Action, || text::action(action));
+                self.branch_by_length(*pkt_len, *dst, Rest::Actions(&actions[i + 1..], tail.take()));
+                break;
+            }
             flow = self.run_action(action);
             if self.exit {
                 if self.freezing.is_some() {
@@ -33,6 +40,7 @@ impl<'t> Context<'t, '_> {
             }
         }
         self.last = nothing_after;
+        self.tail = tail;
         flow
     }
 
@@ -51,6 +59,10 @@ impl<'t> Context<'t, '_> {
                     Ok(port) => self.output(OfPort::from_u16(port), *max_len),
                     Err(_) => self.note(NodeKind::Warn, || format!("output port {port} is out of range, not output")),
                 }
+            }
+            // as OVS, which looks for a port of that very number
+            Action::OutputTrunc { port: OfPort::IN_PORT, .. } => {
+                self.note(NodeKind::Error, || "output_trunc does not support patch port IN_PORT".into());
             }
             Action::OutputTrunc { port, max_len } => {
                 self.trunc = Some(*max_len);
@@ -103,7 +115,7 @@ impl<'t> Context<'t, '_> {
                     self.write(*dst, value);
                     self.note_value(*dst);
                 }
-                None => self.note(NodeKind::Warn, || "Failed to pop from an empty stack.".into()),
+                None => self.note(NodeKind::Error, || "stack underflow".into()),
             },
             Action::Clone(inner) => self.clone_and_run(inner),
             Action::PushMpls { ethertype } => self.push_mpls(*ethertype),
@@ -124,6 +136,8 @@ impl<'t> Context<'t, '_> {
                 }
             }
             Action::Exit => self.exit = true,
+            Action::Meter(meter) => self.meter(*meter),
+            Action::Sample(sample) => self.sample(sample),
             Action::Learn(learn) => self.learn(learn),
             Action::FinTimeout { idle, hard } => self.fin_timeout(*idle, *hard),
             // clauses are the lookup's; here they do nothing
@@ -135,9 +149,8 @@ impl<'t> Context<'t, '_> {
             | Action::Ct(_)
             | Action::CtClear
             | Action::Nat(_)
-            | Action::Sample(_)
-            | Action::CheckPktLarger { .. }
-            | Action::Meter(_) => self.note(NodeKind::Warn, || "action not supported, skipped".into()),
+            // where a list's rest is not at hand: inside an action set, where it cannot be
+            | Action::CheckPktLarger { .. } => self.note(NodeKind::Warn, || "action not supported, skipped".into()),
         }
         Flow::Continue
     }
@@ -199,6 +212,12 @@ impl<'t> Context<'t, '_> {
             (SetForm::Mod, FieldId::IpSrc | FieldId::IpDst) if !self.has(Prerequisite::Ipv4) => return,
             (_, field) => field,
         };
+        // an IP header is only written where there is a protocol in it
+        if matches!(field.field().prerequisite, Prerequisite::Ipv4 | Prerequisite::Ipv6 | Prerequisite::Ip)
+            && self.has(field.field().prerequisite)
+        {
+            self.unwildcard(FieldId::NwProto);
+        }
         self.write_field(field, set.value, set.mask);
         // as OVS: setting a field of IP or ARP rests on the protocol as well, a DSCP by itself does not
         if field != FieldId::IpDscp {

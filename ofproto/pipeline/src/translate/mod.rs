@@ -13,6 +13,7 @@
 //!   actions.rs  one action after the other
 //!   fields.rs   reading and writing fields, prerequisites
 //!   learn.rs, fin_timeout.rs   flows made from frames, flows that end with a connection
+//!   meter.rs, pkt_len.rs   rates and samples, branches by length
 //!   normal.rs   the learning switch: VLANs, MACs, flooding
 //!   output.rs   ports, patch cables, controllers
 //!   commit.rs   header changes as datapath actions
@@ -33,10 +34,12 @@ mod fin_timeout;
 mod group;
 mod hash;
 mod learn;
+mod meter;
 mod mpls;
 mod normal;
 mod options;
 mod output;
+mod pkt_len;
 mod recirc;
 mod select;
 mod table;
@@ -52,7 +55,7 @@ use weft_flow::key::OPENFLOW_WORDS;
 use weft_flow::{DpAction, FieldId, FlowKey, FlowMask, OfPort};
 use weft_openflow::action::Action;
 use weft_openflow::port::PortConfig;
-use weft_openflow::{Cookie, GroupId, TableId, Timeout};
+use weft_openflow::{Cookie, GroupId, Instructions, TableId, Timeout};
 use weft_packet::DropReason;
 
 use crate::bridge::{Bridge, PatchCounters};
@@ -291,6 +294,8 @@ pub(crate) struct Context<'t, 'l> {
     freezing: Option<Box<recirc::Freezing>>,
     /// Whether nothing comes after the action at hand.
     last: bool,
+    /// The instructions of the rule whose actions are the list at hand.
+    tail: Option<&'t Instructions>,
     /// Whether conntrack has seen the frame.
     conntracked: bool,
     /// The EtherType as it came in.
@@ -344,6 +349,7 @@ impl<'t, 'l> Context<'t, 'l> {
             exit: false,
             freezing: None,
             last: true,
+            tail: None,
             conntracked: false,
             first_eth_type: fields::eth_type(input.key),
             was_mpls: false,

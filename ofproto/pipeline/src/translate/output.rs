@@ -4,6 +4,7 @@ use weft_flow::action::{ControllerAction, Userspace};
 use weft_flow::key::{OPENFLOW_WORDS, WORDS};
 use weft_flow::{DpAction, OfPort};
 use weft_openflow::action::Controller;
+use weft_openflow::ids::MeterId;
 use weft_openflow::port::PortConfig;
 use weft_openflow::{PacketInReason, TableId};
 use weft_packet::DropReason;
@@ -30,6 +31,7 @@ impl<'t> Context<'t, '_> {
         }
         match port.settings.kind {
             PortKind::Device(dp) => {
+                // it counts for the next output, whatever comes in between
                 if let Some(len) = self.trunc {
                     self.out.push(DpAction::Trunc(len));
                 }
@@ -130,7 +132,7 @@ impl<'t> Context<'t, '_> {
             recirc_id: frozen.id,
         };
         self.frozen.push(frozen);
-        self.out.push(DpAction::Userspace(Userspace::Controller(action)));
+        self.hand_over(Userspace::Controller(action), to.meter, MeterId::CONTROLLER);
         self.fact(|_| Fact::ToController);
     }
 

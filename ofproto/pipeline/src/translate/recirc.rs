@@ -18,6 +18,7 @@ use weft_openflow::{Cookie, Instructions, TableId};
 
 use super::Context;
 use super::actions::Flow;
+use super::pkt_len::Rest;
 use super::trace::NodeKind;
 use crate::frozen::{Frozen, FrozenState, Step};
 use crate::text;
@@ -171,9 +172,14 @@ impl<'t> Context<'t, '_> {
         self.finish_freezing();
     }
 
-    fn run_steps(&mut self, steps: &'t [Step]) {
+    pub(super) fn run_steps(&mut self, steps: &'t [Step]) {
         for (i, step) in steps.iter().enumerate() {
             self.last = i + 1 == steps.len();
+            if let Step::Act(action @ Action::CheckPktLarger { pkt_len, dst }) = step {
+                self.note(NodeKind::Action, || text::action(action));
+                self.branch_by_length(*pkt_len, *dst, Rest::Steps(&steps[i + 1..]));
+                break;
+            }
             let flow = self.run_step(step);
             if self.exit {
                 self.keep_steps(&steps[i..]);

@@ -146,11 +146,22 @@ impl<'t> Context<'t, '_> {
             self.note(NodeKind::Action, || "drop".into());
             return;
         }
+        if let Some(meter) = todo.meter {
+            self.note(NodeKind::Action, || format!("meter:{}", meter.0));
+            self.meter(meter);
+        }
+        self.run_list_of(&todo.apply, todo);
+    }
+
+    /// Run (the rest of) a rule's actions, then its other instructions.
+    pub(super) fn run_list_of(&mut self, actions: &'t [Action], todo: &'t Instructions) {
         let nothing_after = self.last;
-        self.last &= !has_more_than_actions(todo);
-        let flow = self.run_actions(&todo.apply);
+        self.last &= !todo.has_more_than_actions();
+        self.tail = Some(todo);
+        let flow = self.run_actions(actions);
         self.last = nothing_after;
-        if flow == Flow::Stop {
+        // nothing is left where the list branched
+        if self.tail.take().is_none() || flow == Flow::Stop {
             return;
         }
         if self.exit {
@@ -159,7 +170,7 @@ impl<'t> Context<'t, '_> {
             }
             return;
         }
-        if self.was_mpls && self.failure.is_none() && has_more_than_actions(todo) {
+        if self.was_mpls && self.failure.is_none() && todo.has_more_than_actions() {
             self.freeze_and_recirculate(super::recirc::GoOn::After, None);
             self.keep_instructions(todo);
             return;
@@ -277,9 +288,4 @@ impl<'t> Context<'t, '_> {
 enum Miss {
     Drop,
     Controller,
-}
-
-/// Whether something follows the actions of a rule.
-fn has_more_than_actions(of: &Instructions) -> bool {
-    of.clear || of.write_actions.is_some() || of.write_metadata.is_some() || of.goto_table.is_some()
 }
