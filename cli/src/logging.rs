@@ -107,6 +107,7 @@ const MODULES: &[&str] = &[
     "ovsdb_idl",
     "ovsdb_log",
     "ovsdb_tool",
+    "pcap",
     "poll_loop",
     "process",
     "rconn",

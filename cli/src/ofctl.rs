@@ -28,6 +28,7 @@ macro_rules! sayln {
 
 mod bulk;
 mod bundle;
+mod capture;
 mod command;
 mod dump;
 mod flows;

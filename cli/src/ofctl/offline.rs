@@ -2,12 +2,17 @@
 
 use std::io::{BufRead, Read};
 
+use weft_flow::text::number::parse_u64;
+use weft_flow::{FieldId, Match};
 use weft_openflow::codec;
 use weft_openflow::flow::FlowModCommand;
-use weft_openflow::text::{FlowCommand, Names, format_instructions, message, nxm, read_flow};
+use weft_openflow::group::GroupModCommand;
+use weft_openflow::text::words::{Word, Words};
+use weft_openflow::text::{self, FlowCommand, Names, format_instructions, message, nxm, read_flow};
 use weft_openflow::{ErrorCode, Message, Version, Xid};
 
-use super::{Job, flows, notes, show};
+use super::format::Formats;
+use super::{Job, capture, flows, notes, show};
 use crate::failure::{Exit, Failure, fail};
 
 /// What is looked at.
@@ -35,6 +40,20 @@ pub enum What {
     OfpPrint,
     /// `encode-hello`
     EncodeHello,
+    /// `parse-group`
+    ParseGroup,
+    /// `parse-key-value`
+    ParseKeyValue,
+    /// `check-vlan`
+    CheckVlan,
+    /// `compose-packet`
+    ComposePacket,
+    /// `parse-packet`
+    ParsePacket,
+    /// `parse-pcap`
+    ParsePcap,
+    /// `ofp-parse-pcap`
+    OfpParsePcap,
     /// `print-error`
     PrintError,
     /// `encode-error-reply`
@@ -76,6 +95,19 @@ pub fn run(job: &mut Job, what: What) -> Result<Exit, Failure> {
             say!("{}", print_bytes(&bytes, verbosity.saturating_sub(2)));
             Ok(Exit::OK)
         }
+        What::ParseGroup => parse_group(job),
+        What::ParseKeyValue => {
+            for text in &job.words {
+                let words: Vec<String> = Words::of(text).map(|word| key_value(&word)).collect();
+                sayln!("{}", words.join(", "));
+            }
+            Ok(Exit::OK)
+        }
+        What::CheckVlan => check_vlan(job),
+        What::ComposePacket => capture::compose(job),
+        What::ParsePacket => capture::parse_packet(),
+        What::ParsePcap => capture::parse_pcap(job),
+        What::OfpParsePcap => capture::ofp_parse_pcap(job),
         What::EncodeHello => encode_hello(job),
         What::PrintError => print_error(job),
         What::EncodeErrorReply => encode_error_reply(job),
@@ -204,7 +236,7 @@ fn warn_of_action(bytes: &[u8], code: ErrorCode, v: Version, read: &ReadWire) {
         let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
         let bad = len < 8 || bytes.get(at..at + len).is_none_or(|one| read(one, v).is_err());
         if bad {
-            let dump: String = plain_hex(bytes);
+            let dump: String = show::plain_hex(bytes);
             let at = if at == 0 { "0".to_string() } else { format!("{at:#x}") };
             tracing::warn!(target: "ofp_actions", "bad action at offset {at} ({code}):\n{}", dump.trim_end());
             return;
@@ -273,25 +305,95 @@ fn differences(before: &[u8], after: &[u8], what: &str) {
     }
 }
 
+/// `key=value`, with what follows a closing parenthesis.
+fn key_value(word: &Word<'_>) -> String {
+    match (word.value, word.rest) {
+        (None, _) => word.key.to_string(),
+        (Some(value), "") => format!("{}={value}", word.key),
+        (Some(value), rest) => format!("{}={value}){rest}", word.key),
+    }
+}
+
+/// `parse-group`: a group as messages say it.
+fn parse_group(job: &Job) -> Result<Exit, Failure> {
+    let group = text::parse_group(&job.words[0], GroupModCommand::Add, &Names::none())?;
+    let newest = !group.selection.method.is_empty();
+    let usable = Formats::all().filter(|f| !newest || f.version >= Version::V15);
+    sayln!("usable protocols: {usable}");
+    let allowed = usable.within(job.options.versions);
+    let Some(format) = allowed.iter().next() else { return fail("no usable protocol") };
+    sayln!("chosen version: {}", format.version);
+    let bytes = codec::encode(&Message::GroupMod(group), Xid(1), &format.dialect()).map_err(|e| e.to_string())?;
+    say!("{}", show::message(&bytes, &Names::none(), 0));
+    Ok(Exit::OK)
+}
+
+/// `check-vlan TCI MASK`: how each form of OpenFlow says a match of the VLAN tag, and what comes back.
+fn check_vlan(job: &Job) -> Result<Exit, Failure> {
+    let hex =
+        |word: &str| u16::from_str_radix(word.trim_start_matches("0x"), 16).map_err(|_| format!("{word}: no number"));
+    let (tci, mask) = (hex(&job.words[0])?, hex(&job.words[1])?);
+    let mut pattern = Match::any();
+    pattern.set_masked(FieldId::VlanTci, tci.into(), mask.into());
+    let shown = weft_flow::text::format_match(&pattern, &Names::none().ports);
+    let back = |m: &Match| {
+        let (tci, mask) = m.get(FieldId::VlanTci);
+        format!("{tci:04x}/{mask:04x}")
+    };
+    // What the text means when it is read again.
+    let reread = weft_flow::text::parse_match(&shown, &Names::none().ports)?;
+    sayln!("{shown} -> {}", back(&reread));
+    for (name, version) in [("NXM", None), ("OXM", Some(Version::V12))] {
+        let bytes = codec::match_to_oxm(&pattern, None, version);
+        let fields = nxm::format(&bytes);
+        let (m, _) = codec::match_from_oxm(&bytes, true).map_err(|error| error.to_string())?;
+        match name {
+            "NXM" => sayln!("{name}: {fields} -> {}", back(&m)),
+            _ => {
+                // OXM has the priority in a field of its own.
+                let (vid, pcp) = fields.split_once(", ").unwrap_or((&fields, "--"));
+                let pcp_text = if pcp == "--" { String::new() } else { format!(", {pcp}") };
+                sayln!("{name}: {vid}{pcp_text} -> {},{pcp}", back(&m));
+            }
+        }
+    }
+    for version in [Version::V10, Version::V11] {
+        sayln!("OF{}: {}", version.number(), fixed_vlan(tci & mask, mask, version));
+    }
+    Ok(Exit::OK)
+}
+
+/// How the fixed matches of 1.0 and 1.1 say a tag: VLAN and whether it is wild, priority and whether it is wild.
+fn fixed_vlan(tci: u16, mask: u16, version: Version) -> String {
+    let old = version == Version::V10;
+    let (vid, pcp) = (tci & 0xfff, tci >> 13);
+    if mask & 0x1000 != 0 && tci & 0x1000 == 0 {
+        return format!("ffff/0,00/{} -> 0000/ffff", u8::from(!old));
+    }
+    let (by_vid, by_pcp, tagged) = (mask & 0xfff != 0, mask & 0xe000 != 0, mask & 0x1000 != 0);
+    let bits = u16::from(by_vid) * 0xfff | u16::from(by_pcp) * 0xe000 | u16::from(by_vid || by_pcp) * 0x1000;
+    match (by_vid, by_pcp) {
+        (true, _) => {
+            let back = vid | 0x1000 | if by_pcp { pcp << 13 } else { 0 };
+            format!("{vid:04x}/0,{:02x}/{} -> {back:04x}/{bits:04x}", if by_pcp { pcp } else { 0 }, u8::from(!by_pcp))
+        }
+        (false, true) if old => format!("0000/1,{pcp:02x}/0 -> {:04x}/f000", pcp << 13 | 0x1000),
+        (false, true) => format!("fffe/0,{pcp:02x}/0 -> {:04x}/f000", pcp << 13 | 0x1000),
+        (false, false) if tagged && !old => "fffe/0,00/1 -> 1000/1000".to_string(),
+        (false, false) => "0000/1,00/1 -> 0000/0000".to_string(),
+    }
+}
+
 fn encode_hello(job: &Job) -> Result<Exit, Failure> {
-    let bits = job.words[0].trim_start_matches("0x");
-    let Ok(versions) = u32::from_str_radix(bits, 16) else {
+    let Some(versions) = parse_u64(&job.words[0]).and_then(|bits| u32::try_from(bits).ok()) else {
         return fail(format!("{}: bad bitmap", job.words[0]));
     };
     let newest = Version::ALL.into_iter().rev().find(|v| versions & v.bit() != 0).unwrap_or(Version::V10);
     let hello = Message::Hello { versions };
     let bytes = codec::encode(&hello, Xid(1), &codec::Dialect::new(newest)).map_err(|e| e.to_string())?;
-    say!("{}", plain_hex(&bytes).replace("-\n", "\n"));
+    say!("{}", show::plain_hex(&bytes).replace("-\n", "\n"));
     say!("{}", show::message(&bytes, &Names::none(), 0));
     Ok(Exit::OK)
-}
-
-/// A dump without the letters.
-fn plain_hex(bytes: &[u8]) -> String {
-    show::hex(bytes)
-        .lines()
-        .map(|line| format!("{}\n", line.split('|').next().unwrap_or_default().trim_end()))
-        .collect()
 }
 
 fn print_error(job: &Job) -> Result<Exit, Failure> {
@@ -300,7 +402,8 @@ fn print_error(job: &Job) -> Result<Exit, Failure> {
     };
     for version in Version::ALL {
         let (vendor, kind, number) = code.numbers(version);
-        sayln!("OpenFlow {}: vendor {vendor:#x}, type {kind}, code {number}", version.number());
+        let vendor = weft_flow::text::number::hex(vendor.into());
+        sayln!("OpenFlow {}: vendor {vendor}, type {kind}, code {number}", version.number());
     }
     Ok(Exit::OK)
 }
@@ -317,6 +420,6 @@ fn encode_error_reply(job: &Job) -> Result<Exit, Failure> {
     let xid = Xid(u32::from_be_bytes([request[4], request[5], request[6], request[7]]));
     let reply = codec::error_reply(code, &request);
     let bytes = codec::encode(&reply, xid, &codec::Dialect::new(version)).map_err(|e| e.to_string())?;
-    say!("{}", plain_hex(&bytes).replace("-\n", "\n"));
+    say!("{}", show::plain_hex(&bytes).replace("-\n", "\n"));
     Ok(Exit::OK)
 }

@@ -1,11 +1,13 @@
 //! Commands that change ports, tables, fragments, groups, meters and tunnel option maps.
 
 use weft_flow::text::number::parse_u64;
+use weft_openflow::conntrack::CtFlush;
 use weft_openflow::group::{Bucket, GroupKind, GroupMod, GroupModCommand, Selection};
 use weft_openflow::meter::{MeterConfig, MeterFlags, MeterMod, MeterModCommand};
 use weft_openflow::port::{PortConfig, PortFeatures, PortMod};
 use weft_openflow::switch::{FragHandling, SwitchConfig, TlvMap, TlvTableCommand, TlvTableMod};
 use weft_openflow::table::{TableMiss, TableMod, Vacancy};
+use weft_openflow::text::conntrack::parse_tuple;
 use weft_openflow::text::{Names, parse_group, parse_meter};
 use weft_openflow::{GroupId, Message, MeterId, TableId, Version};
 
@@ -163,10 +165,40 @@ pub async fn set_frags(job: &mut Job) -> Result<Exit, Failure> {
 pub async fn ct_flush_zone(job: &mut Job) -> Result<Exit, Failure> {
     let zone = match parse_u64(&job.words[1]).and_then(|n| u16::try_from(n).ok()) {
         Some(zone) => zone,
-        None => return fail(format!("invalid ct zone \"{}\"", job.words[1])),
+        None => return fail(format!("invalid zone_id \"{}\"", job.words[1])),
     };
     let mut peer = Peer::open(&job.options, &job.words[0], job.options.versions).await?;
     peer.do_and_wait(&Message::CtFlushZone(zone)).await?;
+    Ok(Exit::OK)
+}
+
+/// `ct-flush SWITCH [zone=N] [ORIGINAL [REPLY]]`.
+pub async fn ct_flush(job: &mut Job) -> Result<Exit, Failure> {
+    let mut flush = CtFlush::default();
+    let mut words = job.words[1..].iter();
+    if let Some(zone) = words.as_slice().first().and_then(|word| word.strip_prefix("zone=")) {
+        let zone = parse_u64(zone).and_then(|n| u16::try_from(n).ok());
+        flush.zone = Some(zone.ok_or("Failed to parse zone")?);
+        words.next();
+    }
+    let tuple = |text: &String| parse_tuple(text).map_err(|error| format!("Failed to parse ct-tuple: {error}"));
+    if let Some(text) = words.next() {
+        (flush.original, flush.proto) = tuple(text)?;
+    }
+    if let Some(text) = words.next() {
+        let (reply, proto) = tuple(text)?;
+        flush.reply = reply;
+        if flush.proto == 0 {
+            flush.proto = proto;
+        } else if proto != 0 && proto != flush.proto {
+            return fail("The L4 protocol does not match");
+        }
+    }
+    if words.next().is_some() {
+        return fail("Too many arguments");
+    }
+    let mut peer = Peer::open(&job.options, &job.words[0], job.options.versions).await?;
+    peer.do_and_wait(&Message::CtFlush(flush)).await?;
     Ok(Exit::OK)
 }
 
@@ -291,8 +323,8 @@ pub enum TlvAction {
 
 /// The commands about tunnel options.
 pub async fn tlv_map(job: &mut Job, action: TlvAction) -> Result<Exit, Failure> {
-    let mut peer = Peer::open(&job.options, &job.words[0], job.options.versions).await?;
     if action == TlvAction::Dump {
+        let mut peer = Peer::open(&job.options, &job.words[0], job.options.versions).await?;
         let reply = peer.ask(&Message::TlvTableRequest).await?;
         say!("{}", show::message(&reply, &Names::none(), job.options.verbosity));
         return Ok(Exit::OK);
@@ -306,13 +338,14 @@ pub async fn tlv_map(job: &mut Job, action: TlvAction) -> Result<Exit, Failure> 
         (_, true) => TlvTableCommand::Clear,
         (_, false) => TlvTableCommand::Delete,
     };
+    let mut peer = Peer::open(&job.options, &job.words[0], job.options.versions).await?;
     peer.do_and_wait(&Message::TlvTableMod(TlvTableMod { command, maps })).await?;
     Ok(Exit::OK)
 }
 
 /// `{class=0xffff,type=0,len=4}->tun_metadata0`
 fn tlv(text: &str) -> Result<TlvMap, Failure> {
-    let bad = || Failure::with_status(format!("invalid tlv mapping {text}"), 1);
+    let bad = || Failure::with_status("invalid tlv mapping", 1);
     let (option, field) = text.split_once("->").ok_or_else(bad)?;
     let index = field.trim().strip_prefix("tun_metadata").and_then(|n| n.parse().ok()).ok_or_else(bad)?;
     let mut map = TlvMap { class: 0, kind: 0, len: 0, index };

@@ -84,6 +84,11 @@ pub fn hex(bytes: &[u8]) -> String {
     message::hex_dump(bytes)
 }
 
+/// As [`hex`], without the letters.
+pub fn plain_hex(bytes: &[u8]) -> String {
+    hex(bytes).lines().map(|line| format!("{}\n", line.split('|').next().unwrap_or_default().trim_end())).collect()
+}
+
 /// Bytes written as digits, with or without spaces.
 pub fn unhex(text: &str) -> Result<Vec<u8>, String> {
     let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace() && *c != '.').collect();

@@ -2,7 +2,7 @@
 //!
 //! In reading order:
 //! - meaning, the same for every version: [`ids`], [`action`], [`instruction`], [`flow`], [`packet`], [`port`],
-//!   [`table`], [`group`], [`meter`], [`switch`], [`controller`], [`bundle`], [`monitor`], [`error`], [`message`].
+//!   [`table`], [`group`], [`meter`], [`switch`], [`controller`], [`bundle`], [`conntrack`], [`monitor`], [`error`], [`message`].
 //!
 //! - [`text`]: flows and actions as people write them; [`consistency`]: whether a flow's actions fit its match.
 //! - [`codec`]: messages to bytes and back, framing, multipart; [`wire`] holds the layouts.
@@ -12,6 +12,7 @@
 pub mod action;
 pub mod bundle;
 pub mod codec;
+pub mod conntrack;
 pub mod consistency;
 pub mod controller;
 pub mod error;

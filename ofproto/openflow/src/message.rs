@@ -92,6 +92,8 @@ pub enum Message {
     FlowMonitorResumed,
     /// NXT_CT_FLUSH_ZONE.
     CtFlushZone(u16),
+    /// NXT_CT_FLUSH.
+    CtFlush(crate::conntrack::CtFlush),
 }
 
 /// NXFF_*: how OpenFlow 1.0 flows are said.

@@ -5,6 +5,7 @@
 
 pub(crate) mod action;
 pub(crate) mod buf;
+pub(crate) mod conntrack;
 pub(crate) mod controller;
 pub(crate) mod flow;
 pub(crate) mod group;

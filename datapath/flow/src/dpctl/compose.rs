@@ -12,6 +12,11 @@ use crate::{FieldId, FlowKey};
 
 /// The frame; `size` is its length if it is longer than what the headers need.
 pub fn compose(key: &FlowKey, size: usize) -> Vec<u8> {
+    compose_with(key, size, &PAYLOAD)
+}
+
+/// As [`compose`], with these bytes behind the innermost header.
+pub fn compose_with(key: &FlowKey, size: usize, payload: &[u8]) -> Vec<u8> {
     let mac = |field: FieldId| {
         let bytes = (field.get(key) as u64).to_be_bytes();
         Mac([bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]])
@@ -34,8 +39,8 @@ pub fn compose(key: &FlowKey, size: usize) -> Vec<u8> {
             bytes.extend([0, 3, 0x42, 0x42, 0x03]);
             bytes
         }
-        0x0800 => ipv4(frame, key).build(),
-        0x86dd => ipv6(frame, key).build(),
+        0x0800 => ipv4(frame, key, payload).build(),
+        0x86dd => ipv6(frame, key, payload).build(),
         0x0806 | 0x8035 => {
             let four = |field: FieldId| (field.get(key) as u32).to_be_bytes();
             let op = FieldId::ArpOp.get(key) as u16;
@@ -83,24 +88,24 @@ fn nsh(key: &FlowKey) -> PushNsh {
     }
 }
 
-fn ipv4(frame: Builder, key: &FlowKey) -> Builder {
+fn ipv4(frame: Builder, key: &FlowKey, payload: &[u8]) -> Builder {
     let four = |field: FieldId| (field.get(key) as u32).to_be_bytes();
     let frame = frame
         .ipv4(four(FieldId::IpSrc), four(FieldId::IpDst))
         .ttl(FieldId::NwTtl.get(key) as u8)
         .tos(FieldId::NwTos.get(key) as u8);
     let frame = fragment(frame, key);
-    transport(frame, key)
+    transport(frame, key, payload)
 }
 
-fn ipv6(frame: Builder, key: &FlowKey) -> Builder {
+fn ipv6(frame: Builder, key: &FlowKey, payload: &[u8]) -> Builder {
     let sixteen = |field: FieldId| field.get(key).to_be_bytes();
     let frame = frame
         .ipv6(sixteen(FieldId::Ipv6Src), sixteen(FieldId::Ipv6Dst))
         .ttl(FieldId::NwTtl.get(key) as u8)
         .tos(FieldId::NwTos.get(key) as u8)
         .label(FieldId::Ipv6Label.get(key) as u32);
-    transport(frame, key)
+    transport(frame, key, payload)
 }
 
 fn fragment(frame: Builder, key: &FlowKey) -> Builder {
@@ -111,7 +116,7 @@ fn fragment(frame: Builder, key: &FlowKey) -> Builder {
     }
 }
 
-fn transport(frame: Builder, key: &FlowKey) -> Builder {
+fn transport(frame: Builder, key: &FlowKey, payload: &[u8]) -> Builder {
     let proto = FieldId::NwProto.get(key) as u8;
     let short = |field: FieldId| field.get(key) as u16;
     let byte = |field: FieldId| field.get(key) as u8;
@@ -123,15 +128,15 @@ fn transport(frame: Builder, key: &FlowKey) -> Builder {
             let (src, dst, flags) = (short(FieldId::TcpSrc), short(FieldId::TcpDst), short(FieldId::TcpFlags));
             let frame = frame.tcp(src, dst, flags);
             // Segments that open or close a connection carry no data.
-            if flags & (FIN | SYN | RST) != 0 { frame } else { frame.payload(&PAYLOAD) }
+            if flags & (FIN | SYN | RST) != 0 { frame } else { frame.payload(payload) }
         }
-        (17, _) => frame.udp(short(FieldId::UdpSrc), short(FieldId::UdpDst)).payload(&PAYLOAD),
+        (17, _) => frame.udp(short(FieldId::UdpSrc), short(FieldId::UdpDst)).payload(payload),
         (132, _) => frame.sctp(short(FieldId::SctpSrc), short(FieldId::SctpDst)),
-        (1, 0x0800) => frame.icmp(byte(FieldId::IcmpType), byte(FieldId::IcmpCode)).payload(&PAYLOAD),
+        (1, 0x0800) => frame.icmp(byte(FieldId::IcmpType), byte(FieldId::IcmpCode)).payload(payload),
         (58, 0x86dd) => {
             let (kind, code) = (byte(FieldId::Icmpv6Type), byte(FieldId::Icmpv6Code));
             if !matches!(kind, 135 | 136) {
-                return frame.icmp(kind, code).payload(&PAYLOAD);
+                return frame.icmp(kind, code).payload(payload);
             }
             let (option, field) = if kind == 135 { (1, FieldId::NdSll) } else { (2, FieldId::NdTll) };
             let link = field.get(key) as u64;

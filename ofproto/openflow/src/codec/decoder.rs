@@ -12,7 +12,7 @@ use crate::ids::{Version, Xid};
 use crate::message::{FlowFormat, Message};
 use crate::packet::PacketInFormat;
 use crate::wire::buf::{Decoded, Reader, bad};
-use crate::wire::{DecodeError, controller, flow, group, meter, multipart, packet, port, switch, table};
+use crate::wire::{DecodeError, conntrack, controller, flow, group, meter, multipart, packet, port, switch, table};
 
 /// Decodes one whole message.
 pub fn decode(bytes: &[u8], dialect: &Dialect) -> Result<Incoming, DecodeError> {
@@ -165,6 +165,7 @@ fn read_body(
         }
         Kind::FlowMonitorPaused | Kind::OnfFlowMonitorPaused => Message::FlowMonitorPaused,
         Kind::FlowMonitorResumed | Kind::OnfFlowMonitorResumed => Message::FlowMonitorResumed,
+        Kind::CtFlush => Message::CtFlush(conntrack::read(Reader::new(r.take_rest(), ErrorCode::OFPBRC_BAD_LEN))?),
         Kind::CtFlushZone => {
             if r.bytes(6, "padding")?.iter().any(|&b| b != 0) {
                 return bad(ErrorCode::NXBRC_MUST_BE_ZERO, "padding is not zero");

@@ -11,7 +11,7 @@ use crate::ids::{Version, Xid};
 use crate::message::{FlowFormat, Message};
 use crate::packet::PacketInFormat;
 use crate::wire::buf::{Encoded, Writer, cannot};
-use crate::wire::{EncodeError, controller, flow, group, meter, multipart, packet, port, switch, table};
+use crate::wire::{EncodeError, conntrack, controller, flow, group, meter, multipart, packet, port, switch, table};
 
 /// Encodes a message. A statistics reply longer than a message becomes several in a row.
 pub fn encode(message: &Message, xid: Xid, dialect: &Dialect) -> Result<Vec<u8>, EncodeError> {
@@ -128,6 +128,7 @@ pub(crate) fn kind_for(message: &Message, dialect: &Dialect) -> Kind {
         Message::FlowMonitorResumed if v >= Version::V13 => Kind::OnfFlowMonitorResumed,
         Message::FlowMonitorResumed => Kind::FlowMonitorResumed,
         Message::CtFlushZone(_) => Kind::CtFlushZone,
+        Message::CtFlush(_) => Kind::CtFlush,
         // Written by their own code in `encode`.
         Message::StatsRequest(_) => Kind::DescRequest,
         Message::StatsReply { .. } => Kind::DescReply,
@@ -197,6 +198,7 @@ fn write_body(w: &mut Writer, kind: Kind, message: &Message, dialect: &Dialect) 
         Message::TlvTableMod(m) => switch::write_tlv_mod(w, m),
         Message::TlvTableReply(t) => switch::write_tlv_table(w, t),
         Message::FlowMonitorCancel(id) => w.put(&U32::new(*id)),
+        Message::CtFlush(flush) => conntrack::write(w, flush),
         Message::CtFlushZone(zone) => {
             w.zeros(6);
             w.put(&U16::new(*zone));

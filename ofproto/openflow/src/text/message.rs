@@ -95,6 +95,7 @@ pub fn format_body(message: &Message, version: Version, names: &Names, verbosity
             let what = if matches!(**message, Message::GroupMod(_)) { "group_mod" } else { "meter_mod" };
             format!(" reason={what}{}", format_body(message, version, names, verbosity))
         }
+        Message::CtFlush(flush) => format!(" {}", super::conntrack::format_flush(flush)),
         Message::CtFlushZone(zone) => format!(" zone_id={zone}"),
         Message::TlvTableMod(table_mod) => switch::tlv_table_mod(table_mod),
         Message::TlvTableReply(table) => switch::tlv_table(table),

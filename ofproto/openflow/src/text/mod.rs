@@ -11,6 +11,7 @@
 
 pub mod action_parse;
 pub mod action_print;
+pub mod conntrack;
 mod ct_parse;
 mod encap_parse;
 pub mod flow_parse;

@@ -127,7 +127,7 @@ impl Pipeline {
                 self.changed();
                 outcome.map(|()| Vec::new())
             }
-            Message::Resume(_) | Message::CtFlushZone(_) => Err(ErrorCode::OFPBRC_BAD_TYPE),
+            Message::Resume(_) | Message::CtFlushZone(_) | Message::CtFlush(_) => Err(ErrorCode::OFPBRC_BAD_TYPE),
             Message::FeaturesReply(_)
             | Message::GetConfigReply(_)
             | Message::PacketIn(_)
@@ -362,6 +362,7 @@ fn is_write(message: &Message) -> bool {
         | Message::TlvTableMod(_)
         | Message::Resume(_)
         | Message::CtFlushZone(_)
+        | Message::CtFlush(_)
         | Message::BundleControl(_)
         | Message::BundleAdd(_) => true,
         Message::StatsRequest(weft_openflow::StatsRequest::TableFeatures(new)) => !new.is_empty(),
