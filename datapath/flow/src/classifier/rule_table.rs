@@ -25,6 +25,7 @@ use crate::matching::Match;
 use super::packed::{CompactMatch, MaskHash, PackedMask};
 use super::trie::{Prefixes, Trie};
 pub use conjunction::Clause;
+pub(super) use subtable::NoHash;
 use subtable::{Rule, Subtable};
 
 /// How many fields can have a trie (`Flow_Table` `prefixes`).

@@ -1,6 +1,14 @@
 //! A binary trie of prefixes: which prefix lengths can match a value, and how many of its bits tell so.
 //!
-//! Path-compressed: a node holds a run of bits. It counts the rules whose prefix ends there.
+//! Path-compressed: a node holds a run of bits. It counts the rules whose prefix ends there. Many rules have the same few
+//! prefixes, so the node of a prefix that is there already is found by hash, without the walk.
+//!
+//! Invariant: `ends` names the node of every prefix of at most [`MOST_HASHED`] bits that some rule has; such a node keeps
+//! its index while it has rules.
+
+use std::collections::HashMap;
+
+use super::rule_table::NoHash;
 
 /// The prefixes of one field (or of the ports of one mask), with counts.
 #[derive(Clone, Default)]
@@ -8,6 +16,7 @@ pub(super) struct Trie {
     nodes: Vec<Node>,
     free: Vec<Id>,
     root: Option<Id>,
+    ends: HashMap<u64, Id, NoHash>,
 }
 
 #[derive(Clone)]
@@ -40,6 +49,19 @@ impl Prefixes {
 impl Trie {
     /// Count a prefix: the upper `len` bits of `value`, `len` above 0.
     pub fn insert(&mut self, value: u128, len: u8) {
+        let name = name(value, len);
+        if let Some(end) = name.and_then(|name| self.ends.get(&name)) {
+            self.nodes[place_of(*end)].rules += 1;
+            return;
+        }
+        let end = self.add(value, len);
+        if let Some(name) = name {
+            self.ends.insert(name, end);
+        }
+    }
+
+    /// Walk to a prefix's place and count it there.
+    fn add(&mut self, value: u128, len: u8) -> Id {
         let mut value = keep(value, len);
         let mut left = len;
         let mut at = Place::Root;
@@ -47,7 +69,7 @@ impl Trie {
             let Some(mut index) = self.child(at) else {
                 let leaf = self.alloc(Node { run: value, len: left, rules: 1, children: [None; 2] });
                 self.set_child(at, Some(leaf));
-                return;
+                return leaf;
             };
             let node = &self.nodes[place_of(index)];
             let same = ((node.run ^ value).leading_zeros() as u8).min(node.len).min(left);
@@ -59,7 +81,7 @@ impl Trie {
             left -= same;
             if left == 0 {
                 self.nodes[place_of(index)].rules += 1;
-                return;
+                return index;
             }
             at = Place::Under(index, (value >> 127) as usize);
         }
@@ -67,6 +89,16 @@ impl Trie {
 
     /// Take back one [`Trie::insert`].
     pub fn remove(&mut self, value: u128, len: u8) {
+        if let Some(name) = name(value, len)
+            && let Some(end) = self.ends.get(&name)
+        {
+            let rules = &mut self.nodes[place_of(*end)].rules;
+            if *rules > 1 {
+                *rules -= 1;
+                return;
+            }
+            self.ends.remove(&name);
+        }
         let mut value = keep(value, len);
         let mut left = len;
         let mut path: Vec<Place> = vec![Place::Root];
@@ -183,6 +215,14 @@ impl Trie {
     }
 }
 
+/// A prefix of at most [`MOST_HASHED`] bits in one word.
+fn name(value: u128, len: u8) -> Option<u64> {
+    (len <= MOST_HASHED).then(|| (keep(value, len) >> 64) as u64 | u64::from(len))
+}
+
+/// Longer prefixes are always walked to.
+const MOST_HASHED: u8 = 56;
+
 /// Where a pointer to a node stands.
 #[derive(Clone, Copy)]
 enum Place {
@@ -243,7 +283,7 @@ mod tests {
             for (prefix, len) in list {
                 trie.remove(prefix, len);
             }
-            prop_assert!(trie.root.is_none());
+            prop_assert!(trie.root.is_none() && trie.ends.is_empty());
         }
     }
 }

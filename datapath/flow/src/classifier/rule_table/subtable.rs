@@ -315,7 +315,7 @@ const PORTS_WORD: u8 = 6;
 
 /// Stage hashes are well mixed already.
 #[derive(Clone, Copy, Default)]
-pub(super) struct NoHash;
+pub(in crate::classifier) struct NoHash;
 
 impl std::hash::BuildHasher for NoHash {
     type Hasher = Spread;
@@ -325,8 +325,8 @@ impl std::hash::BuildHasher for NoHash {
     }
 }
 
-/// Spreads 32 bits over 64: the map takes its tags from the upper ones.
-pub(super) struct Spread(u64);
+/// Spreads a number over 64 bits: the map takes its tags from the upper ones.
+pub(in crate::classifier) struct Spread(u64);
 
 impl std::hash::Hasher for Spread {
     fn finish(&self) -> u64 {
@@ -341,5 +341,9 @@ impl std::hash::Hasher for Spread {
 
     fn write_u32(&mut self, value: u32) {
         self.0 = (self.0 ^ u64::from(value)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = fold(self.0 ^ value ^ SALT[3], 0x9e37_79b9_7f4a_7c15);
     }
 }
