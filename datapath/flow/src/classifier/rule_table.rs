@@ -353,7 +353,12 @@ impl<'a> TrieLookups<'a> {
         if !applies(*field, key) {
             return true;
         }
-        let found = self.found[nth].get_or_insert_with(|| trie.lookup(left_aligned(*field, field.get(key)), bits));
+        let value = left_aligned(*field, field.get(key));
+        // the first that asks mostly has the prefix, and then nobody needs to know more
+        if self.found[nth].is_none() && trie.has(value, len) == Some(true) {
+            return true;
+        }
+        let found = self.found[nth].get_or_insert_with(|| trie.lookup(value, bits));
         if found.has(len) {
             return true;
         }

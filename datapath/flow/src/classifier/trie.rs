@@ -124,6 +124,11 @@ impl Trie {
         }
     }
 
+    /// Whether some rule has the first `len` bits of `value` as its prefix, if that can be said without a walk.
+    pub fn has(&self, value: u128, len: u8) -> Option<bool> {
+        name(value, len).map(|name| self.ends.contains_key(&name))
+    }
+
     /// Which prefix lengths match a value of `bits` bits.
     pub fn lookup(&self, value: u128, bits: u8) -> Prefixes {
         let mut rest = value;
@@ -276,6 +281,9 @@ mod tests {
                 let value = u128::from(value) << 120;
                 let found = trie.lookup(value, 8);
                 prop_assert_eq!(found.lengths, matching(&list, value).lengths);
+                for len in 1..=8 {
+                    prop_assert_eq!(trie.has(value, len), Some(found.has(len)));
+                }
                 // Whatever agrees in the decisive bits matches the same prefixes.
                 let alike = keep(value, found.decisive) | (other & !keep(u128::MAX, found.decisive));
                 prop_assert_eq!(matching(&list, alike).lengths, found.lengths);

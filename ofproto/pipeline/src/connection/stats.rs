@@ -90,7 +90,9 @@ impl Pipeline {
     }
 
     fn port_stats(&self, bridge: BridgeId, which: OfPort, now: Time) -> Result<Vec<PortStats>, ErrorCode> {
-        self.push_all(); // patch ports are counted by megaflows
+        if self.with(bridge, Bridge::has_patches)? {
+            self.push_all(); // patch ports are counted by megaflows
+        }
         // the daemon is asked without a lock
         let ports: Vec<(OfPort, String, Time, Option<PortCounters>)> = self.with(bridge, |b| {
             let wanted = b.ports().filter(|p| which == OfPort::NONE || which == OfPort::ALL || p.number == which);
