@@ -1,7 +1,9 @@
 //! Lookups at 1, 10, 100 and 500 masks: a worker's megaflows, and an OpenFlow table's rules without and with
-//! un-wildcarding: `cargo bench -p weft-benches --bench lookup`. The time is that of one lookup.
+//! un-wildcarding; and in rule sets like those of access lists, firewalls and IP chains, where loading is measured too:
+//! `cargo bench -p weft-benches --bench lookup [-- acl]`. The time is that of one lookup, or of one insertion.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use weft_benches::classbench::{KINDS, keys, rules};
 use weft_benches::frames::Random;
 use weft_flow::{FieldId, FlowKey, FlowMask, FlowTable, Match, RuleTable};
 
@@ -60,12 +62,44 @@ fn lookups(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn sets(criterion: &mut Criterion) {
+    for (kind, name) in KINDS {
+        let mut group = criterion.benchmark_group(name);
+        for n in [1_000, 10_000, 100_000] {
+            let set = rules(kind, n, 1);
+            let mut table = RuleTable::new();
+            for (nth, (pattern, priority)) in set.iter().enumerate() {
+                table.insert(pattern, *priority, nth);
+            }
+            let keys = keys(&set, 1024, 2);
+            let mut at = 0;
+            group.bench_function(BenchmarkId::new(format!("{} masks", table.masks()), n), |b| {
+                b.iter(|| {
+                    at = (at + 1) % keys.len();
+                    let mut mask = FlowMask::new();
+                    table.lookup(&keys[at], Some(&mut mask)).copied()
+                });
+            });
+            let mut nth = 0;
+            group.bench_function(BenchmarkId::new("remove and insert", n), |b| {
+                b.iter(|| {
+                    nth = (nth + 7919) % set.len();
+                    let (pattern, priority) = &set[nth];
+                    let old = table.remove(pattern, *priority).unwrap_or(nth);
+                    table.insert(pattern, *priority, old)
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default()
         .warm_up_time(std::time::Duration::from_millis(300))
         .measurement_time(std::time::Duration::from_secs(1))
         .sample_size(30);
-    targets = lookups
+    targets = lookups, sets
 }
 criterion_main!(benches);
