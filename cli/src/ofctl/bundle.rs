@@ -3,7 +3,7 @@
 use weft_openflow::bundle::{BundleAdd, BundleControl, BundleControlKind, BundleFlags};
 use weft_openflow::flow::FlowModCommand;
 use weft_openflow::group::GroupModCommand;
-use weft_openflow::text::{FlowCommand, Names, Note, Protocols, parse_group, read_flow, read_flow_mod_line};
+use weft_openflow::text::{Names, Note, Protocols, parse_group, read_flow_mod_line};
 use weft_openflow::{Dialect, Message, Version, Xid, codec};
 
 use super::format::Formats;
@@ -20,7 +20,12 @@ pub const ID: u32 = 0;
 pub async fn send(options: &Options, target: &str, usable: &Formats, messages: Vec<Message>) -> Result<(), Failure> {
     let with_bundles = usable.filter(|f| f.version >= Version::V13);
     let mut peer = flows::open_for(options, target, &with_bundles).await?;
-    open(&mut peer).await?;
+    send_on(&mut peer, messages).await
+}
+
+/// The same on a connection that is there.
+pub async fn send_on(peer: &mut Peer, messages: Vec<Message>) -> Result<(), Failure> {
+    open(peer).await?;
     let mut sent = std::collections::HashMap::new();
     for message in messages {
         // The inner message has the outer one's transaction id.
@@ -30,7 +35,7 @@ pub async fn send(options: &Options, target: &str, usable: &Formats, messages: V
         peer.send_bytes(&peer.encode(&Message::BundleAdd(add), xid)?).await?;
         sent.insert(xid, bytes);
     }
-    finish(&mut peer, |xid| sent.get(&xid).cloned()).await
+    finish(peer, |xid| sent.get(&xid).cloned()).await
 }
 
 /// Opens a bundle.
@@ -119,7 +124,7 @@ pub async fn run(job: &mut Job) -> Result<Exit, Failure> {
 }
 
 fn parse_line(text: &str, names: &Names, notes: &mut Vec<Note>) -> Result<(Message, Protocols), String> {
-    let (kind, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+    let (kind, rest) = text.split_once([' ', '\t', ',']).unwrap_or((text, ""));
     let rest = rest.trim();
     match kind {
         "flow" => {
@@ -137,13 +142,11 @@ fn parse_line(text: &str, names: &Names, notes: &mut Vec<Note>) -> Result<(Messa
                 "remove_bucket" => GroupModCommand::RemoveBucket,
                 _ => return Ok((Message::GroupMod(parse_group(rest, GroupModCommand::Add, names)?), Protocols::ANY)),
             };
+            // no group at all: every one
+            let body = if command == GroupModCommand::Delete && body.trim().is_empty() { "group_id=all" } else { body };
             Ok((Message::GroupMod(parse_group(body, command, names)?), Protocols::ANY))
         }
         "packet-out" => Ok((Message::PacketOut(packet::parse(rest, names)?), Protocols::ANY)),
-        _ if text.contains('=') => {
-            let m = read_flow(text, FlowCommand::Mod(FlowModCommand::Add), names, notes)?;
-            Ok((Message::FlowMod(flows::adding_table(m.flow)), m.usable))
-        }
         _ => fail(format!("Unsupported bundle message type: {kind}")).map_err(|e: Failure| e.message),
     }
 }

@@ -1,7 +1,7 @@
 //! Flows: dumping, adding, changing, deleting, comparing.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Write};
 
 use weft_flow::Match;
@@ -12,7 +12,7 @@ use weft_openflow::text::{
     FlowCommand, Names, Note, ParsedFlow, Protocols, format_flow_stats_with, format_instructions, read_flow,
     read_flow_mod_line,
 };
-use weft_openflow::{Cookie, Dialect, FlowModFlags, Instructions, Message, TableId, Timeout, Version, Xid, codec};
+use weft_openflow::{Cookie, FlowModFlags, Instructions, Message, TableId, Timeout, Version};
 
 use super::format::Formats;
 use super::peer::Peer;
@@ -147,41 +147,6 @@ fn lines_of(text: &str) -> Vec<(usize, String)> {
 /// The forms that can say all of these, which somebody wrote.
 pub fn usable(mods: &[ParsedFlow]) -> Formats {
     Formats::of(mods.iter().fold(Protocols::ANY, |all, m| all.and(m.usable)))
-}
-
-/// The forms that can say all of these, whoever made them.
-pub fn sayable(mods: &[FlowMod]) -> Formats {
-    Formats::all().filter(|format| {
-        let dialect = format.dialect();
-        mods.iter().all(|m| says(m, &dialect))
-    })
-}
-
-fn says(m: &FlowMod, dialect: &Dialect) -> bool {
-    let v = dialect.version;
-    // 1.0's plain form has one table only, and no cookie to choose flows by.
-    let deletes = matches!(m.command, FlowModCommand::Delete | FlowModCommand::DeleteStrict);
-    let table_ok = v > Version::V10
-        || dialect.flow_mod_table_id
-        || m.table == TableId::ALL
-        || (m.table == TableId(0) && m.command == FlowModCommand::Add);
-    let flags13 = FlowModFlags::NO_PKT_COUNTS | FlowModFlags::NO_BYT_COUNTS;
-    let late_flags = if v >= Version::V13 {
-        FlowModFlags::empty()
-    } else if v == Version::V12 {
-        flags13
-    } else {
-        flags13 | FlowModFlags::RESET_COUNTS
-    };
-    let plain = !dialect.nxm && v == Version::V10;
-    if !table_ok || m.flags.intersects(late_flags) || (plain && m.cookie_mask != 0) {
-        return false;
-    }
-    let table = if v > Version::V10 && m.table == TableId::ALL && !deletes { TableId(0) } else { m.table };
-    let m = FlowMod { table, ..m.clone() };
-    let Ok(bytes) = codec::encode(&Message::FlowMod(m), Xid(0), dialect) else { return false };
-    // A form that needed Nicira's match is not the plain one.
-    !plain || codec::kind_of(&bytes) == Ok(codec::Kind::FlowMod)
 }
 
 /// Opens a connection and brings it to a form that says all of these.
@@ -414,29 +379,23 @@ pub async fn replace(job: &mut Job) -> Result<Exit, Failure> {
     let options = &job.options;
     let target = &job.words[0];
     let (wanted, formats) = from_file(options, Some(target), &job.words[1]).await?;
-    let tables = wanted.keys().any(|(table, ..)| *table != TableId(0));
-    let mut peer = open_for_dump(options, target).await?;
+    let formats = if options.bundle { formats.filter(|f| f.version >= Version::V13) } else { formats };
+    let mut peer = open_for(options, target, &formats).await?;
     let present = from_switch(&mut peer).await?;
+    let keys: BTreeSet<&Key> = present.keys().chain(wanted.keys()).collect();
     let mut messages = Vec::new();
-    for (key, version) in &present {
-        if !wanted.contains_key(key) {
-            messages.push(flow_mod(key, version, FlowModCommand::DeleteStrict));
+    for key in keys {
+        match (present.get(key), wanted.get(key)) {
+            (Some(old), None) => messages.push(flow_mod(key, old, FlowModCommand::DeleteStrict)),
+            (Some(old), Some(new)) if old.same(new) && !options.readd => {}
+            (_, Some(new)) => messages.push(flow_mod(key, new, FlowModCommand::Add)),
+            (None, None) => {}
         }
     }
-    for (key, version) in &wanted {
-        let there = present.get(key).is_some_and(|old| old.same(version));
-        if !there || options.readd {
-            messages.push(flow_mod(key, version, FlowModCommand::Add));
-        }
-    }
-    let formats = if tables { formats.filter(|f| f.version > Version::V10 || f.table_id) } else { formats };
-    // Deletions must be sayable too.
-    let formats = formats.and(&sayable(&messages));
     if options.bundle {
-        bundle::send(options, target, &formats, messages.into_iter().map(Message::FlowMod).collect()).await?;
+        bundle::send_on(&mut peer, messages.into_iter().map(Message::FlowMod).collect()).await?;
         return Ok(Exit::OK);
     }
-    let mut peer = open_for(options, target, &formats).await?;
     for m in messages {
         peer.do_and_wait(&Message::FlowMod(m)).await?;
     }

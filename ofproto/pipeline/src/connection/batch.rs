@@ -13,7 +13,7 @@ use weft_openflow::controller::Role;
 use weft_openflow::{ErrorCode, FlowModCommand, Message, Version, Xid};
 
 use super::Connection;
-use super::bundle::Start;
+use super::bundle::first_message;
 use crate::config::{ConnectionId, ConnectionKind};
 use crate::flow_mod::{self, Change, Ready};
 use crate::flow_table::Waste;
@@ -23,7 +23,9 @@ use crate::tables::BridgeId;
 /// Flow mods that wait for the tables.
 #[derive(Default)]
 pub(super) struct Batch {
-    ready: Vec<(Xid, Ready, Start)>,
+    ready: Vec<(Xid, Ready, usize)>,
+    /// Their bytes, for errors to quote; the number is where they begin.
+    quotes: Vec<u8>,
     done: Vec<Change>,
     /// Whether batches may be made; found out once.
     allowed: Option<bool>,
@@ -64,7 +66,8 @@ impl Pipeline {
         if kind == ConnectionKind::Controller {
             control.connections.snoop(bridge, bytes);
         }
-        batch.ready.push((incoming.xid, ready, Start::of(bytes)));
+        batch.ready.push((incoming.xid, ready, batch.quotes.len()));
+        batch.quotes.extend_from_slice(bytes);
         if batch.ready.len() == MOST {
             self.finish(control, id, batch, now);
         }
@@ -81,17 +84,18 @@ impl Pipeline {
         {
             let mut tables = self.write();
             let mut target = tables.bridge_mut(bridge);
-            for (xid, ready, start) in batch.ready.drain(..) {
+            for (xid, ready, quote) in batch.ready.drain(..) {
                 let outcome = match &mut target {
                     Some(target) => flow_mod::apply(&mut target.flows, &ready, now, &mut batch.done),
                     None => Err(ErrorCode::OFPBRC_EPERM),
                 };
-                errors.extend(outcome.err().map(|code| (xid, code, start)));
+                errors.extend(outcome.err().map(|code| (xid, code, quote)));
             }
         }
-        for (xid, code, start) in errors {
-            control.connections.send(id, xid, &wire::error_reply(code, start.bytes()));
+        for (xid, code, quote) in errors {
+            control.connections.send(id, xid, &wire::error_reply(code, first_message(&batch.quotes[quote..])));
         }
+        batch.quotes.clear();
         self.changes_made(control, None, bridge, &batch.done, now);
         batch.done.clear();
     }

@@ -35,17 +35,20 @@ struct Bundle {
     flags: BundleFlags,
     closed: bool,
     messages: Vec<Held>,
+    /// The messages' bytes, one after another: errors quote them.
+    quotes: Vec<u8>,
     /// When it was last opened, added to or closed.
     used: Time,
     /// What opened it: an error about the bundle as a whole quotes it.
-    opened_by: (Xid, Start),
+    opened_by: (Xid, Vec<u8>),
 }
 
 /// A message that waits.
 struct Held {
     xid: Xid,
     what: Content,
-    start: Start,
+    /// Where its bytes begin.
+    quote: usize,
 }
 
 enum Content {
@@ -55,33 +58,14 @@ enum Content {
     Packet(Box<PacketOut>),
 }
 
-/// The first bytes of a message: as much as an error brings back.
-#[derive(Clone)]
-pub(super) struct Start {
-    bytes: [u8; 64],
-    len: u8,
-}
-
-impl Start {
-    pub fn of(message: &[u8]) -> Start {
-        let len = message.len().min(64);
-        let mut bytes = [0; 64];
-        bytes[..len].copy_from_slice(&message[..len]);
-        Start { bytes, len: len as u8 }
-    }
-
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-}
-
 impl Bundles {
     /// A new bundle of that id, unless there are too many.
-    fn open(&mut self, id: u32, flags: BundleFlags, by: (Xid, Start), now: Time) -> Result<&mut Bundle, ErrorCode> {
+    fn open(&mut self, id: u32, flags: BundleFlags, by: (Xid, Vec<u8>), now: Time) -> Result<&mut Bundle, ErrorCode> {
         if self.all.len() >= MAX_BUNDLES {
             return Err(ErrorCode::OFPBFC_OUT_OF_BUNDLES);
         }
-        let bundle = Bundle { flags, closed: false, messages: Vec::new(), used: now, opened_by: by };
+        let (messages, quotes) = (Vec::new(), Vec::new());
+        let bundle = Bundle { flags, closed: false, messages, quotes, used: now, opened_by: by };
         Ok(self.all.entry(id).or_insert(bundle))
     }
 
@@ -90,12 +74,12 @@ impl Bundles {
     }
 
     /// Take those that nobody touched for `timeout` out; when the next is due.
-    fn expire(&mut self, timeout: Duration, now: Time) -> (Vec<(Xid, Start)>, Time) {
+    fn expire(&mut self, timeout: Duration, now: Time) -> (Vec<(Xid, Vec<u8>)>, Time) {
         let mut expired = Vec::new();
         self.all.retain(|_, bundle| {
             let due = bundle.used + timeout <= now;
             if due {
-                expired.push(bundle.opened_by.clone());
+                expired.push(std::mem::take(&mut bundle.opened_by));
             }
             !due
         });
@@ -122,7 +106,7 @@ impl Pipeline {
                 if bundles.all.remove(&request.id).is_some() {
                     return Err(ErrorCode::OFPBFC_BAD_ID);
                 }
-                bundles.open(request.id, request.flags, (by.0, Start::of(by.1)), now)?;
+                bundles.open(request.id, request.flags, (by.0, by.1.to_vec()), now)?;
                 OpenReply
             }
             CloseRequest => {
@@ -176,7 +160,7 @@ impl Pipeline {
         };
         let bundles = &mut connection.bundles;
         if !bundles.all.contains_key(&add.id) {
-            bundles.open(add.id, add.flags, (add.xid, Start::of(bytes)), now)?;
+            bundles.open(add.id, add.flags, (add.xid, bytes.to_vec()), now)?;
         }
         let held = bundles.held();
         let Some(bundle) = bundles.all.get_mut(&add.id) else { return Err(ErrorCode::OFPBFC_BAD_ID) };
@@ -196,19 +180,20 @@ impl Pipeline {
         bundle.used = now;
         // the message stands behind the bundle's header, which ONF's extension for 1.3 makes longer
         let header = if version >= Version::V14 { 16 } else { 24 };
-        let start = Start::of(bytes.get(header..).unwrap_or_default());
-        bundle.messages.push(Held { xid: add.xid, what, start });
+        let quote = bundle.quotes.len();
+        bundle.quotes.extend_from_slice(bytes.get(header..).unwrap_or_default());
+        bundle.messages.push(Held { xid: add.xid, what, quote });
         Ok(Vec::new())
     }
 
     /// Do all of a bundle; the first error undoes what was done.
     fn commit(&self, control: &mut Control, id: ConnectionId, bundle: Bundle, now: Time) -> Result<(), ErrorCode> {
         let Some(bridge) = control.connections.get_mut(id).map(|c| c.bridge) else { return Ok(()) };
-        let Bundle { flags, messages, .. } = bundle;
+        let Bundle { flags, messages, quotes, .. } = bundle;
         let mut done = Vec::new();
-        if let Err((xid, code, start)) = self.do_flow_mods(bridge, flags, &messages, now, &mut done) {
-            let error = weft_openflow::codec::error_reply(code, start.bytes());
-            control.connections.send(id, xid, &error);
+        if let Err((held, code)) = self.do_flow_mods(bridge, flags, &messages, now, &mut done) {
+            let error = weft_openflow::codec::error_reply(code, first_message(&quotes[held.quote..]));
+            control.connections.send(id, held.xid, &error);
             return Err(ErrorCode::OFPBFC_MSG_FAILED);
         }
         let last = messages.last().map_or(Xid(0), |held| held.xid);
@@ -238,8 +223,8 @@ impl Pipeline {
         messages: &'m [Held],
         now: Time,
         done: &mut Vec<Change>,
-    ) -> Result<(), (Xid, ErrorCode, &'m Start)> {
-        let gone = |code| messages.first().map_or(Ok(()), |held| Err((held.xid, code, &held.start)));
+    ) -> Result<(), (&'m Held, ErrorCode)> {
+        let gone = |code| messages.first().map_or(Ok(()), |held| Err((held, code)));
         for _ in 0..STAGED_ATTEMPTS {
             if messages.len() <= MOST_AT_ONCE {
                 break;
@@ -279,7 +264,7 @@ impl Pipeline {
         messages: &'m [Held],
         now: Time,
         done: &mut Vec<Change>,
-    ) -> Result<(), (Xid, ErrorCode, &'m Start)> {
+    ) -> Result<(), (&'m Held, ErrorCode)> {
         for held in messages {
             let outcome = match &held.what {
                 Content::Flow(ready) => flow_mod::apply(flows, ready, now, done),
@@ -290,7 +275,7 @@ impl Pipeline {
                 Content::Packet(out) if out.buffer_id.is_some() => Err(ErrorCode::OFPBRC_BUFFER_UNKNOWN),
                 Content::Packet(out) => crate::check::packet_out(&out.actions),
             };
-            outcome.map_err(|code| (held.xid, code, &held.start))?;
+            outcome.map_err(|code| (held, code))?;
         }
         Ok(())
     }
@@ -305,12 +290,18 @@ impl Pipeline {
             expired.extend(gone.into_iter().map(|by| (id, by)));
             next = next.min(due);
         }
-        for (id, (xid, start)) in expired {
-            let error = weft_openflow::codec::error_reply(ErrorCode::OFPBFC_TIMEOUT, start.bytes());
+        for (id, (xid, quote)) in expired {
+            let error = weft_openflow::codec::error_reply(ErrorCode::OFPBFC_TIMEOUT, &quote);
             control.connections.send(id, xid, &error);
         }
         next
     }
+}
+
+/// The message that some bytes begin with.
+pub(super) fn first_message(bytes: &[u8]) -> &[u8] {
+    let length = bytes.get(2..4).map_or(0, |l| usize::from(u16::from_be_bytes([l[0], l[1]])));
+    &bytes[..length.min(bytes.len())]
 }
 
 /// How many bundles a peer may have open.
