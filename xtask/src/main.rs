@@ -2,7 +2,6 @@
 
 mod demo;
 mod dist;
-mod faucet;
 mod packages;
 mod report;
 mod test;

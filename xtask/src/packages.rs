@@ -33,8 +33,6 @@ pub const TEST: &[Need] = &[
     need("ovs-vsctl", "openvswitch-switch", "Open vSwitch's own tools drive our daemon"),
     need("tshark", "tshark", "an independent reading of packets"),
     need("python3", "python3", "sockets of test hosts"),
-    need("python3-config", "python3-dev", "builds a module of the controller Faucet"),
-    need("openssl", "openssl", "certificates for TLS"),
     need("ethtool", "ethtool", "offload settings of test devices"),
 ];
 
@@ -72,7 +70,7 @@ fn names(needs: &[&Need]) -> String {
     needs.iter().map(|n| n.package).collect::<Vec<_>>().join(" ")
 }
 
-pub(crate) fn apt(args: &[&str]) -> Result<()> {
+fn apt(args: &[&str]) -> Result<()> {
     let done = Command::new("apt-get")
         .args(args)
         .env("DEBIAN_FRONTEND", "noninteractive")

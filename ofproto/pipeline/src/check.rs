@@ -143,16 +143,12 @@ fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode
         Action::CheckPktLarger { dst, .. } => writable(known, dst),
         Action::Clone(inner) => list(inner, &mut known.clone(), strict),
         Action::PushMpls { .. } | Action::PopMpls { .. } | Action::DecMplsTtl => headers::check(action, known, strict),
+        Action::Ct(_) | Action::CtClear | Action::Nat(_) => headers::check(action, known, strict),
         Action::Bundle(bundle) => bundle.dst.iter().try_for_each(|dst| writable(known, dst)),
         Action::Multipath(to) => writable(known, &to.dst),
         // whether it is there is looked up when the tables are at hand
         Action::Group(_) => Ok(()),
-        Action::DecNshTtl
-        | Action::Encap(_)
-        | Action::Decap { .. }
-        | Action::Ct(_)
-        | Action::CtClear
-        | Action::Nat(_) => Err(ErrorCode::OFPBAC_BAD_TYPE),
+        Action::DecNshTtl | Action::Encap(_) | Action::Decap { .. } => Err(ErrorCode::OFPBAC_BAD_TYPE),
     }
 }
 

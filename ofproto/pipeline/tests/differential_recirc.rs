@@ -114,3 +114,88 @@ fn label_stacks_trace_alike() {
     let cases: Vec<Vec<&str>> = cases.iter().map(|case| case.iter().map(String::as_str).collect()).collect();
     check(&pair, &cases);
 }
+
+#[test]
+fn conntrack_traces_alike() {
+    let Some(pair) = pair() else { return };
+    pair.bridge("br1", true, 101);
+    pair.patch("br0", 20, "pa", "pb");
+    pair.patch("br1", 1, "pb", "pa");
+    pair.port("br1", 5, BundleSettings::trunk("q1"), &[]);
+    let lists = [
+        "set_field:9->reg3,ct(commit,table=3,zone=5,nat(src=1.2.3.4),exec(set_field:5->ct_mark)),output:3",
+        "ct(table=3),ct(table=4),4",
+        "clone(ct(table=3)),push_mpls:0x8847,set_field:33->mpls_label,2",
+        "resubmit(,10),4",
+        "clone(ct(table=3))",
+        "ct(commit,zone=NXM_NX_REG0[0..15],force,exec(load:0x123->NXM_NX_CT_LABEL[0..11])),4",
+        "ct(commit,zone=5,alg=ftp,nat),4",
+        "ct(commit,nat(src=1.2.3.4-1.2.3.9:80-90,random)),ct(commit,nat(dst=1.2.3.4,hash)),4",
+        "ct(commit,nat(src,persistent),exec(load:1->NXM_NX_CT_MARK[4..7],load:7->NXM_NX_CT_LABEL[64..95])),4",
+        "ct_clear,3,ct(commit),ct_clear,2",
+        "set_field:9->nw_ttl,ct(commit),set_field:7->nw_ttl,3",
+        "set_field:7->reg1,ct(commit,table=5,nat(dst=5.5.5.5:80),exec(move:NXM_NX_REG1[]->NXM_NX_CT_MARK[],set_field:0x77->ct_label)),3",
+        "set_field:00:00:00:00:00:05->eth_dst,20,2",
+        "ct(table=7)",
+        "20",
+        "set_field:0x55->metadata,push:NXM_NX_REG1[],ct(table=3,zone=NXM_NX_REG1[0..15])",
+        "clone(ct(commit,table=3)),3",
+        "clone(set_field:4->nw_ttl,ct(commit),2),3",
+    ];
+    let mut flows: Vec<String> = [
+        "table=3,priority=5,ct_state=+trk+new,tcp,actions=ct(commit),4",
+        "table=3,priority=5,ct_state=+trk+est,tcp,actions=ct_clear,4",
+        "table=4,actions=controller,4",
+        "table=5,ct_state=+trk,tcp,actions=set_field:9->nw_ttl,ct(table=6,nat)",
+        "table=6,tcp,actions=set_field:7->reg1,ct(table=4,zone=NXM_NX_REG1[0..15]),ct_clear,2",
+        "table=7,actions=20,ct_clear,2",
+        "table=10,tcp,actions=clone(push_mpls:0x8847,4),ct(commit),clone(ct(commit),3),2",
+        "in_port=3,tcp6,actions=ct(commit,table=3,nat(src=fe80::1-fe80::5))",
+        "in_port=3,ct_state=-trk,ip,actions=ct(table=0)",
+        "in_port=3,ct_state=+trk+est,ip,ct_mark=0,ct_label=0x5/0xff,actions=2",
+        "in_port=3,ct_state=+trk+new,ip,ct_zone=0,actions=ct(commit),1",
+        "in_port=4,udp,ct_state=+trk+est,actions=set_field:7->reg1,resubmit(,14,ct),output:3",
+        "in_port=4,udp6,ct_state=+trk+est,actions=resubmit(,14,ct),output:3",
+        "table=14,udp,nw_src=1.1.1.0/24,tp_src=5,actions=set_field:8->nw_ttl,2",
+        "table=14,ipv6,ipv6_src=fe80::1,actions=1",
+    ]
+    .map(str::to_owned)
+    .into();
+    flows.extend(lists.iter().enumerate().map(|(i, list)| format!("in_port=1,tcp,tcp_dst={},actions={list}", 100 + i)));
+    let flows: Vec<&str> = flows.iter().map(String::as_str).collect();
+    pair.flows("br0", &flows);
+    pair.flows(
+        "br1",
+        &[
+            "ip,ct_state=-trk,actions=set_field:00:00:00:00:00:06->eth_src,ct(table=2,zone=9),ct_clear,5",
+            "table=2,ip,actions=5",
+            "priority=1,actions=5",
+        ],
+    );
+    let mut cases: Vec<Vec<String>> = [
+        "in_port=3,tcp6",
+        "in_port=3,tcp",
+        "in_port=4,udp,ct_state=trk|est,ct_nw_proto=17,ct_nw_src=1.1.1.1,ct_tp_src=5",
+        "in_port=4,udp,ct_state=trk|est,ct_nw_proto=17",
+        "in_port=4,udp,ct_state=trk|est,ct_nw_src=1.1.1.1",
+        "in_port=4,udp6,ct_state=trk|est,ct_nw_proto=17,ct_ipv6_src=fe80::1",
+    ]
+    .map(|flow| vec!["br0".to_owned(), flow.to_owned()])
+    .into();
+    for port in 100..100 + lists.len() {
+        let flow = format!("in_port=1,tcp,nw_ttl=64,nw_src=10.0.0.1,tcp_src=7,tcp_dst={port}");
+        cases.push(vec!["br0".into(), flow.clone()]);
+        cases.push(vec![
+            "br0".into(),
+            flow,
+            "--ct-next".into(),
+            "trk,est,rpl".into(),
+            "--ct-next".into(),
+            "trk new".into(),
+        ]);
+    }
+    cases.push(["br0", "in_port=3,udp", "--ct-next", "foo"].map(str::to_owned).into());
+    cases.push(["br0", "in_port=3,udp", "--ct-next"].map(str::to_owned).into());
+    let cases: Vec<Vec<&str>> = cases.iter().map(|case| case.iter().map(String::as_str).collect()).collect();
+    check(&pair, &cases);
+}

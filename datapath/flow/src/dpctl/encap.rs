@@ -71,7 +71,10 @@ fn conntrack(ct: &Ct) -> String {
         parts.push(format!("mark={value:#x}/{mask:#x}"));
     }
     if let Some((value, mask)) = ct.label {
-        parts.push(format!("label={}/{}", hex(value), hex(mask)));
+        parts.push(match mask {
+            u128::MAX => format!("label={}", hex(value)),
+            mask => format!("label={}/{}", hex(value), hex(mask)),
+        });
     }
     if let Some(helper) = &ct.helper {
         parts.push(format!("helper={helper}"));

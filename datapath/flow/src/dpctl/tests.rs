@@ -60,7 +60,7 @@ fn actions_read_back_as_printed() {
         "push_nsh(flags=0,ttl=63,mdtype=2,np=3,spi=0x1234,si=255,md2=0x10000a041234567820001408fedcba9876543210),pop_nsh(),pop_eth,1",
         "set(nsh(flags=2,ttl=9,si=7)),set(nsh(spi=0x1,c1=0x4)),1",
         "ct,recirc(0x3),ct(commit,zone=5,mark=0x5/0xffffffff,nat(src=1.2.3.4)),recirc(0x2),3",
-        "ct(force_commit,label=0x123/0xfff),ct(commit,zone=5,helper=ftp,nat),ct_clear,1",
+        "ct(force_commit,label=0x123/0xfff),ct(commit,label=0x77),ct(commit,zone=5,helper=ftp,nat),ct_clear,1",
         "ct(commit,nat(src=1.2.3.4-1.2.3.9:80-90,random)),ct(commit,nat(dst=1.2.3.4,hash)),ct(commit,nat(src,persistent))",
         "ct(commit,nat(src=[fe80::1]-[fe80::9]:80-90)),ct(nat(dst=fe80::1-fe80::9,random)),ct(commit,nat(src=1.2.3.4:80)),1",
         "check_pkt_len(size=1500,gt(2,set(eth(src=00:00:00:00:00:09)),4,3),le(drop))",

@@ -21,6 +21,13 @@ pub fn format_key_with(key: &FlowKey, ports: &PortNames, options: Option<&Arc<Tu
     let nonzero =
         |fields: &[FieldId]| -> Vec<FieldId> { fields.iter().copied().filter(|field| field.get(key) != 0).collect() };
     take(&nonzero(&METADATA));
+    if FieldId::CtNwProto.get(key) != 0 {
+        match FieldId::EthType.get(key) {
+            0x86dd => take(&[FieldId::CtIpv6Src, FieldId::CtIpv6Dst]),
+            _ => take(&[FieldId::CtNwSrc, FieldId::CtNwDst]),
+        }
+        take(&[FieldId::CtNwProto, FieldId::CtTpSrc, FieldId::CtTpDst]);
+    }
     let registers = FieldId::Reg0 as usize..=FieldId::Reg15 as usize;
     take(&nonzero(&FieldId::ALL[registers]));
     let in_tunnel = FieldId::TunDst.get(key) != 0 || FieldId::TunIpv6Dst.get(key) != 0;
@@ -105,7 +112,7 @@ pub fn format_key_with(key: &FlowKey, ports: &PortNames, options: Option<&Arc<Tu
 }
 
 /// Written only where not zero.
-const METADATA: [FieldId; 17] = [
+const METADATA: [FieldId; 10] = [
     FieldId::PktMark,
     FieldId::RecircId,
     FieldId::DpHash,
@@ -115,13 +122,6 @@ const METADATA: [FieldId; 17] = [
     FieldId::CtZone,
     FieldId::CtMark,
     FieldId::CtLabel,
-    FieldId::CtNwSrc,
-    FieldId::CtNwDst,
-    FieldId::CtIpv6Src,
-    FieldId::CtIpv6Dst,
-    FieldId::CtNwProto,
-    FieldId::CtTpSrc,
-    FieldId::CtTpDst,
     FieldId::Metadata,
 ];
 

@@ -226,7 +226,8 @@ impl Writer<'_> {
     fn link(&mut self, kind: &Kind) {
         let outer = self.pattern.get(FieldId::VlanTci);
         // A megaflow of untagged frames does not mention tags: its Ethertype says that there is none.
-        if self.pattern.get(FieldId::RecircId).1 == 0 || outer.0 & 0x1000 != 0 {
+        let (recirc_id, mask) = self.pattern.get(FieldId::RecircId);
+        if mask == 0 || recirc_id != 0 || outer.0 & 0x1000 != 0 {
             self.vlan("", outer.1 as u16, outer.0 as u16);
         }
         let inner = |words: u64| (words >> 48) as u16;

@@ -106,7 +106,6 @@ pub(crate) fn kind_for(message: &Message, dialect: &Dialect) -> Kind {
         Message::SetAsync(_) if v < Version::V13 => Kind::NxSetAsync,
         Message::SetAsync(_) => Kind::SetAsync,
         Message::TableStatus(_) => Kind::TableStatus,
-        Message::RequestForward { .. } if v == Version::V13 => Kind::OnfRequestForward,
         Message::RequestForward { .. } if v < Version::V14 => Kind::NxRequestForward,
         Message::RequestForward { .. } => Kind::RequestForward,
         Message::BundleControl(_) if v == Version::V13 => Kind::OnfBundleControl,

@@ -322,7 +322,9 @@ fn format_nat(nat: &Nat) -> String {
             let _ = write!(text, "-{high}");
         }
     }
-    if nat.persistent {
+    // OVS shows the flags beside a range only
+    let ranged = nat.addresses.is_some() || nat.ports.is_some();
+    if nat.persistent && ranged {
         text.push_str(",persistent");
     }
     match nat.algorithm {

@@ -1,5 +1,8 @@
 //! `ofproto/trace`: the path of a frame that nobody sent, through the same translation that forwards.
 
+mod follow;
+
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -7,12 +10,12 @@ use weft_base::Time;
 use weft_flow::dpctl::DpNames;
 use weft_flow::text::parse_match_key;
 use weft_flow::{FieldId, FlowKey, FlowMask, Match, OfPort};
-use weft_openflow::Action;
 use weft_packet::{DpPort, Frame};
 
+use self::follow::Forks;
 use super::show::port_names;
 use crate::bridge::Bridge;
-use crate::frozen::{Frozen, FrozenState};
+use crate::frozen::Frozen;
 use crate::pipeline::Pipeline;
 use crate::tables::Tables;
 use crate::text;
@@ -31,6 +34,8 @@ struct Request<'a> {
     actions: Option<&'a str>,
     /// Datapath ports by name.
     names: bool,
+    /// What conntrack says, one answer after the other.
+    ct_next: VecDeque<u128>,
 }
 
 impl Pipeline {
@@ -50,37 +55,50 @@ impl Pipeline {
             None => None,
         };
         let names = if request.names { dp_names(&tables) } else { DpNames::new() };
-        let shown = show(
-            &tables,
-            bridge,
-            &key,
-            actions.as_deref(),
-            frozen.as_deref().map(|f| &f.state),
-            request.side_effects,
-            &names,
-        );
-        if request.side_effects {
-            self.learn(&tables, &shown.1.learn, now);
-            crate::learn::saw_tcp_flags(&tables, &shown.1.credits, FieldId::TcpFlags.get(&key) as u16);
-            drop(tables);
-            self.learn_flows(&shown.1.flows, now);
+        let mut forks = Forks::new(request.ct_next.clone());
+        let scene = Scene { side_effects: request.side_effects, names: &names };
+        let state = frozen.as_deref().map(|f| &f.state);
+        let input = Input { tables: &tables, bridge, key: &key, actions: actions.as_deref(), frozen: state };
+        let (mut out, first) = show(&scene, &input, Trace::new(request.side_effects), &mut forks);
+        let mut all = vec![(first, FieldId::TcpFlags.get(&key) as u16)];
+        while let Some((fork, header)) = forks.next().filter(|_| all.len() < MAX_FOLLOWED) {
+            out.push_str(&header);
+            let Some(resumed) = tables.bridge(fork.frozen.state.bridge) else { break };
+            let mut trace = Trace::new(request.side_effects);
+            trace.began_at = Some(bridge.name.clone());
+            let frozen = Some(&fork.frozen.state);
+            let input = Input { tables: &tables, bridge: resumed, key: &fork.key, actions: None, frozen };
+            let (text, done) = show(&scene, &input, trace, &mut forks);
+            out.push_str(&text);
+            all.push((done, FieldId::TcpFlags.get(&fork.key) as u16));
         }
-        Ok(shown.0)
+        if request.side_effects {
+            for (done, tcp_flags) in &all {
+                self.learn(&tables, &done.learn, now);
+                crate::learn::saw_tcp_flags(&tables, &done.credits, *tcp_flags);
+            }
+            drop(tables);
+            all.iter().for_each(|(done, _)| self.learn_flows(&done.flows, now));
+        }
+        Ok(out)
     }
 }
 
-/// Translate with a listener and write down what it heard.
-fn show(
-    tables: &Tables,
-    bridge: &Bridge,
-    key: &FlowKey,
-    actions: Option<&[Action]>,
-    frozen: Option<&FrozenState>,
+/// How often a trace follows conntrack.
+const MAX_FOLLOWED: usize = 1024;
+
+/// What stays the same while a trace goes on.
+struct Scene<'a> {
     side_effects: bool,
-    names: &DpNames,
-) -> (String, Translation) {
-    let mut trace = Trace::new(side_effects);
-    let done = translate(&Input { tables, bridge, key, actions, frozen }, Some(&mut trace));
+    names: &'a DpNames,
+}
+
+/// Translate with a listener and write down what it heard.
+fn show(scene: &Scene<'_>, input: &Input<'_>, mut trace: Trace, forks: &mut Forks) -> (String, Translation) {
+    let Scene { names, side_effects, .. } = *scene;
+    let Input { bridge, key, frozen, .. } = *input;
+    let done = translate(input, Some(&mut trace));
+    forks.add(std::mem::take(&mut trace.forks));
     let mut thawed = key.clone();
     if let Some(frozen) = frozen {
         frozen.thaw(&mut thawed);
@@ -138,6 +156,7 @@ fn megaflow(key: &FlowKey, mask: &FlowMask, bridge: &Bridge) -> Match {
 
 fn parse<'a>(args: &[&'a str], packet_out: bool) -> Result<Request<'a>, String> {
     let mut plain = Vec::new();
+    let mut ct_next = VecDeque::new();
     let mut generate = false;
     let mut names = false;
     let mut i = 0;
@@ -148,10 +167,13 @@ fn parse<'a>(args: &[&'a str], packet_out: bool) -> Result<Request<'a>, String> 
             Some("consistent") if packet_out => {}
             Some("names") => names = true,
             Some("no-names") => names = false,
-            Some("ct-next" | "l7" | "l7-len") => {
+            Some(option @ ("ct-next" | "l7" | "l7-len")) => {
                 i += 1;
                 if i == args.len() {
                     return Err(format!("Missing argument for option {}", args[i - 1]));
+                }
+                if option == "ct-next" {
+                    ct_next.push_back(follow::parse_state(args[i])?);
                 }
             }
             Some(_) => return Err(format!("{}: unknown option", args[i])),
@@ -177,7 +199,7 @@ fn parse<'a>(args: &[&'a str], packet_out: bool) -> Result<Request<'a>, String> 
         Some(text) => Some(hex(text).ok_or("Trailing garbage in packet data")?),
         None => None,
     };
-    Ok(Request { place, flow, side_effects: generate || packet.is_some(), packet, actions, names })
+    Ok(Request { place, flow, side_effects: generate || packet.is_some(), packet, actions, names, ct_next })
 }
 
 /// Whether it is a flow rather than the name of a bridge or a datapath.

@@ -83,6 +83,7 @@ impl<'t> Context<'t, '_> {
                     self.note(NodeKind::Detail, || format!("queue = {original}"));
                 }
             }
+            Action::Resubmit(to) if to.ct => self.resubmit_tracked(to),
             Action::Resubmit(to) => self.resubmit(to),
             Action::SetField(set) => self.set_field(set),
             Action::SetTunnelOption(set) => self.set_option(set.index, &set.value),
@@ -121,6 +122,8 @@ impl<'t> Context<'t, '_> {
             Action::PushMpls { ethertype } => self.push_mpls(*ethertype),
             Action::PopMpls { ethertype } => self.pop_mpls(*ethertype),
             Action::DecMplsTtl => return self.dec_mpls_ttl(),
+            Action::Ct(ct) => self.conntrack(ct),
+            Action::CtClear => self.ct_clear(),
             Action::DebugRecirc => self.freeze_and_recirculate(GoOn::After, None),
             Action::DebugSlow => self.slow = Some(SlowPathReason::Action),
             Action::Group(id) => self.group(*id),
@@ -146,8 +149,6 @@ impl<'t> Context<'t, '_> {
             Action::DecNshTtl
             | Action::Encap(_)
             | Action::Decap { .. }
-            | Action::Ct(_)
-            | Action::CtClear
             | Action::Nat(_)
             // where a list's rest is not at hand: inside an action set, where it cannot be
             | Action::CheckPktLarger { .. } => self.note(NodeKind::Warn, || "action not supported, skipped".into()),
@@ -285,13 +286,13 @@ impl<'t> Context<'t, '_> {
     /// been told already stays in `base`, and is undone by the next commit.
     pub(super) fn on_a_copy(&mut self, run: impl FnOnce(&mut Self)) {
         let key = self.key.clone();
-        let (pristine, was_mpls) = (self.pristine, self.was_mpls);
+        let (pristine, was_mpls, conntracked) = (self.pristine, self.was_mpls, self.conntracked);
         let stack = self.stack.clone();
         let set = self.action_set.clone();
         run(self);
         self.finish_freezing();
         self.key = key;
-        (self.pristine, self.was_mpls) = (pristine, was_mpls);
+        (self.pristine, self.was_mpls, self.conntracked) = (pristine, was_mpls, conntracked);
         self.stack = stack;
         self.action_set = set;
         self.exit = self.failure.is_some();

@@ -19,6 +19,7 @@
 //!   commit.rs   header changes as datapath actions
 //!   mpls.rs     label stacks
 //!   group.rs    groups and their buckets; hash.rs, select.rs: choosing by hash
+//!   ct.rs       conntrack
 //!   recirc.rs   stopping halfway, and going on when the datapath hands the frame back
 //!   trace.rs    what `ofproto/trace` hears of all this
 //!   facts.rs    what `explain` hears of it
@@ -28,6 +29,7 @@
 
 mod actions;
 mod commit;
+mod ct;
 pub(crate) mod facts;
 mod fields;
 mod fin_timeout;
@@ -304,6 +306,10 @@ pub(crate) struct Context<'t, 'l> {
     was_mpls: bool,
     /// Inside a bucket.
     in_group: bool,
+    /// The next lookup is under the connection's addresses.
+    swap_tuple: bool,
+    /// The next rule runs in a clone of the datapath's, if it does what cannot be undone.
+    clone_rule: bool,
     slow: Option<SlowPathReason>,
     failure: Option<Failure>,
     stack: Vec<u128>,
@@ -354,6 +360,8 @@ impl<'t, 'l> Context<'t, 'l> {
             first_eth_type: fields::eth_type(input.key),
             was_mpls: false,
             in_group: false,
+            swap_tuple: false,
+            clone_rule: false,
             slow: None,
             failure: None,
             stack: Vec::new(),

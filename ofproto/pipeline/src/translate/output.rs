@@ -74,6 +74,9 @@ impl<'t> Context<'t, '_> {
                     ctx.key.set_word(word, 0);
                 }
             }
+            super::ct::forget_connection(&mut ctx.key);
+            ctx.conntracked = false;
+            ctx.clone_rule = !ctx.last;
             ctx.action_set.clear();
             ctx.stack.clear();
             ctx.set_in_port(peer.number);

@@ -4,12 +4,14 @@
 //! step more than its list, and its own children by another. So a chain of last steps stays at the left margin.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use weft_flow::FlowKey;
+use weft_flow::action::CtNat;
 
 use super::Context;
 use super::facts::Fact;
-use crate::frozen::FrozenState;
+use crate::frozen::{Frozen, FrozenState};
 
 /// The listener.
 #[derive(Default)]
@@ -24,8 +26,22 @@ pub struct Trace {
     pub(crate) learns: bool,
     /// The bridge's first table was opened again, for the action set.
     reopened: bool,
+    /// Frames that conntrack would send back.
+    pub(crate) forks: Vec<Fork>,
+    /// The bridge that a trace of something recirculated began at: OVS shows its name.
+    pub(crate) began_at: Option<String>,
     /// The same story for `explain`.
     pub(crate) facts: Vec<Fact>,
+}
+
+/// A frame on its way through conntrack.
+pub(crate) struct Fork {
+    /// How translation goes on with it.
+    pub frozen: Arc<Frozen>,
+    /// The frame as it is, its connection's zone, mark and label included.
+    pub key: FlowKey,
+    /// Whether its addresses are translated.
+    pub nat: Option<CtNat>,
 }
 
 /// One line, with what hangs below it.
@@ -165,7 +181,8 @@ impl Context<'_, '_> {
         let name = &self.bridge.name;
         if let Some(trace) = self.trace.as_deref_mut() {
             trace.facts.push(Fact::Bridge(name.clone()));
-            trace.enter(NodeKind::Bridge, format!("bridge(\"{name}\")"));
+            let shown = trace.began_at.take().unwrap_or_else(|| name.clone());
+            trace.enter(NodeKind::Bridge, format!("bridge(\"{shown}\")"));
         }
     }
 
