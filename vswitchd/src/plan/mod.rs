@@ -90,8 +90,42 @@ pub fn plan(desired: &Desired, running: &Running, touched: &Touched) -> Vec<Step
             (Some(wanted), Some(running)) => change_port(bridge, wanted, running, &mut going, &mut coming),
         }
     }
+    give_way(desired, running, &mut going, &mut coming);
     coming.sort_by_key(rank);
     going.into_iter().chain(bridges_going).chain(bridges).chain(coming).collect()
+}
+
+/// An interface that nobody gave its OpenFlow number gives it up to one that asks for it: it is opened anew and takes what
+/// is left (ovs-vswitchd.conf.db(5), Interface `ofport_request`).
+fn give_way(desired: &Desired, running: &Running, going: &mut Vec<Step>, coming: &mut Vec<Step>) {
+    let mut moves = Vec::new();
+    for step in coming.iter() {
+        let Step::AddInterface { bridge, interface, .. } = step else { continue };
+        let (Some(number), Some(had)) = (interface.ofport_request, running.bridges.get(bridge)) else { continue };
+        for (port, running) in &had.ports {
+            let holds = |(name, held): &(&String, &RunningInterface)| {
+                **name != interface.name && **name != *bridge && held.ofport == Some(number)
+            };
+            for (name, _) in running.interfaces.iter().filter(holds) {
+                let port_config = desired.bridges.get(bridge).and_then(|wanted| wanted.ports.get(port));
+                let holder = port_config.and_then(|port| port.interfaces.iter().find(|i| i.name == *name));
+                let holder = holder.filter(|holder| holder.ofport_request != Some(number));
+                let leaves = going.contains(&remove_interface(bridge, port, name));
+                if let (Some(port_config), Some(holder), false) = (port_config, holder, leaves) {
+                    moves.push((remove_interface(bridge, port, name), add_interface(bridge, port_config, holder)));
+                }
+            }
+        }
+    }
+    for (leave, come) in moves {
+        let same = |step: &Step| {
+            matches!((step, &come),
+            (Step::ChangeInterface { interface: a, .. }, Step::AddInterface { interface: b, .. }) if a.name == b.name)
+        };
+        coming.retain(|step| !same(step));
+        going.push(leave);
+        coming.push(come);
+    }
 }
 
 /// Whether `bridge` is created or goes in this plan, its ports with it.

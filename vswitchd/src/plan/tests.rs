@@ -142,3 +142,25 @@ fn requested_numbers_are_given_out_first() {
     assert!(at("add interface br0 br0") < at("add interface br0 p2"));
     assert!(at("add interface br0 p2") < at("add interface br0 p1"));
 }
+
+#[test]
+fn a_number_that_nobody_asked_for_is_given_up_to_one_who_does() {
+    let mut rows = two_ports();
+    let (mut reader, touched, _) = read(&rows);
+    let mut running = Running::default();
+    carry_out(&reader, &mut running, &touched);
+    let held = running.port("br0", "p1").unwrap().interfaces["p1"].ofport.unwrap();
+    let id = rows.put("Interface", 32, &[("ofport_request", Datum::One(Atom::from(i64::from(held))))]);
+    let (touched, _) = reader.update(&rows, [("Interface", id)]);
+    let steps: Vec<String> = plan(reader.desired(), &running, &touched).iter().map(Step::to_string).collect();
+    assert_eq!(
+        steps,
+        [
+            "remove interface br0 p2 p2",
+            "remove interface br0 p1 p1",
+            "change port br0 p2",
+            "add interface br0 p2 p2 type=tap",
+            "add interface br0 p1 p1 type=system",
+        ]
+    );
+}
