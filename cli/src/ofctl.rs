@@ -141,6 +141,7 @@ struct Options {
     versions: u32,
     formats: Formats,
     strict: bool,
+    may_create: bool,
     readd: bool,
     read_only: bool,
     /// `None`: as the standard output is a terminal or not.
@@ -163,6 +164,7 @@ const OPTIONS: &[Opt] = &[
     opt_short("timeout", 't', Takes::Value),
     opt_short("more", 'm', Takes::Nothing),
     opt("strict", Takes::Nothing),
+    opt("may-create", Takes::Nothing),
     opt("readd", Takes::Nothing),
     opt("read-only", Takes::Nothing),
     opt("names", Takes::Nothing),
@@ -197,6 +199,7 @@ impl Options {
             versions: 0,
             formats: Formats::all(),
             strict: false,
+            may_create: false,
             readd: false,
             read_only: false,
             names: None,
@@ -226,6 +229,7 @@ impl Options {
             }
             "more" => self.verbosity += 1,
             "strict" => self.strict = true,
+            "may-create" => self.may_create = true,
             "readd" => self.readd = true,
             "read-only" => self.read_only = true,
             "names" => self.names = Some(true),

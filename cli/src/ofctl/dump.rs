@@ -123,7 +123,7 @@ pub async fn run(job: &mut Job, what: What) -> Result<Exit, Failure> {
             return Ok(Exit::OK);
         }
         What::Groups => StatsRequest::GroupDesc(group(job.word(1))?),
-        What::GroupStats => StatsRequest::Group(group(job.word(1))?),
+        What::GroupStats => StatsRequest::Group(group_chosen(job.word(1))?),
         What::GroupFeatures => StatsRequest::GroupFeatures,
         What::Meters => StatsRequest::MeterConfig(meter(job.word(1))?),
         What::MeterStats => StatsRequest::Meter(meter(job.word(1))?),
@@ -175,6 +175,13 @@ pub async fn port(job: &Job, word: &str) -> Result<OfPort, Failure> {
         Some(port) => Ok(port.port),
         None => fail(format!("{target}: couldn't find port `{word}'")),
     }
+}
+
+/// A group as group mods name it.
+fn group_chosen(word: Option<&str>) -> Result<GroupId, Failure> {
+    use weft_openflow::group::GroupModCommand::Delete;
+    let Some(word) = word else { return Ok(GroupId::ALL) };
+    Ok(weft_openflow::text::parse_group(word, Delete, &Names::none())?.group)
 }
 
 fn group(word: Option<&str>) -> Result<GroupId, Failure> {

@@ -30,6 +30,7 @@ pub fn help(program: &str) -> String {
          -O, --protocols=LIST       versions to speak: OpenFlow10 (default) to OpenFlow15, with commas\n  \
          -F, --flow-format=LIST     forms of flows to use: OpenFlow10, NXM, OXM, ... (default: any that fits)\n  \
          --strict                   mod-flows, del-flows: only flows with exactly this match and priority\n  \
+         --may-create               mod-group: add the group if it is not there\n  \
          --bundle                   all changes of a command, or none\n  \
          --readd                    replace-flows: also flows that are there already\n  \
          --names, --no-names        print names of ports and tables, or numbers (default: names on a terminal)\n  \

@@ -223,6 +223,7 @@ pub enum GroupAction {
 pub async fn groups(job: &mut Job, action: GroupAction) -> Result<Exit, Failure> {
     let command = match action {
         GroupAction::Add | GroupAction::AddFile => GroupModCommand::Add,
+        GroupAction::Modify if job.options.may_create => GroupModCommand::AddOrModify,
         GroupAction::Modify => GroupModCommand::Modify,
         GroupAction::Delete => GroupModCommand::Delete,
         GroupAction::Insert => GroupModCommand::InsertBucket,
@@ -230,7 +231,7 @@ pub async fn groups(job: &mut Job, action: GroupAction) -> Result<Exit, Failure>
     };
     let target = &job.words[0];
     let lines = match (action, job.word(1)) {
-        (GroupAction::AddFile, Some(path)) => flows::read_lines(path)?,
+        (GroupAction::AddFile, Some(path)) | (_, Some(path @ "-")) => flows::read_lines(path)?,
         (GroupAction::Delete, None) => Vec::new(),
         (_, text) => vec![(0, text.unwrap_or_default().to_string())],
     };
@@ -250,9 +251,12 @@ pub async fn groups(job: &mut Job, action: GroupAction) -> Result<Exit, Failure>
             selection: Selection::default(),
         });
     }
-    let single = matches!(action, GroupAction::Insert | GroupAction::Remove);
-    let newest = single || mods.iter().any(|m| !m.selection.method.is_empty());
-    let usable = Formats::all().filter(|f| f.version >= if newest { Version::V15 } else { Version::V11 });
+    let has = |command| mods.iter().any(|m| m.command == command);
+    let (inserts, removes) = (has(GroupModCommand::InsertBucket), has(GroupModCommand::RemoveBucket));
+    let usable = Formats::all().filter(|f| !removes || knows_buckets(f.version));
+    if inserts && !usable.and(&job.options.formats).iter().any(|f| knows_buckets(f.version)) {
+        return fail("insert-bucket needs OpenFlow 1.5 or later ('-O OpenFlow15')");
+    }
     let messages: Vec<Message> = mods.into_iter().map(Message::GroupMod).collect();
     if job.options.bundle {
         bundle::send(&job.options, target, &usable, messages).await?;
@@ -263,6 +267,11 @@ pub async fn groups(job: &mut Job, action: GroupAction) -> Result<Exit, Failure>
         peer.do_and_wait(&message).await?;
     }
     Ok(Exit::OK)
+}
+
+/// OpenFlow 1.5 can change single buckets, and OVS's extension to 1.0.
+fn knows_buckets(version: Version) -> bool {
+    version == Version::V10 || version >= Version::V15
 }
 
 /// A line of a file may begin with its own command.

@@ -129,7 +129,7 @@ fn read_body(
         Kind::NxSetAsync => Message::SetAsync(controller::read_async13(r)?),
         Kind::SetAsync | Kind::NxSetAsync2 => Message::SetAsync(controller::read_async14(r, v)?),
         Kind::TableStatus => Message::TableStatus(table::read_status(r)?),
-        Kind::RequestForward | Kind::NxRequestForward => {
+        Kind::RequestForward | Kind::OnfRequestForward | Kind::NxRequestForward => {
             let inner = read_inner(r, v, dialect, depth, ErrorCode::OFPBRC_BAD_LEN)?;
             if !matches!(inner.message, Message::GroupMod(_) | Message::MeterMod(_)) {
                 return bad(ErrorCode::OFPBRC_BAD_TYPE, "only group and meter changes are forwarded");

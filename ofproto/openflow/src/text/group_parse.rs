@@ -27,15 +27,16 @@ pub fn parse_group(text: &str, command: GroupModCommand, names: &Names) -> Resul
     let takes_buckets = matches!(command, C::Add | C::Modify | C::AddOrModify | C::InsertBucket);
     let takes_type = takes_buckets && command != C::InsertBucket;
     let (mut group, mut kind, mut command_bucket) = (None, None, None);
+    let mut has_param = false;
     for piece in pieces(head) {
         let (key, value) = piece.split_once(['=', '(']).unwrap_or((piece, ""));
         let missing = || format!("field {key} missing value");
-        if value.is_empty() && key != "fields" {
+        if value.is_empty() && matches!(key, "group_id" | "type" | "command_bucket_id" | "selection_method_param") {
             return Err(missing());
         }
         match key {
             "group_id" if value == "all" => {
-                if takes_buckets || command == C::RemoveBucket {
+                if command == C::RemoveBucket {
                     return Err("invalid group_id 'all'".to_owned());
                 }
                 group = Some(GroupId::ALL);
@@ -55,7 +56,10 @@ pub fn parse_group(text: &str, command: GroupModCommand, names: &Names) -> Resul
                     _ => return Err(format!("invalid group type {value}")),
                 });
             }
-            "command_bucket_id" if matches!(command, C::InsertBucket | C::RemoveBucket) => {
+            "command_bucket_id" if !matches!(command, C::InsertBucket | C::RemoveBucket) => {
+                return Err("command bucket id is not needed".to_owned());
+            }
+            "command_bucket_id" => {
                 command_bucket = Some(match (value, command) {
                     ("first", _) => Bucket::FIRST,
                     ("last", _) => Bucket::LAST,
@@ -71,60 +75,59 @@ pub fn parse_group(text: &str, command: GroupModCommand, names: &Names) -> Resul
             }
             "selection_method" if takes_type => {
                 if value.len() > 15 {
-                    return Err("selection_method is longer than 15 bytes long".to_owned());
+                    return Err("selection method is longer than 15 bytes long".to_owned());
                 }
                 m.selection.method = value.to_owned();
             }
-            "selection_method_param" if takes_type => m.selection.param = number(value)?,
+            "selection_method_param" if takes_type => {
+                m.selection.param = number(value)?;
+                has_param = true;
+            }
             "fields" if takes_type => m.selection.fields = fields(piece)?,
             _ => return Err(format!("unknown keyword {key}")),
         }
     }
-    m.group = group.ok_or("must specify a group_id")?;
+    m.group = match group {
+        Some(group) => group,
+        // which group is to go need not be said
+        None if command == C::Delete && text.trim().is_empty() => GroupId::ALL,
+        None => return Err("must specify a group_id".to_owned()),
+    };
     if takes_type {
         m.kind = kind.ok_or("must specify a type")?;
     }
     if matches!(command, C::InsertBucket | C::RemoveBucket) {
         m.command_bucket = command_bucket.ok_or("must specify a command bucket id")?;
-    } else if command_bucket.is_some() {
-        return Err("command bucket id is not allowed".to_owned());
     }
     if !buckets.is_empty() && !takes_buckets {
         return Err("unknown keyword bucket".to_owned());
     }
+    let mut unnumbered = Vec::new();
     for text in buckets {
-        let next = m.buckets.len() as u32;
-        let mut bucket = parse_bucket(text, m.kind, next, names)?;
-        while m.buckets.iter().any(|b| b.id == bucket.id) && !text.contains("bucket_id") {
-            // The number of a bucket that names none is the first free one.
-            bucket.id = (0..).find(|id| m.buckets.iter().all(|b| b.id != *id)).unwrap_or(next);
-        }
-        if m.buckets.iter().any(|b| b.id == bucket.id) {
-            return Err("duplicate bucket id".to_owned());
+        let (bucket, numbered) = parse_bucket(text, m.kind, command, names)?;
+        if !numbered {
+            unnumbered.push(m.buckets.len());
         }
         m.buckets.push(bucket);
     }
-    check(&m, takes_type)?;
+    // buckets that say no number get those that are left
+    let taken: Vec<u32> = (0..).zip(&m.buckets).filter(|(i, _)| !unnumbered.contains(i)).map(|(_, b)| b.id).collect();
+    let free = (0..).filter(|id| !taken.contains(id));
+    for (i, id) in unnumbered.into_iter().zip(free) {
+        m.buckets[i].id = id;
+    }
+    if !m.selection.fields.is_empty() && m.selection.method != "hash" {
+        return Err("fields may only be specified with \"selection_method=hash\"".to_owned());
+    }
+    if has_param && m.selection.method.is_empty() {
+        return Err("selection_method_param is only allowed with \"selection_method\"".to_owned());
+    }
     Ok(m)
-}
-
-fn check(m: &GroupMod, takes_type: bool) -> Result<(), String> {
-    let select = m.kind == GroupKind::Select;
-    if takes_type && m.kind == GroupKind::Indirect && m.buckets.len() != 1 {
-        return Err("Indirect groups must have exactly one bucket.".to_owned());
-    }
-    if takes_type && !select && !m.selection.method.is_empty() {
-        return Err("selection method is only allowed for select groups".to_owned());
-    }
-    if !matches!(m.selection.method.as_str(), "" | "hash" | "dp_hash") {
-        return Err(format!("invalid selection_method: {}", m.selection.method));
-    }
-    Ok(())
 }
 
 /// `bucket=` begins a bucket; the text before the first is the group's own.
 fn split_buckets(text: &str) -> (&str, Vec<&str>) {
-    let marks: Vec<(usize, usize)> = ["bucket=", "buckets="]
+    let marks: Vec<(usize, usize)> = ["bucket="]
         .iter()
         .flat_map(|word| text.match_indices(word).map(|(at, w)| (at, w.len())))
         .filter(|(at, _)| *at == 0 || text[..*at].ends_with([',', ' ', '\t']))
@@ -137,9 +140,18 @@ fn split_buckets(text: &str) -> (&str, Vec<&str>) {
     (&text[..first], buckets)
 }
 
-fn parse_bucket(text: &str, kind: GroupKind, id: u32, names: &Names) -> Result<Bucket, String> {
+fn parse_bucket(
+    text: &str,
+    kind: GroupKind,
+    command: GroupModCommand,
+    names: &Names,
+) -> Result<(Bucket, bool), String> {
+    if text.is_empty() {
+        return Err("bucket must specify actions".to_owned());
+    }
+    let mut numbered = false;
     let mut bucket = Bucket {
-        id,
+        id: 0,
         weight: if kind == GroupKind::Select { 1 } else { 0 },
         watch_port: OfPort::NONE,
         watch_group: GroupId::ANY,
@@ -151,14 +163,18 @@ fn parse_bucket(text: &str, kind: GroupKind, id: u32, names: &Names) -> Result<B
         let (key, value) = piece.split_once([':', '=']).unwrap_or((piece, ""));
         match key {
             "weight" => {
-                let weight = u16::try_from(number(value)?).map_err(|_| format!("invalid weight {value}"))?;
-                if kind != GroupKind::Select && weight != 1 {
+                let weight = parse_u64(value).and_then(|n| u16::try_from(n).ok());
+                let weight = weight.ok_or_else(|| format!("invalid weight \"{value}\""))?;
+                // of what kind the group is that gets a bucket more, nobody says
+                let weighs = kind == GroupKind::Select || command == GroupModCommand::InsertBucket;
+                if !weighs && weight != 1 {
                     return Err("Only select groups can have bucket weights.".to_owned());
                 }
-                bucket.weight = if kind == GroupKind::Select { weight } else { 0 };
+                bucket.weight = if weighs { weight } else { 0 };
             }
             "bucket_id" => {
-                let id = number(value)?;
+                let id = plain_number(value)?;
+                numbered = true;
                 bucket.id = u32::try_from(id)
                     .ok()
                     .filter(|id| *id <= Bucket::MAX)
@@ -166,11 +182,12 @@ fn parse_bucket(text: &str, kind: GroupKind, id: u32, names: &Names) -> Result<B
             }
             "watch_port" => {
                 let bad = || format!("{value}: invalid watch_port");
-                bucket.watch_port = names.ports.parse(value).ok_or_else(bad)?;
+                let port = names.ports.parse(value).filter(|p| p.is_ordinary() || *p == OfPort::NONE);
+                bucket.watch_port = port.ok_or_else(bad)?;
             }
             "watch_group" => {
-                let bad = || format!("{value}: invalid watch_group");
-                bucket.watch_group = GroupId(u32::try_from(number(value)?).map_err(|_| bad())?);
+                let bad = || format!("invalid watch_group id {value}");
+                bucket.watch_group = GroupId(u32::try_from(plain_number(value)?).map_err(|_| bad())?);
             }
             _ => actions.push(piece),
         }
@@ -180,7 +197,7 @@ fn parse_bucket(text: &str, kind: GroupKind, id: u32, names: &Names) -> Result<B
         return Err("fast failover bucket requires watch_port or watch_group".to_owned());
     }
     bucket.actions = parse_actions(&actions.join(","), names)?;
-    Ok(bucket)
+    Ok((bucket, numbered))
 }
 
 /// `fields(ip_src,tcp_dst)`, `fields=ip_src`, `fields(ip_src=255.255.255.0)`.
@@ -189,7 +206,7 @@ fn fields(text: &str) -> Result<Vec<(FieldId, u128)>, String> {
     let mut out = Vec::new();
     for piece in pieces(inner) {
         let (name, mask) = piece.split_once('=').map_or((piece, None), |(n, m)| (n, Some(m)));
-        let field = field_by_any_name(name).ok_or_else(|| format!("unknown field '{name}'"))?;
+        let field = field_by_any_name(name).ok_or_else(|| format!(": unknown field {name}"))?;
         let mask = match mask {
             None => field.field().all_ones(),
             Some(mask) => weft_flow::text::value::parse_value(field, mask, &weft_flow::text::PortNames::new())?.0,
@@ -211,6 +228,10 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
         depth == 0 && matches!(c, ',' | ' ' | '\t')
     })
     .filter(|piece| !piece.is_empty())
+}
+
+fn plain_number(text: &str) -> Result<u64, String> {
+    parse_u64(text).ok_or_else(|| format!("invalid numeric format {text}"))
 }
 
 fn number(text: &str) -> Result<u64, String> {

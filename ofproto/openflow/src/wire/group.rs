@@ -93,6 +93,8 @@ struct FeaturesWire {
 
 /// The experimenter of `selection_method`.
 const NTR: u32 = 0x0000_154d;
+/// What early implementations took it for.
+const NTR_EARLY: u32 = 0x0000_1540;
 const EXPERIMENTER: u16 = 0xffff;
 
 /// Nicira's extension for 1.0 has 1.5's layout.
@@ -167,7 +169,7 @@ fn check_mod(m: &GroupMod) -> Decoded<()> {
         return bad(ErrorCode::OFPGMFC_INVALID_GROUP, "an indirect group has one bucket");
     }
     for bucket in &m.buckets {
-        if m.kind != GroupKind::Select && bucket.weight > 0 {
+        if m.kind != GroupKind::Select && bucket.weight > 0 && m.command != InsertBucket {
             return bad(ErrorCode::OFPGMFC_INVALID_GROUP, "only select groups have weights");
         }
         let watches = bucket.watch_port != OfPort::NONE || bucket.watch_group != GroupId::ANY;
@@ -238,7 +240,7 @@ fn read_properties(r: &mut Reader<'_>, kind: GroupKind, command: GroupModCommand
             return bad(ErrorCode::OFPBPC_BAD_TYPE, format!("unknown group property {property}"));
         }
         let wire: &SelectionWire = body.get("selection method")?;
-        if wire.experimenter.get() != NTR {
+        if !matches!(wire.experimenter.get(), NTR | NTR_EARLY) {
             return bad(ErrorCode::OFPBPC_BAD_EXP_TYPE, "unknown experimenter of a group property");
         }
         if wire.exp_type.get() != 1 {
@@ -290,7 +292,7 @@ fn write_buckets(w: &mut Writer, buckets: &[Bucket], kind: GroupKind, version: V
         action::write_list(w, &bucket.actions, version, false)?;
         let actions_len = w.len() - at;
         w.set_u16(start + 2, actions_len);
-        if kind == GroupKind::Select {
+        if kind == GroupKind::Select || bucket.weight != 0 {
             write_property(w, 0, |w| w.slice(&[bucket.weight.to_be_bytes(), [0; 2]].concat()));
         }
         if bucket.watch_port != OfPort::NONE {

@@ -51,7 +51,9 @@ impl Connection {
     }
 
     pub(super) fn wants_request_forward(&self, reason: u8) -> bool {
-        self.wants(self.wanted.request_forward, [0, 0], reason)
+        let nobody = self.version.is_none() || self.closing || self.settings.kind == ConnectionKind::Snoop;
+        let chosen = self.wanted.request_forward[usize::from(self.role == Role::Secondary)];
+        !nobody && chosen.unwrap_or(0) >> reason & 1 == 1
     }
 
     fn wants_port_status(&self, reason: PortReason) -> bool {

@@ -10,6 +10,7 @@
 
 pub mod action_set;
 pub mod modify;
+mod report;
 pub mod spread;
 
 use std::collections::BTreeMap;

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use weft_base::Time;
 use weft_openflow::flow::FlowRemovedReason;
-use weft_openflow::group::{self as wire, GroupMod, GroupModCommand};
+use weft_openflow::group::{self as wire, GroupKind, GroupMod, GroupModCommand};
 use weft_openflow::{ErrorCode, GroupId};
 
-use super::{Bucket, Group};
+use super::{Bucket, Group, report};
 use crate::check;
 use crate::flow_mod::Change;
 use crate::flow_table::FlowTables;
@@ -135,6 +135,9 @@ fn with_buckets(flows: &mut FlowTables, old: &Group, buckets: Vec<Arc<Bucket>>, 
 }
 
 fn put(flows: &mut FlowTables, group: Group, done: &mut Vec<Change>) {
+    if group.kind == GroupKind::Select {
+        report::log_choice(&group);
+    }
     let new = Arc::new(group);
     let old = flows.groups_mut().put(Arc::clone(&new));
     done.push(Change::Group(GroupChange { group: new.id, old, new: Some(new) }));

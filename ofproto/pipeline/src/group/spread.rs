@@ -16,7 +16,7 @@ pub struct Spread {
 /// There are never fewer slots.
 const MIN_SLOTS: u64 = 16;
 /// There are never more.
-const MAX_SLOTS: u64 = 256;
+pub(super) const MAX_SLOTS: u64 = 256;
 
 impl Spread {
     /// Deal the slots out; `None` if the lightest bucket would need more slots than there are, or nothing has a weight.
@@ -41,6 +41,17 @@ impl Spread {
             best as u16
         });
         Some(Spread { slots: slots.collect() })
+    }
+
+    /// Number of slots.
+    #[allow(clippy::len_without_is_empty, reason = "there always are some")]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// How many of them a bucket has.
+    pub fn slots_of(&self, bucket: usize) -> usize {
+        self.slots.iter().filter(|b| usize::from(**b) == bucket).count()
     }
 
     /// The bits of the hash that matter.

@@ -23,7 +23,7 @@ fn kind_name(kind: GroupKind) -> &'static str {
         GroupKind::All => "all",
         GroupKind::Select => "select",
         GroupKind::Indirect => "indirect",
-        GroupKind::FastFailover => "fast_failover",
+        GroupKind::FastFailover => "ff",
     }
 }
 
