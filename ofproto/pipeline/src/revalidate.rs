@@ -4,8 +4,8 @@
 //! returned. It delivers packets to controllers, expires flows, addresses and megaflows, and after a change looks for the
 //! megaflows whose verdict rests on what has changed. Only those are translated again: a new verdict that needs no bit
 //! more than the megaflow's mask replaces its actions, anything else makes the megaflow go.
-//! Why sweeps are spaced: one sweep looks at every megaflow's few numbers, some tens of nanoseconds each; a storm of new
-//! addresses must not make it a full-time job.
+//! Why sweeps are spaced: one sweep looks at every megaflow's few numbers and compares it with what has changed since the
+//! last; a storm of new addresses, or a million new flows, must not make it a full-time job.
 //!
 //! Invariant: statistics are credited exactly once. Who credits holds `control`; `pushed` says how far it got.
 
@@ -29,8 +29,8 @@ use crate::upcall::{Attachment, Entry, credit};
 const FULL_INTERVAL: Duration = Duration::from_millis(500);
 /// The least time between two sweeps.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(1);
-/// What a sweep costs per megaflow, for spacing: a sweep may take a fifth of the control thread's time.
-const SWEEP_SPACING: Duration = Duration::from_nanos(300);
+/// How many times as long as a sweep took must pass before the next: sweeps may take a third of the control thread's time.
+const SWEEP_SPACING: u32 = 2;
 /// Idle time that is left to megaflows when there are too many.
 const CROWDED_IDLE: Duration = Duration::from_millis(100);
 /// The flow limit never goes below this.
@@ -61,6 +61,9 @@ pub(crate) struct Revalidator {
     pub last_duration: Duration,
     last_full: Time,
     last_sweep: Time,
+    /// Whether this run has swept, and how long the last one that did took.
+    swept: bool,
+    sweep_took: Duration,
 }
 
 enum Fate {
@@ -92,6 +95,9 @@ impl Pipeline {
         let mut control = self.control();
         let revalidator = &mut control.revalidator;
         revalidator.last_duration = took;
+        if std::mem::take(&mut revalidator.swept) {
+            revalidator.sweep_took = took.min(FULL_INTERVAL);
+        }
         let ceiling = revalidator.limits.flow_limit;
         let limit = self.limit();
         let new = if took > Duration::from_secs(2) {
@@ -188,8 +194,8 @@ impl Pipeline {
 
     fn sweep_if_due(&self, control: &mut Control, now: Time) -> Time {
         let revalidator = &control.revalidator;
-        let spacing = SWEEP_INTERVAL + SWEEP_SPACING * revalidator.current_flows as u32;
-        let sweep_at = revalidator.last_sweep + spacing;
+        let spacing = SWEEP_INTERVAL.max(SWEEP_SPACING * revalidator.sweep_took);
+        let sweep_at = revalidator.last_sweep + revalidator.sweep_took + spacing;
         let full_at = revalidator.last_full + FULL_INTERVAL;
         let is_dirty = self.is_dirty();
         let full = now >= full_at || now < revalidator.last_full;
@@ -214,6 +220,7 @@ impl Pipeline {
         let limit = self.limit();
         let revalidator = &mut control.revalidator;
         revalidator.last_sweep = now;
+        revalidator.swept = true;
         revalidator.current_flows = flows.len();
         revalidator.max_flows = revalidator.max_flows.max(flows.len());
         if full {

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use weft_flow::{CompactMatch, FieldId, Match, OfPort};
 use weft_openflow::action::{Action, Learn, LearnDst, LearnSpec, LearnSrc, SetField, SetForm, SubField};
@@ -41,7 +42,7 @@ impl Context<'_, '_> {
             self.deps.tables.push(TableDep {
                 bridge: self.bridge.id,
                 table: flow.table,
-                version: table.version(),
+                version: AtomicU64::new(table.version()),
                 in_port: OfPort::NONE,
                 pristine: false,
             });

@@ -50,6 +50,7 @@ mod tests;
 pub mod trace;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
 use weft_flow::action::{SlowPathReason, Userspace};
@@ -62,7 +63,7 @@ use weft_packet::DropReason;
 
 use crate::bridge::{Bridge, PatchCounters};
 use crate::config::Mac;
-use crate::flow_table::TableCounters;
+use crate::flow_table::{FlowTable, TableCounters};
 use crate::frozen::{Frozen, FrozenState};
 use crate::group::{Bucket, Group};
 use crate::learn::LearnFlow;
@@ -178,7 +179,8 @@ pub struct Deps {
 pub(crate) struct TableDep {
     bridge: BridgeId,
     table: TableId,
-    version: u64,
+    /// What it had seen when it was last compared: changes are looked at once.
+    version: AtomicU64,
     /// The port under which it was asked.
     in_port: OfPort,
     /// Whether the frame still was as it came in, so that changes can be compared with the megaflow's match.
@@ -203,9 +205,22 @@ impl Deps {
                 .any(|(id, group, serial)| bridge(*id).is_none_or(|b| b.flows.groups().serial(*group) != *serial))
             || self.tables.iter().any(|dep| match bridge(dep.bridge).and_then(|b| b.flows.table(dep.table)) {
                 None => true,
-                Some(table) if table.version() == dep.version => false,
-                Some(table) => !dep.pristine || table.affected(dep.version, key, mask, dep.in_port),
+                Some(table) => dep.is_affected(table, key, mask),
             })
+    }
+}
+
+impl TableDep {
+    fn is_affected(&self, table: &FlowTable, key: &FlowKey, mask: &FlowMask) -> bool {
+        let (then, now) = (self.version.load(Ordering::Relaxed), table.version());
+        if then == now {
+            return false;
+        }
+        let affected = !self.pristine || table.affected(then, key, mask, self.in_port);
+        if !affected {
+            self.version.store(now, Ordering::Relaxed);
+        }
+        affected
     }
 }
 

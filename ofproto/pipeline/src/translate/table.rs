@@ -17,6 +17,7 @@ use crate::group::action_set::ordered;
 use crate::rule::Rule;
 use crate::text;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 impl<'t> Context<'t, '_> {
     /// The first lookup: a miss is what the table's policy makes of it.
@@ -125,7 +126,7 @@ impl<'t> Context<'t, '_> {
             self.deps.tables.push(TableDep {
                 bridge: bridge.id,
                 table: self.table,
-                version: table.version(),
+                version: AtomicU64::new(table.version()),
                 in_port: self.in_port(),
                 pristine: self.pristine,
             });
