@@ -34,6 +34,7 @@ mod dump;
 mod flows;
 mod format;
 mod help;
+mod lint;
 mod monitor;
 mod names;
 mod notes;
@@ -153,6 +154,8 @@ struct Options {
     sort: Vec<Criterion>,
     packet_in: Option<PacketInFormat>,
     unixctl: Option<String>,
+    /// `lint --format json`
+    json: bool,
     daemon: daemon::Options,
     log: weft_jsonrpc::vlog::Vlog,
 }
@@ -177,6 +180,7 @@ const OPTIONS: &[Opt] = &[
     opt("timestamp", Takes::Nothing),
     opt("unixctl", Takes::Value),
     opt("color", Takes::Optional),
+    opt("format", Takes::Value),
     opt_short("help", 'h', Takes::Nothing),
     opt_short("version", 'V', Takes::Nothing),
 ];
@@ -210,6 +214,7 @@ impl Options {
             sort: Vec::new(),
             packet_in: None,
             unixctl: None,
+            json: false,
             daemon: daemon::Options::default(),
             log,
         }
@@ -238,6 +243,14 @@ impl Options {
             "no-stats" => self.stats = false,
             "bundle" => self.bundle = true,
             "timestamp" => self.timestamp = true,
+            "color" if !matches!(value, "" | "always" | "never" | "auto") => {
+                return fail(format!("incorrect value `{value}' for --color"));
+            }
+            "format" => match value {
+                "text" => self.json = false,
+                "json" => self.json = true,
+                _ => return fail(format!("unknown output format \"{value}\"")),
+            },
             "unixctl" => self.unixctl = Some(value.to_string()),
             "sort" | "rsort" => {
                 let field = match value {

@@ -1,6 +1,6 @@
 //! The commands: their names, how many words they take, what they need, and where they live.
 
-use super::{Job, bundle, dump, flows, help, monitor, offline, packet, settings};
+use super::{Job, bundle, dump, flows, help, lint, monitor, offline, packet, settings};
 use crate::failure::{Exit, Failure};
 
 /// One command.
@@ -57,6 +57,7 @@ enum Run {
     Mod(flows::Action),
     Replace,
     Diff,
+    Lint,
     PacketOut,
     Monitor,
     Snoop,
@@ -107,6 +108,7 @@ pub const COMMANDS: &[Command] = &[
     writes("del-flows", (1, 2), "SWITCH [FLOW]", "delete flows", Run::Mod(flows::Action::Delete)),
     writes("replace-flows", (2, 2), "SWITCH FILE", "make the flows those of a file", Run::Replace),
     reads("diff-flows", (2, 2), "SOURCE SOURCE", "compare the flows of switches or files", Run::Diff),
+    reads("lint", (1, 1), "SWITCH|FILE", "flows that are hidden, unreachable, endless, ...", Run::Lint),
     writes("bundle", (2, 2), "SWITCH FILE", "all changes of a file, or none", Run::Bundle),
     writes("packet-out", (2, MANY), "SWITCH \"in_port=PORT packet=HEX actions=...\"", "send a packet", Run::PacketOut),
     reads("monitor", (1, 4), "SWITCH [MISSLEN] [invalid_ttl] [watch:[...]]", "print what it reports", Run::Monitor),
@@ -215,6 +217,7 @@ pub async fn dispatch(command: &Command, job: &mut Job) -> Result<Exit, Failure>
         Run::Mod(action) => flows::run(job, action).await,
         Run::Replace => flows::replace(job).await,
         Run::Diff => flows::diff(job).await,
+        Run::Lint => lint::run(job).await,
         Run::PacketOut => packet::packet_out(job).await,
         Run::Monitor => monitor::monitor(job).await,
         Run::Snoop => monitor::snoop(job).await,

@@ -208,7 +208,7 @@ async fn filter(job: &Job) -> Result<FlowStatsRequest, Failure> {
 }
 
 /// Opens a connection that says most about flows: NXM in 1.0.
-async fn open_for_dump(options: &Options, target: &str) -> Result<Peer, Failure> {
+pub async fn open_for_dump(options: &Options, target: &str) -> Result<Peer, Failure> {
     let mut peer = Peer::open(options, target, options.versions).await?;
     let version = peer.version();
     let best = options.formats.iter().filter(|f| f.version == version && !f.table_id).max_by_key(|f| f.nxm);
