@@ -230,6 +230,8 @@ pub struct ControllerAction {
     pub userdata: Vec<u8>,
     /// A number that finds the frozen metadata (registers, bridge) in the pipeline.
     pub recirc_id: u32,
+    /// Translation stopped here: the controller is to say how it goes on.
+    pub continuation: bool,
 }
 
 /// Why a flow needs the slow path for every frame (OVS prints them in `slow_path(...)`).

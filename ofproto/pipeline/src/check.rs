@@ -25,6 +25,8 @@ struct Known {
     ethernet: bool,
     /// Whether conntrack certainly knows it.
     tracked: bool,
+    /// It is a packet at hand: what it is shows when the actions run.
+    at_hand: bool,
 }
 
 impl Known {
@@ -37,6 +39,7 @@ impl Known {
             tagged: tci & bits & 0x1000 != 0,
             ethernet: headers::is_ethernet(matching),
             tracked: headers::is_tracked(matching),
+            at_hand: false,
         }
     }
 
@@ -44,6 +47,7 @@ impl Known {
         let ip = matches!(self.eth_type, Some(0x0800 | 0x86dd));
         let l4 = |proto: u8| ip && self.nw_proto == Some(proto);
         match what {
+            _ if self.at_hand => true,
             Prerequisite::None | Prerequisite::Ct => true,
             Prerequisite::Ethernet => self.ethernet,
             Prerequisite::Arp => matches!(self.eth_type, Some(0x0806 | 0x8035)),
@@ -80,7 +84,7 @@ pub(crate) fn instructions(of: &Instructions, matching: &Match, table: TableId, 
 
 /// Check a packet-out's actions.
 pub(crate) fn packet_out(actions: &[Action]) -> Result<(), ErrorCode> {
-    list(actions, &mut Known::of(&Match::any()), false)
+    list(actions, &mut Known { at_hand: true, tracked: true, ..Known::of(&Match::any()) }, false)
 }
 
 fn list(actions: &[Action], known: &mut Known, strict: bool) -> Result<(), ErrorCode> {
@@ -109,7 +113,6 @@ fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode
         Action::DebugRecirc | Action::DebugSlow => Ok(()),
         Action::Resubmit(to) if to.table == HIDDEN_TABLE => Err(ErrorCode::OFPBRC_BAD_TABLE_ID),
         Action::Resubmit(to) => headers::resubmit(to, known),
-        Action::Controller(to) if to.pause => Err(ErrorCode::OFPBAC_BAD_TYPE),
         Action::Controller(_) => Ok(()),
         Action::SetField(set) => set_field(set, known, strict),
         Action::SetTunnelOption(_) | Action::DeleteField(_) => Ok(()),

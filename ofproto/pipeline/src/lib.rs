@@ -13,6 +13,7 @@ mod check;
 pub mod command;
 pub mod config;
 pub mod connection;
+mod continuation;
 pub mod eviction;
 pub mod flow_mod;
 pub mod flow_table;

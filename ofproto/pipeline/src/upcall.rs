@@ -50,6 +50,8 @@ pub(crate) struct PacketEvent {
     pub packet: Vec<u8>,
     /// Its key in OpenFlow's terms, metadata included.
     pub key: FlowKey,
+    /// How it would go on: what a paused packet's controller gets to keep.
+    pub continuation: Vec<u8>,
 }
 
 /// How many packets may wait for the control thread.
@@ -153,17 +155,14 @@ impl Pipeline {
 
     fn to_controllers(&self, upcall: &Upcall<'_>, action: &ControllerAction) {
         let mut key = upcall.key.clone();
-        let bridge = {
-            let tables = self.read();
-            match tables.frozen.find(action.recirc_id) {
-                Some(frozen) => {
-                    frozen.state.thaw(&mut key);
-                    frozen.state.bridge
-                }
-                None => return,
-            }
+        let Some(frozen) = self.read().frozen.find(action.recirc_id) else { return };
+        frozen.state.thaw(&mut key);
+        let continuation = match action.continuation {
+            true => crate::continuation::encode(&frozen.state, &key).unwrap_or_default(),
+            false => Vec::new(),
         };
-        let event = PacketEvent { bridge, action: action.clone(), packet: upcall.frame.bytes().to_vec(), key };
+        let (bridge, packet) = (frozen.state.bridge, upcall.frame.bytes().to_vec());
+        let event = PacketEvent { bridge, action: action.clone(), packet, key, continuation };
         let mut events = lock(self.events());
         if events.len() < MAX_EVENTS {
             events.push_back(event);

@@ -208,6 +208,7 @@ fn a_slow_path_that_sends_frames_to_itself_is_stopped() {
         table_id: 0,
         userdata: vec![],
         recirc_id: 0,
+        continuation: false,
     });
     let mut sim = Sim::new(2, &script(vec![DpAction::Userspace(what.clone())], &[]));
     *sim.script.userspace.lock().unwrap() = vec![DpAction::Userspace(what)];

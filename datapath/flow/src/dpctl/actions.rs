@@ -50,10 +50,19 @@ fn format_action(action: &DpAction, names: &DpNames) -> String {
 
 fn userspace(what: &Userspace) -> String {
     match what {
-        Userspace::Controller(ControllerAction { reason, max_len, controller_id, rule_cookie, recirc_id, .. }) => {
+        Userspace::Controller(ControllerAction {
+            reason,
+            max_len,
+            controller_id,
+            rule_cookie,
+            recirc_id,
+            continuation,
+            ..
+        }) => {
             format!(
-                "controller(reason={reason},dont_send=0,continuation=0,recirc_id={recirc_id},rule_cookie={},\
+                "controller(reason={reason},dont_send=0,continuation={},recirc_id={recirc_id},rule_cookie={},\
              controller_id={controller_id},max_len={max_len})",
+                u8::from(*continuation),
                 hex(u128::from(*rule_cookie))
             )
         }

@@ -127,6 +127,7 @@ fn userspace(text: &str) -> Option<Userspace> {
                 table_id: 0,
                 userdata: Vec::new(),
                 recirc_id: u32::try_from(value("recirc_id")?).ok()?,
+                continuation: value("continuation")? != 0,
             }))
         }
         _ => None,

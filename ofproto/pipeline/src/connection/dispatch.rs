@@ -127,7 +127,12 @@ impl Pipeline {
                 self.changed();
                 outcome.map(|()| Vec::new())
             }
-            Message::Resume(_) | Message::CtFlushZone(_) | Message::CtFlush(_) => Err(ErrorCode::OFPBRC_BAD_TYPE),
+            Message::Resume(packet) => {
+                self.resume(&packet, now)?;
+                self.deliver_packets(control, now);
+                Ok(Vec::new())
+            }
+            Message::CtFlushZone(_) | Message::CtFlush(_) => Err(ErrorCode::OFPBRC_BAD_TYPE),
             Message::FeaturesReply(_)
             | Message::GetConfigReply(_)
             | Message::PacketIn(_)

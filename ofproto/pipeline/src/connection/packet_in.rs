@@ -10,11 +10,12 @@ use crate::pipeline::{Control, Pipeline, lock};
 use crate::upcall::PacketEvent;
 
 /// Fields of the pipeline that a packet-in reports when they are not zero.
-const METADATA: [FieldId; 24] = {
+const METADATA: [FieldId; 34] = {
     use FieldId::*;
     [
         TunId, TunSrc, TunDst, TunIpv6Src, TunIpv6Dst, PktMark, Metadata, Reg0, Reg1, Reg2, Reg3, Reg4, Reg5, Reg6,
-        Reg7, Reg8, Reg9, Reg10, Reg11, Reg12, Reg13, Reg14, Reg15, CtMark,
+        Reg7, Reg8, Reg9, Reg10, Reg11, Reg12, Reg13, Reg14, Reg15, CtState, CtZone, CtMark, CtLabel, CtNwSrc, CtNwDst,
+        CtIpv6Src, CtIpv6Dst, CtNwProto, CtTpSrc, CtTpDst,
     ]
 };
 
@@ -109,7 +110,7 @@ fn make(event: &PacketEvent) -> PacketIn {
         cookie: (action.rule_cookie != u64::MAX).then_some(Cookie(action.rule_cookie)),
         metadata: metadata(&event.key),
         userdata: action.userdata.clone(),
-        continuation: Vec::new(),
+        continuation: event.continuation.clone(),
     }
 }
 

@@ -69,6 +69,7 @@ impl<'t> Context<'t, '_> {
                 self.output(*port, u16::try_from(*max_len).unwrap_or(u16::MAX));
                 self.trunc = None;
             }
+            Action::Controller(to) if to.pause => self.pause(to),
             Action::Controller(to) => self.packet_in(to, to.reason),
             Action::Enqueue { port, queue } => self.enqueue(*port, queue.0),
             Action::SetQueue(queue) => {

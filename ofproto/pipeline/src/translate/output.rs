@@ -120,7 +120,15 @@ impl<'t> Context<'t, '_> {
     pub(super) fn packet_in(&mut self, to: &Controller, reason: u8) {
         self.commit();
         let frozen = self.tables.frozen.intern(FrozenState::new(self.bridge.id, &self.key));
-        let action = ControllerAction {
+        let action = ControllerAction { recirc_id: frozen.id, ..self.controller_action(to, reason) };
+        self.frozen.push(frozen);
+        self.hand_over(Userspace::Controller(action), to.meter, MeterId::CONTROLLER);
+        self.fact(|_| Fact::ToController);
+    }
+
+    /// What is said to a controller at this point.
+    pub(super) fn controller_action(&self, to: &Controller, reason: u8) -> ControllerAction {
+        ControllerAction {
             reason,
             max_len: to.max_len,
             controller_id: to.controller_id,
@@ -132,11 +140,9 @@ impl<'t> Context<'t, '_> {
             },
             table_id: self.table.0,
             userdata: to.userdata.clone(),
-            recirc_id: frozen.id,
-        };
-        self.frozen.push(frozen);
-        self.hand_over(Userspace::Controller(action), to.meter, MeterId::CONTROLLER);
-        self.fact(|_| Fact::ToController);
+            recirc_id: 0,
+            continuation: to.pause,
+        }
     }
 
     /// An output did not happen: if nothing else does either, this is why the frame is dropped.

@@ -13,8 +13,9 @@
 //! Invariant: translating frozen steps does what the lists would have done without the stop.
 
 use weft_flow::DpAction;
-use weft_openflow::action::Action;
-use weft_openflow::{Cookie, Instructions, TableId};
+use weft_flow::action::{ControllerAction, Userspace};
+use weft_openflow::action::{Action, Controller};
+use weft_openflow::{Cookie, Instructions, MeterId, TableId};
 
 use super::Context;
 use super::actions::Flow;
@@ -30,6 +31,8 @@ pub(super) struct Freezing {
     again: bool,
     /// Emitted right before `recirc`.
     before: Option<DpAction>,
+    /// A controller is asked instead.
+    pause: Option<(ControllerAction, Option<MeterId>)>,
     steps: Vec<Step>,
     /// Where the steps so far are said to stand.
     at: Option<(TableId, Cookie)>,
@@ -53,7 +56,8 @@ impl<'t> Context<'t, '_> {
         }
         self.exit = true;
         self.was_mpls = false;
-        self.freezing = Some(Box::new(Freezing { again: on == GoOn::Again, before, steps: Vec::new(), at: None }));
+        self.freezing =
+            Some(Box::new(Freezing { again: on == GoOn::Again, before, pause: None, steps: Vec::new(), at: None }));
     }
 
     /// The list at hand stops at `actions[0]`: what is left of it is kept.
@@ -118,10 +122,32 @@ impl<'t> Context<'t, '_> {
         if self.exit {
             return;
         }
+        let (pause, before) = (freezing.pause, freezing.before);
+        // a trace that does nothing asks nobody
+        if pause.is_some() && self.trace.as_deref().is_some_and(|trace| !trace.learns) {
+            return;
+        }
         self.commit();
         let frozen = self.freeze(TableId(0), Some(freezing.steps));
-        self.out.extend(freezing.before);
-        self.out.push(DpAction::Recirc(frozen.id));
+        match pause {
+            Some((action, meter)) => {
+                let action = ControllerAction { recirc_id: frozen.id, ..action };
+                self.hand_over(Userspace::Controller(action), meter, MeterId::CONTROLLER);
+            }
+            None => {
+                self.out.extend(before);
+                self.out.push(DpAction::Recirc(frozen.id));
+            }
+        }
+    }
+
+    /// Stop here until a controller says how to go on.
+    pub(super) fn pause(&mut self, to: &Controller) {
+        let action = self.controller_action(to, to.reason);
+        self.freeze_and_recirculate(GoOn::After, None);
+        if let Some(freezing) = &mut self.freezing {
+            freezing.pause = Some((action, to.meter));
+        }
     }
 
     /// The state of the translation at hand, named and kept alive.
