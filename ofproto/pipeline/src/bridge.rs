@@ -10,6 +10,7 @@ use weft_flow::OfPort;
 use weft_flow::tun_metadata::TlvTable;
 use weft_openflow::flow::FlowRemovedReason;
 use weft_openflow::port::{PortConfig, PortState as OfPortState};
+use weft_openflow::switch::FragHandling;
 use weft_packet::DpPort;
 
 use crate::config::{BridgeSettings, BundleSettings, PortKind, PortSettings};
@@ -38,6 +39,8 @@ pub struct Bridge {
     /// Whether a controller is connected that gets packets that no flow of table 0 matches, as OpenFlow 1.0 to 1.2 have
     /// it (1.3 and later drop).
     pub packet_in_on_miss: bool,
+    /// What becomes of IP fragments (OFPT_SET_CONFIG): of the bridge, whichever controller said it.
+    pub frag: FragHandling,
     /// Moves with every change of a port, a bundle or a setting.
     pub generation: u64,
     ports: BTreeMap<OfPort, Port>,
@@ -108,6 +111,7 @@ impl Bridge {
             settings,
             tlv: TlvTable::default(),
             packet_in_on_miss: false,
+            frag: FragHandling::Normal,
             generation: 0,
             ports: BTreeMap::new(),
             bundles: BTreeMap::new(),

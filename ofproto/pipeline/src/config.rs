@@ -238,7 +238,7 @@ impl Default for PortState {
 }
 
 /// Counters of a port, as OFPST_PORT reports them. `None`: the device does not count it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[allow(missing_docs, reason = "the names of Interface `statistics`")]
 pub struct PortCounters {
     pub rx_packets: Option<u64>,
@@ -253,6 +253,8 @@ pub struct PortCounters {
     pub rx_over_err: Option<u64>,
     pub rx_crc_err: Option<u64>,
     pub collisions: Option<u64>,
+    /// Counters that only this kind of device has (OpenFlow 1.4+: custom statistics).
+    pub custom: Vec<(String, u64)>,
 }
 
 /// An OpenFlow connection, for as long as the daemon runs.

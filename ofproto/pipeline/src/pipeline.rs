@@ -29,7 +29,7 @@ use weft_openflow::port::PortReason;
 use weft_openflow::{ErrorCode, FlowMod, Message, Version};
 
 use crate::config::{BridgeSettings, BundleSettings, ConfigError, PortCounters, PortSettings, PortState};
-use crate::connection::Connections;
+use crate::connection::{Connections, features};
 use crate::flow_mod;
 use crate::revalidate::{Limits, Revalidator};
 use crate::shared::Shared;
@@ -241,17 +241,24 @@ impl Pipeline {
     ///
     /// # Errors
     /// If there is no such port.
-    pub fn set_port_state(&self, bridge: &str, name: &str, state: PortState, _now: Time) -> Result<(), ConfigError> {
+    pub fn set_port_state(&self, bridge: &str, name: &str, state: PortState, now: Time) -> Result<(), ConfigError> {
+        let mut control = self.control();
         let mut tables = self.write();
         let bridge = tables.bridge_named_mut(bridge).ok_or_else(|| ConfigError::NoSuchBridge(bridge.into()))?;
         let number = bridge.port_named(name).map(|p| p.number).ok_or_else(|| ConfigError::NoSuchPort(name.into()))?;
         if let Some(port) = bridge.port_mut(number)
             && port.settings.state != state
         {
+            let before = features::port_desc(port);
             port.settings.state = state;
+            let desc = features::port_desc(port);
             bridge.changed();
+            let id = bridge.id;
             drop(tables);
             self.changed();
+            if desc != before {
+                self.port_status(&mut control, id, PortReason::Modify, desc, now);
+            }
         }
         Ok(())
     }

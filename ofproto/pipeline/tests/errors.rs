@@ -306,3 +306,27 @@ fn lengths() {
         }
     }
 }
+
+/// Requests that change nothing are answered with the same messages, to the byte where time plays no part.
+#[test]
+#[ignore = "explores: prints where the two differ"]
+fn replies() {
+    let Some(both) = Both::start() else { return };
+    for version in Version::ALL {
+        for (name, bytes) in seeds(version) {
+            if name.starts_with("monitor") || name.starts_with("flow stats") {
+                continue;
+            }
+            let mut pair = both.pair(version);
+            let answers = pair.ask(&[bytes.clone()]);
+            let text = |all: &[Vec<u8>]| all.iter().map(|m| show(version, m)).collect::<Vec<_>>().join("\n       ");
+            let (real, ours) = (text(&answers.real), text(&answers.ours));
+            let timed = ["port stats", "port stats one", "queue stats", "queue stats one"].contains(&name);
+            if real != ours {
+                println!("{version} {name}\n  real {real}\n  ours {ours}");
+            } else if !timed && answers.real != answers.ours {
+                println!("{version} {name} bytes\n  real {:02x?}\n  ours {:02x?}", answers.real, answers.ours);
+            }
+        }
+    }
+}

@@ -17,6 +17,7 @@ pub fn port_counters(devices: &super::Devices, name: &str) -> weft_pipeline::Por
         rx_over_err: stats.rx_over_err,
         rx_crc_err: stats.rx_crc_err,
         collisions: stats.collisions,
+        custom: stats.custom,
     }
 }
 

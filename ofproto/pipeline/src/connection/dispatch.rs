@@ -2,12 +2,13 @@
 
 use weft_base::Time;
 use weft_flow::{FlowKey, OfPort};
+use weft_openflow::codec::Dialect;
 use weft_openflow::controller::{Role, RoleMessage, RoleStatus};
 use weft_openflow::message::FlowFormat;
 use weft_openflow::port::{PortMod, PortReason};
-use weft_openflow::switch::SwitchConfig;
+use weft_openflow::switch::{FragHandling, SwitchConfig};
 use weft_openflow::table::TableMod;
-use weft_openflow::{ErrorCode, FlowMod, Message, PacketOut, TableId, Version, Xid};
+use weft_openflow::{ErrorCode, FlowMod, FlowModCommand, Message, PacketOut, StatsRequest, TableId, Version, Xid};
 use weft_packet::{DpPort, Frame};
 
 use super::features;
@@ -25,7 +26,7 @@ impl Pipeline {
         &self,
         control: &mut Control,
         id: ConnectionId,
-        xid: Xid,
+        (xid, dialect): (Xid, Dialect),
         mut message: Message,
         bytes: &[u8],
         now: Time,
@@ -41,13 +42,13 @@ impl Pipeline {
             Message::EchoRequest(data) => Ok(vec![Message::EchoReply(data)]),
             Message::FeaturesRequest => self.features(bridge, version),
             Message::GetConfigRequest => Ok(vec![Message::GetConfigReply(SwitchConfig {
-                frag: connection.frag,
+                frag: self.read().bridge(bridge).map_or(FragHandling::Normal, |b| b.frag),
                 invalid_ttl_to_controller: Some(connection.invalid_ttl),
                 miss_send_len: connection.miss_send_len,
             })]),
             Message::SetConfig(config) => {
                 connection.miss_send_len = config.miss_send_len;
-                connection.frag = config.frag;
+                self.set_frag(bridge, config.frag);
                 if let Some(invalid_ttl) = config.invalid_ttl_to_controller {
                     connection.invalid_ttl = invalid_ttl;
                 }
@@ -79,6 +80,14 @@ impl Pipeline {
             Message::SetAsync(wanted) => {
                 connection.set_async(&wanted);
                 self.peers_changed(control, bridge);
+                Ok(Vec::new())
+            }
+            Message::StatsRequest(StatsRequest::Flow(which)) => {
+                self.answer_flows(control, id, xid, dialect, &which, now);
+                Ok(Vec::new())
+            }
+            Message::StatsRequest(StatsRequest::FlowMonitor(requests)) => {
+                self.monitor_requests(control, id, (xid, dialect), requests)?;
                 Ok(Vec::new())
             }
             Message::StatsRequest(request) => self.stats(bridge, request, version, now),
@@ -173,7 +182,9 @@ impl Pipeline {
         version: Version,
         now: Time,
     ) -> Result<(), ErrorCode> {
-        if todo.buffer_id.is_some() {
+        // what is deleted sends nothing, whatever buffer is named
+        let deletes = matches!(todo.command, FlowModCommand::Delete | FlowModCommand::DeleteStrict);
+        if todo.buffer_id.is_some() && !deletes {
             return Err(ErrorCode::OFPBRC_BUFFER_UNKNOWN);
         }
         let ready = flow_mod::prepare(todo, version, &mut control.shared, now)?;
@@ -198,8 +209,9 @@ impl Pipeline {
         }
         let mut frame = Frame::copy_of(&out.packet);
         let mut key = FlowKey::new();
-        weft_flow::extract::extract(&mut frame, &mut key, Default::default())
-            .map_err(|_| ErrorCode::OFPBRC_BAD_PACKET)?;
+        if weft_flow::extract::extract(&mut frame, &mut key, Default::default()).is_err() {
+            return Ok(()); // too short to go anywhere, which is no error of the message
+        }
         let mut matched = out.metadata.key().clone();
         for word in weft_flow::key::OPENFLOW_WORDS..weft_flow::key::WORDS {
             if matched.used() >> word & 1 == 1 {
@@ -250,7 +262,7 @@ impl Pipeline {
             let bridge = tables.bridge_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
             let port = bridge.port_mut(change.port).ok_or(ErrorCode::OFPPMFC_BAD_PORT)?;
             let mac = port.settings.state.mac;
-            if change.hw_addr.0 != mac && change.hw_addr.0 != [0; 6] {
+            if change.hw_addr.0 != mac {
                 return Err(ErrorCode::OFPPMFC_BAD_HW_ADDR);
             }
             use weft_openflow::port::PortConfig;
@@ -270,6 +282,9 @@ impl Pipeline {
             let toggled = (before ^ port.config).contains(PortConfig::PORT_DOWN);
             let admin = toggled.then(|| (port.settings.name.clone(), !port.config.contains(PortConfig::PORT_DOWN)));
             let is_device = matches!(port.settings.kind, PortKind::Device(_));
+            if let Some((_, up)) = &admin {
+                port.settings.state.admin_up = *up; // as the device will say in a moment
+            }
             let desc = features::port_desc(port);
             bridge.changed();
             (desc, admin.filter(|_| is_device))
@@ -280,6 +295,18 @@ impl Pipeline {
         self.changed();
         self.port_status(control, bridge, PortReason::Modify, desc, now);
         Ok(())
+    }
+
+    /// Whole fragments are nothing that a datapath without reassembly could promise: that leaves it as it is.
+    fn set_frag(&self, bridge: BridgeId, frag: FragHandling) {
+        let mut tables = self.write();
+        let Some(bridge) = tables.bridge_mut(bridge) else { return };
+        if frag != FragHandling::Reassemble && bridge.frag != frag {
+            bridge.frag = frag;
+            bridge.changed();
+            drop(tables);
+            self.changed();
+        }
     }
 
     fn table_mod(&self, bridge: BridgeId, change: &TableMod) -> Result<(), ErrorCode> {
@@ -336,12 +363,9 @@ impl Pipeline {
                     })
                     .collect();
                 for other in others {
-                    if let Some(c) = connections.get_mut(other)
-                        && c.version() >= Version::V14
-                    {
-                        let xid = c.own_xid();
+                    if connections.get_mut(other).is_some_and(|c| c.version() >= Version::V13) {
                         let status = RoleStatus { role: Role::Secondary, reason: 0, generation_id };
-                        connections.send(other, xid, &Message::RoleStatus(status));
+                        connections.send(other, Xid(0), &Message::RoleStatus(status));
                     }
                 }
             }
@@ -365,9 +389,6 @@ fn is_write(message: &Message) -> bool {
         | Message::MeterMod(_)
         | Message::PacketOut(_)
         | Message::TlvTableMod(_)
-        | Message::Resume(_)
-        | Message::CtFlushZone(_)
-        | Message::CtFlush(_)
         | Message::BundleControl(_)
         | Message::BundleAdd(_) => true,
         Message::StatsRequest(weft_openflow::StatsRequest::TableFeatures(new)) => !new.is_empty(),

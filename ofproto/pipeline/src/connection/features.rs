@@ -89,17 +89,27 @@ fn actions10() -> ActionSet {
 /// The actions of later versions that flows here can have.
 fn actions() -> ActionSet {
     ActionSet::OUTPUT
-        | ActionSet::SET_FIELD
-        | ActionSet::POP_VLAN
+        | ActionSet::STRIP_VLAN
+        | ActionSet::SET_MPLS_TTL
+        | ActionSet::DEC_MPLS_TTL
         | ActionSet::PUSH_VLAN
+        | ActionSet::PUSH_MPLS
+        | ActionSet::POP_MPLS
+        | ActionSet::SET_QUEUE
+        | ActionSet::GROUP
         | ActionSet::SET_NW_TTL
         | ActionSet::DEC_NW_TTL
-        | ActionSet::SET_QUEUE
+        | ActionSet::SET_FIELD
 }
 
-/// What a table can do, the same for every table but for where it can go on to.
-pub(super) fn table_features(table: &FlowTable) -> TableFeatures {
-    let all: Vec<FieldId> = FieldId::ALL.into_iter().filter(|f| !f.field().oxm.is_empty()).collect();
+/// What a table can do, the same for every table but for where it can go on to. `version`: only its fields are named
+/// where it lists those of the standard.
+pub(super) fn table_features(table: &FlowTable, version: Version) -> TableFeatures {
+    let known = |f: &FieldId| match version {
+        Version::V10 | Version::V11 | Version::V12 => f.field().oxm.iter().any(|o| (1..=3).contains(&o.since)),
+        _ => !f.field().oxm.is_empty(),
+    };
+    let all: Vec<FieldId> = FieldId::ALL.into_iter().filter(known).collect();
     let maskable = |f: &FieldId| f.field().masking != weft_flow::field::Masking::None;
     let set_fields: Vec<FieldId> = all.iter().copied().filter(|f| f.field().writable).collect();
     let can = TableActions { actions: actions(), set_fields };
@@ -107,7 +117,8 @@ pub(super) fn table_features(table: &FlowTable) -> TableFeatures {
     let mut instructions = InstructionSet::WRITE_METADATA
         | InstructionSet::WRITE_ACTIONS
         | InstructionSet::APPLY_ACTIONS
-        | InstructionSet::CLEAR_ACTIONS;
+        | InstructionSet::CLEAR_ACTIONS
+        | InstructionSet::METER;
     if table.id.0 < last {
         instructions |= InstructionSet::GOTO_TABLE;
     }
@@ -120,8 +131,8 @@ pub(super) fn table_features(table: &FlowTable) -> TableFeatures {
         metadata_write: u64::MAX,
         max_entries: table.max_flows.unwrap_or(MAX_ENTRIES),
         miss: table.miss,
-        supports_eviction: true,
-        supports_vacancy: true,
+        supports_eviction: false,
+        supports_vacancy: false,
         nonmiss: each.clone(),
         miss_instructions: each,
         mask_fields: all.iter().copied().filter(maskable).collect(),

@@ -20,7 +20,7 @@ mod bundle;
 mod codec;
 mod dispatch;
 mod fail_open;
-mod features;
+pub(crate) mod features;
 mod group;
 mod hello;
 mod meter;
@@ -41,8 +41,7 @@ use pace::Pace;
 use weft_base::Time;
 use weft_openflow::codec::{self as wire, Dialect, Framer, Incoming};
 use weft_openflow::controller::{AsyncConfig, Role};
-use weft_openflow::switch::FragHandling;
-use weft_openflow::{ErrorCode, Message, StatsRequest, Version, Xid};
+use weft_openflow::{ErrorCode, Message, Version, Xid};
 
 use crate::config::{ConfigError, ConnectionId, ConnectionKind, ConnectionSettings, ConnectionStatus, Ended, Versions};
 use crate::pipeline::{Control, Pipeline};
@@ -80,7 +79,6 @@ pub(crate) struct Connection {
     pub controller_id: u16,
     pub miss_send_len: u16,
     pub invalid_ttl: bool,
-    pub frag: FragHandling,
     /// Flow monitors by id.
     pub monitors: monitor::Monitors,
     pub bundles: bundle::Bundles,
@@ -122,7 +120,6 @@ impl Connection {
             controller_id: 0,
             miss_send_len: if service { 0 } else { 128 },
             invalid_ttl: false,
-            frag: FragHandling::Normal,
             monitors: Default::default(),
             bundles: Default::default(),
             parts: Default::default(),
@@ -469,22 +466,13 @@ impl Pipeline {
         connection.admitted |= takes_charge(&message);
         let message = match message {
             Message::StatsRequest(part) => match connection.parts.add(version, xid, part, more, bytes.len(), now) {
-                Ok(Some(StatsRequest::Flow(which))) => {
-                    return self.answer_flows(control, id, xid, dialect, &which, now);
-                }
-                Ok(Some(StatsRequest::FlowMonitor(requests))) => {
-                    if let Err(code) = self.monitor_requests(control, id, (xid, dialect), requests) {
-                        control.connections.send(id, xid, &wire::error_reply(code, bytes));
-                    }
-                    return;
-                }
                 Ok(Some(whole)) => Message::StatsRequest(whole),
                 Ok(None) => return,
                 Err(code) => return control.connections.send(id, xid, &wire::error_reply(code, bytes)),
             },
             other => other,
         };
-        match self.handle(control, id, xid, message, bytes, now) {
+        match self.handle(control, id, (xid, dialect), message, bytes, now) {
             Ok(replies) => {
                 for reply in &replies {
                     control.connections.send_in(id, xid, reply, &dialect);

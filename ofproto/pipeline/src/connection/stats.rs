@@ -30,7 +30,9 @@ impl Pipeline {
             }
             StatsRequest::Table => {
                 self.push_all();
-                self.with(bridge, |b| StatsReply::Table(b.flows.visible().iter().map(|t| table_stats(t)).collect()))?
+                self.with(bridge, |b| {
+                    StatsReply::Table(b.flows.visible().iter().map(|t| table_stats(t, version)).collect())
+                })?
             }
             StatsRequest::Port(which) => StatsReply::Port(self.port_stats(bridge, which, now)?),
             StatsRequest::Queue { port, queue } => self.with(bridge, |b| queue_stats(b, port, queue))??,
@@ -43,7 +45,9 @@ impl Pipeline {
                     return Err(ErrorCode::OFPTFFC_EPERM);
                 }
                 self.with(bridge, |b| {
-                    StatsReply::TableFeatures(b.flows.visible().iter().map(|t| features::table_features(t)).collect())
+                    StatsReply::TableFeatures(
+                        b.flows.visible().iter().map(|t| features::table_features(t, version)).collect(),
+                    )
                 })?
             }
             StatsRequest::TableDesc => self.with(bridge, |b| {
@@ -116,6 +120,7 @@ impl Pipeline {
                     rx_over_err: or(c.rx_over_err),
                     rx_crc_err: or(c.rx_crc_err),
                     collisions: or(c.collisions),
+                    custom: c.custom,
                     duration: Some(now.since(added)),
                     ..PortStats::unknown(number)
                 }
@@ -192,7 +197,7 @@ fn aggregate<'a>(rules: impl Iterator<Item = &'a Arc<Rule>>) -> AggregateStats {
     })
 }
 
-fn table_stats(table: &crate::flow_table::FlowTable) -> TableStats {
+fn table_stats(table: &crate::flow_table::FlowTable, version: Version) -> TableStats {
     let (lookup_count, matched_count) = table.counters.get();
     let active = table.rules().filter(|r| !r.is_hidden()).count();
     TableStats {
@@ -200,7 +205,7 @@ fn table_stats(table: &crate::flow_table::FlowTable) -> TableStats {
         active_count: u32::try_from(active).unwrap_or(u32::MAX),
         lookup_count,
         matched_count,
-        features: features::table_features(table),
+        features: features::table_features(table, version),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use weft_flow::{FieldId, OfPort};
+use weft_flow::{FieldId, FlowKey, OfPort};
 use weft_openflow::action::{Action, Resubmit};
 use weft_openflow::instruction::WriteMetadata;
+use weft_openflow::switch::FragHandling;
 use weft_openflow::table::TableMiss;
 use weft_openflow::{Instructions, PacketInReason, TableId};
 use weft_packet::DropReason;
@@ -90,6 +91,17 @@ impl<'t> Context<'t, '_> {
                 }
                 self.close();
             }
+            Err(Miss::Fragment) => {
+                self.rule = None;
+                self.drop = DropReason::FlowDrop;
+                self.fact_lookup(|| Found::Dropped);
+                self.open(|ctx| {
+                    let table = ctx.table.0;
+                    format!("{table:2}. Packets are IP fragments and the fragment handling mode is \"drop\".")
+                });
+                self.note(NodeKind::Action, || "drop".into());
+                self.close();
+            }
             Err(Miss::Drop) => {
                 if self.out.is_empty() {
                     self.drop = DropReason::TableMiss;
@@ -120,9 +132,14 @@ impl<'t> Context<'t, '_> {
     /// The rule at `self.table` or, where the tables' miss policy says so, at a later one.
     fn lookup(&mut self, honor_miss: bool) -> Result<&'t Arc<Rule>, Miss> {
         let bridge = self.bridge;
+        let without_ports = match self.fragment() {
+            Some(FragHandling::Drop) => return Err(Miss::Fragment),
+            Some(FragHandling::Normal | FragHandling::Reassemble) => Some(self.key_without_ports()),
+            Some(FragHandling::NxMatch) | None => None,
+        };
         loop {
             let Some(table) = bridge.flows.table(self.table) else { return Err(Miss::Drop) };
-            let rule = table.lookup(&self.key, &mut self.mask);
+            let rule = table.lookup(without_ports.as_ref().unwrap_or(&self.key), &mut self.mask);
             self.deps.tables.push(TableDep {
                 bridge: bridge.id,
                 table: self.table,
@@ -146,6 +163,19 @@ impl<'t> Context<'t, '_> {
                 _ => return Err(Miss::Drop),
             }
         }
+    }
+
+    /// How the bridge wants fragments handled, if this is one.
+    fn fragment(&self) -> Option<FragHandling> {
+        (FieldId::IpFrag.get(&self.key) != 0).then_some(self.bridge.frag)
+    }
+
+    /// The key as it is looked up where no fragment has transport ports, not even the first (OFPC_FRAG_NORMAL).
+    fn key_without_ports(&self) -> FlowKey {
+        let mut key = self.key.clone();
+        FieldId::TcpSrc.set(&mut key, 0);
+        FieldId::TcpDst.set(&mut key, 0);
+        key
     }
 
     /// A port may be configured to send no packet-ins on a miss.
@@ -301,6 +331,8 @@ impl<'t> Context<'t, '_> {
 }
 
 enum Miss {
+    /// Fragments are not wanted at all.
+    Fragment,
     Drop,
     Controller,
 }

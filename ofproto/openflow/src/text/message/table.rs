@@ -143,8 +143,50 @@ fn field_names(fields: &[FieldId]) -> String {
         }
         said
     }
+    let mut fields = fields.to_vec();
+    fields.sort_by_key(|field| place(*field));
     let names: Vec<String> = fields.iter().map(|id| id.field().name.to_owned()).collect();
     squeeze(&names).join(" ")
+}
+
+/// Where a field stands in lists of them: in the order of ovs-fields(7)'s chapters as the tools number them, which
+/// differs from ours in a few places.
+fn place(field: FieldId) -> (u8, usize) {
+    use FieldId::*;
+    const FIRST: [FieldId; 18] = [
+        DpHash,
+        RecircId,
+        PacketType,
+        ConjId,
+        TunId,
+        TunSrc,
+        TunDst,
+        TunIpv6Src,
+        TunIpv6Dst,
+        TunFlags,
+        TunGbpId,
+        TunGbpFlags,
+        TunErspanIdx,
+        TunErspanVer,
+        TunErspanDir,
+        TunErspanHwid,
+        TunGtpuFlags,
+        TunGtpuMsgtype,
+    ];
+    const PIPELINE: [FieldId; 5] = [Metadata, InPort, InPortOxm, PktMark, ActsetOutput];
+    const NSH: [FieldId; 10] = [NshFlags, NshMdtype, NshNp, NshSpi, NshSi, NshC1, NshC2, NshC3, NshC4, NshTtl];
+    let ours = |field: FieldId| 2 * FieldId::ALL.iter().position(|f| *f == field).unwrap_or(0) + 1;
+    for (chapter, list) in [(0, &FIRST[..]), (2, &PIPELINE), (4, &NSH)] {
+        if let Some(at) = list.iter().position(|f| *f == field) {
+            return (chapter, at);
+        }
+    }
+    match field {
+        VlanTci => (3, ours(VlanVid) - 1),
+        NwTtl => (3, ours(NwEcn) + 1),
+        other if other.field().name.starts_with("tun_metadata") => (1, ours(other)),
+        other => (3, ours(other)),
+    }
 }
 
 pub(super) fn features(tables: &[TableFeatures], names: &Names) -> String {

@@ -85,14 +85,14 @@ pub(super) fn write_oxs(
     if let Some(idle) = idle {
         tlv(w, OXS_IDLE_TIME, &[u32::from(idle).to_be_bytes(), [0; 4]].concat());
     }
-    if let Some(flows) = flows {
-        tlv(w, OXS_FLOW_COUNT, &flows.to_be_bytes());
-    }
     if packets != u64::MAX {
         tlv(w, OXS_PACKET_COUNT, &packets.to_be_bytes());
     }
     if bytes != u64::MAX {
         tlv(w, OXS_BYTE_COUNT, &bytes.to_be_bytes());
+    }
+    if let Some(flows) = flows {
+        tlv(w, OXS_FLOW_COUNT, &flows.to_be_bytes());
     }
     w.close(start, 2);
     w.pad(start, 8);
