@@ -143,6 +143,11 @@ impl Stage {
         Ok(Daemon { pidfile })
     }
 
+    /// A daemon that was detached here, by the name of its pidfile.
+    pub fn daemon(&self, program: &str) -> Daemon {
+        Daemon { pidfile: self.run.join(format!("{program}.pid")) }
+    }
+
     /// What a daemon logged.
     pub fn log(&self, program: &str) -> String {
         std::fs::read_to_string(self.run.join(format!("{program}.log"))).unwrap_or_else(|_| "(no log)".to_owned())

@@ -2,6 +2,7 @@
 
 mod demo;
 mod dist;
+mod faucet;
 mod packages;
 mod report;
 mod test;

@@ -33,6 +33,8 @@ pub const TEST: &[Need] = &[
     need("ovs-vsctl", "openvswitch-switch", "Open vSwitch's own tools drive our daemon"),
     need("tshark", "tshark", "an independent reading of packets"),
     need("python3", "python3", "sockets of test hosts"),
+    need("python3-config", "python3-dev", "builds a module of the controller Faucet"),
+    need("openssl", "openssl", "certificates for TLS"),
     need("ethtool", "ethtool", "offload settings of test devices"),
 ];
 
@@ -70,7 +72,7 @@ fn names(needs: &[&Need]) -> String {
     needs.iter().map(|n| n.package).collect::<Vec<_>>().join(" ")
 }
 
-fn apt(args: &[&str]) -> Result<()> {
+pub(crate) fn apt(args: &[&str]) -> Result<()> {
     let done = Command::new("apt-get")
         .args(args)
         .env("DEBIAN_FRONTEND", "noninteractive")

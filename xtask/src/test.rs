@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, bail};
 
 use crate::report::{Table, step, stopwatch};
-use crate::{dist, packages, root};
+use crate::{dist, faucet, packages, root};
 
 /// All checks, in the order of what is cheapest to learn first.
 ///
@@ -14,6 +14,7 @@ use crate::{dist, packages, root};
 pub fn all() -> Result<bool> {
     let in_ci = std::env::var("CI").is_ok_and(|v| v == "true");
     packages::install(&[packages::DEMO, packages::TEST])?;
+    faucet::install(&dist::target())?;
     let mut table = Table::new(&["check", "result", "seconds"]);
     let mut good = true;
     let checks: [(&str, &[&str]); 4] = [
@@ -46,6 +47,7 @@ pub fn all() -> Result<bool> {
 /// When cargo cannot be run.
 pub fn some(pattern: &str) -> Result<bool> {
     packages::install(&[packages::DEMO, packages::TEST])?;
+    faucet::install(&dist::target())?;
     if !cargo(&["build", "-p", "weft-vswitchd", "-p", "weft-cli"], false)? {
         bail!("the programs do not build");
     }
