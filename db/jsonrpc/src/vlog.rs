@@ -18,6 +18,7 @@
 
 mod commands;
 mod level;
+mod limit;
 mod pattern;
 mod spec;
 mod subscriber;
@@ -47,6 +48,7 @@ struct Inner {
     serial: AtomicU64,
     settings: RwLock<Settings>,
     outlets: Mutex<Outlets>,
+    limits: Mutex<limit::Limits>,
 }
 
 struct Settings {
@@ -81,6 +83,7 @@ impl Vlog {
             serial: AtomicU64::new(0),
             settings: RwLock::new(settings),
             outlets: Mutex::default(),
+            limits: Mutex::default(),
         }))
     }
 
@@ -195,6 +198,42 @@ impl Vlog {
             text += &format!("{:<7}  {prefix:<32}  {}\n", at.name().to_uppercase(), settings.patterns[at as usize]);
         }
         text
+    }
+
+    /// `vlog/enable-rate-limit` and `vlog/disable-rate-limit`, of one module or all. False: no such module.
+    pub fn limit_rate(&self, module: Option<&str>, limited: bool) -> bool {
+        let settings = self.0.settings.read().expect("no one panics while holding the settings");
+        let is_meant = |name: &&String| module.is_none_or(|module| name.eq_ignore_ascii_case(module));
+        let names: Vec<&String> = settings.modules.keys().filter(is_meant).collect();
+        let mut limits = self.0.limits.lock().expect("no one panics while holding the limits");
+        names.iter().for_each(|name| limits.set(name, limited));
+        !names.is_empty()
+    }
+
+    /// Writes an event that may come only so often a minute; see [`limit`].
+    fn write_limited(
+        &self,
+        place: tracing::callsite::Identifier,
+        per_minute: u64,
+        target: &str,
+        level: Level,
+        message: &str,
+    ) {
+        let module = {
+            let settings = self.0.settings.read().expect("no one panics while holding the settings");
+            settings.levels(target).0.to_owned()
+        };
+        let now = std::time::Instant::now();
+        let passed = {
+            let mut limits = self.0.limits.lock().expect("no one panics while holding the limits");
+            limits.pass(place, &module, per_minute, now)
+        };
+        if let Ok(dropped) = passed {
+            if let Some(dropped) = dropped {
+                self.write(target, level, &dropped.say(now));
+            }
+            self.write(target, level, message);
+        }
     }
 
     /// Most talkative level that some destination wants from the module that `target` belongs to.

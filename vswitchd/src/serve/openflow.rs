@@ -117,7 +117,7 @@ impl OpenFlowListener {
                         }
                     }
                     Err(error) => {
-                        tracing::warn!(target: "connmgr", "accept failed ({})", bare(&error));
+                        tracing::warn!(target: "connmgr", limit = 60u64, "accept failed ({})", bare(&error));
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 }
@@ -191,7 +191,7 @@ async fn read<E: From<Net>>(id: ConnId, mut reader: ReadHalf<Stream>, events: &m
             }
         }
         if let Some(length) = broken {
-            tracing::error!(target: "vconn_stream", "received too-short ofp_header ({length} bytes)");
+            tracing::error!(target: "vconn_stream", limit = 60u64, "received too-short ofp_header ({length} bytes)");
             return Hangup::Broken("Protocol error".to_owned());
         }
         if buffer.len() == buffer.capacity() {
@@ -200,7 +200,7 @@ async fn read<E: From<Net>>(id: ConnId, mut reader: ReadHalf<Stream>, events: &m
         match reader.read_buf(&mut buffer).await {
             Ok(0) if buffer.is_empty() => return Hangup::Peer,
             Ok(0) => {
-                tracing::error!(target: "vconn_stream", "connection dropped mid-packet");
+                tracing::error!(target: "vconn_stream", limit = 60u64, "connection dropped mid-packet");
                 return Hangup::Broken("Protocol error".to_owned());
             }
             Ok(_) => {}

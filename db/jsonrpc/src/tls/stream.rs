@@ -105,14 +105,14 @@ impl AsyncWrite for TlsStream {
 fn failed(what: &str, error: io::Error) -> io::Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidMessage(why)) => {
-            tracing::warn!(target: "stream_ssl", "{what}: the peer does not speak SSL ({why:?})");
+            tracing::warn!(target: "stream_ssl", limit = 60u64, "{what}: the peer does not speak SSL ({why:?})");
         }
-        Some(reason) => tracing::warn!(target: "stream_ssl", "{what}: {reason}"),
+        Some(reason) => tracing::warn!(target: "stream_ssl", limit = 60u64, "{what}: {reason}"),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            tracing::warn!(target: "stream_ssl", "{what}: the peer closed the connection in the middle of a handshake");
+            tracing::warn!(target: "stream_ssl", limit = 60u64, "{what}: the peer closed the connection in the middle of a handshake");
         }
         None => {
-            tracing::warn!(target: "stream_ssl", "{what}: system error ({})", crate::session::bare(&error));
+            tracing::warn!(target: "stream_ssl", limit = 60u64, "{what}: system error ({})", crate::session::bare(&error));
             return error;
         }
     }

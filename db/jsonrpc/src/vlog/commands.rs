@@ -29,9 +29,14 @@ pub fn register(commands: &mut Commands, log: &Vlog) {
         vlog.close();
         Ok(String::new())
     });
-    // This log never holds messages back, so there is nothing to switch off, and nothing to switch on.
-    commands.immediate("vlog/disable-rate-limit", "[module]...", 0, usize::MAX, |_| Ok(String::new()));
-    commands.immediate("vlog/enable-rate-limit", "[module]...", 0, usize::MAX, |_| {
-        Err("this daemon does not rate-limit its log".to_string())
-    });
+    for (name, limited) in [("vlog/disable-rate-limit", false), ("vlog/enable-rate-limit", true)] {
+        let vlog = log.clone();
+        commands.immediate(name, "[module]...", 0, usize::MAX, move |args| {
+            let known = match args {
+                [] => vlog.limit_rate(None, limited),
+                modules => modules.iter().all(|module| vlog.limit_rate(Some(module), limited)),
+            };
+            if known { Ok(String::new()) } else { Err("unknown module".to_owned()) }
+        });
+    }
 }

@@ -33,7 +33,13 @@ impl tracing::Subscriber for Subscriber {
         let mut text = Text::default();
         event.record(&mut text);
         let level = if text.emergency { Level::Emer } else { Level::of(event.metadata().level()) };
-        self.0.write(event.metadata().target(), level, &(text.message + &text.fields));
+        let (target, message) = (event.metadata().target(), text.message + &text.fields);
+        match text.limit {
+            Some(per_minute) => {
+                self.0.write_limited(event.metadata().callsite(), per_minute, target, level, &message);
+            }
+            None => self.0.write(target, level, &message),
+        }
     }
 
     // Spans are not part of this log.
@@ -46,18 +52,27 @@ impl tracing::Subscriber for Subscriber {
     fn exit(&self, _: &Id) {}
 }
 
-/// The message, then `name=value` for each other field. A field `emer = true` raises the level.
+/// The message, then `name=value` for each other field. A field `emer = true` raises the level; `limit = 60` lets the place
+/// speak that often a minute.
 #[derive(Default)]
 struct Text {
     message: String,
     fields: String,
     emergency: bool,
+    limit: Option<u64>,
 }
 
 impl Visit for Text {
     fn record_bool(&mut self, field: &Field, value: bool) {
         match field.name() {
             "emer" => self.emergency = value,
+            _ => self.record_debug(field, &value),
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        match field.name() {
+            "limit" => self.limit = Some(value),
             _ => self.record_debug(field, &value),
         }
     }
