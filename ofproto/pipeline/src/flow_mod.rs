@@ -170,7 +170,8 @@ fn rule_of(todo: FlowMod, version: Version, shared: &mut Shared, now: Time) -> R
     Ok(Arc::new(rule))
 }
 
-fn add(flows: &mut FlowTables, rule: Arc<Rule>, done: &mut Vec<Change>) -> Result<(), ErrorCode> {
+/// Put a rule in.
+pub(crate) fn add(flows: &mut FlowTables, rule: Arc<Rule>, done: &mut Vec<Change>) -> Result<(), ErrorCode> {
     let target = flows.table(rule.table).ok_or(ErrorCode::OFPBRC_BAD_TABLE_ID)?;
     if !flows.groups().know_all(&rule.instructions) {
         return Err(ErrorCode::OFPBAC_BAD_OUT_GROUP);

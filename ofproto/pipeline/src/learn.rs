@@ -17,7 +17,7 @@ use weft_openflow::flow::FlowRemovedReason;
 use weft_openflow::{Cookie, FlowModFlags, Instructions, TableId, Timeout};
 
 use crate::bridge::Bridge;
-use crate::flow_mod::{Change, settle};
+use crate::flow_mod::{self, Change, settle};
 use crate::flow_table::FlowTables;
 use crate::pipeline::{Control, Pipeline, lock};
 use crate::rule::Rule;
@@ -104,26 +104,23 @@ impl LearnFlow {
         }
     }
 
-    /// Add it, or make what is in its place like it.
-    fn put(&self, bridge: &mut Bridge, now: Time) -> Option<Change> {
+    /// Add it, or make what is in its place like it. A flow mod that cannot be obeyed changes nothing.
+    fn put(&self, bridge: &mut Bridge, now: Time, done: &mut Vec<Change>) {
         let shared = Arc::clone(&self.instructions);
         let mut rule = Rule::of_parts(self.table, self.priority.into(), self.pattern.clone(), shared, now);
         rule.cookie = self.cookie;
         let Some(old) = self.there(bridge).cloned() else {
-            let table = bridge.flows.table(self.table)?;
-            let full = table.max_flows.is_some_and(|max| table.len() >= max as usize);
-            if full || !self.within_limit(bridge, 0) {
-                return None;
+            if self.within_limit(bridge, 0) {
+                rule.set_timeouts(self.idle_timeout, self.hard_timeout);
+                rule.flags = self.flags;
+                // a full table does not learn: there is nobody to tell
+                let _ = flow_mod::add(&mut bridge.flows, Arc::new(rule), done);
             }
-            rule.set_timeouts(self.idle_timeout, self.hard_timeout);
-            rule.flags = self.flags;
-            let rule = Arc::new(rule);
-            bridge.flows.insert(rule.clone());
-            return Some(Change::Added(rule));
+            return;
         };
         if self.is_like(&old) {
             old.refresh(now);
-            return None;
+            return;
         }
         rule.set_timeouts(old.idle_timeout(), old.hard_timeout());
         rule.importance = old.importance;
@@ -131,7 +128,7 @@ impl LearnFlow {
         rule.created = old.created;
         let new = Arc::new(rule);
         bridge.flows.insert(new.clone());
-        Some(Change::Replaced { old, new, added: false, reset: false })
+        done.push(Change::Replaced { old, new, added: false, reset: false });
     }
 }
 
@@ -198,7 +195,8 @@ impl Pipeline {
         let mut done = Vec::new();
         for flow in missing {
             let Some(bridge) = tables.bridge_mut(flow.bridge) else { continue };
-            let mut changes: Vec<Change> = flow.put(bridge, now).into_iter().collect();
+            let mut changes = Vec::new();
+            flow.put(bridge, now, &mut changes);
             remove_orphans(&mut bridge.flows, &mut changes);
             settle(&changes);
             done.extend(changes.into_iter().map(|change| (flow.bridge, change)));

@@ -23,13 +23,8 @@ impl Context<'_, '_> {
     pub(super) fn hand_over(&mut self, what: Userspace, asked: Option<MeterId>, otherwise: MeterId) {
         let meters = &self.bridge.meters;
         let meter = asked.and_then(|id| meters.get(id)).or_else(|| meters.get(otherwise));
-        let what = DpAction::Userspace(what);
-        self.out.push(match meter {
-            None => what,
-            Some(meter) => {
-                DpAction::Sample { probability: u32::MAX, actions: vec![DpAction::Meter(meter.number), what] }
-            }
-        });
+        let meter = meter.map(|meter| meter.number);
+        self.out.push(through(meter, what));
     }
 
     /// Some frames go to the bridge's exporter, if it has one.
@@ -66,5 +61,14 @@ impl Context<'_, '_> {
             u32::MAX => to,
             probability => DpAction::Sample { probability, actions: vec![to] },
         });
+    }
+}
+
+/// To userspace, through a meter of the datapath.
+pub(super) fn through(meter: Option<u32>, what: Userspace) -> DpAction {
+    let what = DpAction::Userspace(what);
+    match meter {
+        None => what,
+        Some(meter) => DpAction::Sample { probability: u32::MAX, actions: vec![DpAction::Meter(meter), what] },
     }
 }

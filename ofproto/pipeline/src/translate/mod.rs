@@ -57,6 +57,7 @@ use weft_flow::action::{SlowPathReason, Userspace};
 use weft_flow::key::OPENFLOW_WORDS;
 use weft_flow::{DpAction, FieldId, FlowKey, FlowMask, OfPort};
 use weft_openflow::action::Action;
+use weft_openflow::ids::MeterId;
 use weft_openflow::port::PortConfig;
 use weft_openflow::{Cookie, GroupId, Instructions, TableId, Timeout};
 use weft_packet::DropReason;
@@ -108,6 +109,8 @@ pub struct Translation {
     pub failure: Option<Failure>,
     /// Why every frame must be translated by itself, if so.
     pub slow: Option<SlowPathReason>,
+    /// The datapath's meter for frames on that way.
+    slow_meter: Option<u32>,
 }
 
 impl Translation {
@@ -115,7 +118,7 @@ impl Translation {
     pub(crate) fn take_megaflow_actions(&mut self) -> Vec<DpAction> {
         let actions = std::mem::take(&mut self.actions);
         match self.slow {
-            Some(why) => vec![DpAction::Userspace(Userspace::SlowPath(why))],
+            Some(why) => vec![meter::through(self.slow_meter, Userspace::SlowPath(why))],
             None => actions,
         }
     }
@@ -466,6 +469,7 @@ impl<'t, 'l> Context<'t, 'l> {
             frozen: self.frozen,
             failure: self.failure,
             slow: self.slow.filter(|_| self.failure.is_none()),
+            slow_meter: self.bridge.meters.get(MeterId::SLOWPATH).map(|meter| meter.number),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::flow_mod;
 use crate::tables::Tables;
 use crate::vlan::{VlanMode, VlanSet};
 
-const MATCHES: [&str; 10] = [
+const MATCHES: [&str; 12] = [
     "in_port=1",
     "ip",
     "tcp,tp_dst=80",
@@ -24,9 +24,11 @@ const MATCHES: [&str; 10] = [
     "arp,arp_op=1",
     "reg0=1",
     "ipv6",
+    "conj_id=1",
+    "conj_id=2,tcp",
 ];
 
-const ACTIONS: [&str; 14] = [
+const ACTIONS: [&str; 20] = [
     "NORMAL",
     "1",
     "mod_vlan_vid:5,2",
@@ -41,6 +43,12 @@ const ACTIONS: [&str; 14] = [
     "clone(mod_vlan_vid:7,1),2",
     "mod_tp_dst:81,ALL",
     "controller,2",
+    "conjunction(1,1/2)",
+    "conjunction(1,2/2),conjunction(2,1/2)",
+    "conjunction(2,2/2)",
+    "learn(table=2,limit=1,NXM_OF_ETH_SRC[],load:1->NXM_NX_REG0[],result_dst=reg1[0]),resubmit(,1),move:NXM_NX_REG1[]->NXM_OF_ETH_DST[0..31],2",
+    "check_pkt_larger(100)->NXM_NX_REG0[0],resubmit(,1),mod_vlan_vid:6,2",
+    "set_queue:3,mod_nw_tos:4,resubmit(,2),1",
 ];
 
 fn switch(rules: &[(u8, u16, usize, usize)]) -> Tables {
@@ -108,7 +116,7 @@ proptest! {
 
     #[test]
     fn what_the_mask_leaves_out_does_not_matter(
-        rules in prop::collection::vec((0u8..3, 0u16..4, 0usize..10, 0usize..14), 0..12),
+        rules in prop::collection::vec((0u8..3, 0u16..4, 0usize..12, 0usize..20), 0..16),
         choice in prop::collection::vec(any::<u8>(), 9),
         others in prop::collection::vec(prop::collection::vec(any::<u8>(), 9), 16),
     ) {
