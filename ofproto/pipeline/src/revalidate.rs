@@ -273,7 +273,7 @@ impl Pipeline {
         }
         push_attached(tables, flow, attachment);
         let Some(mut new) = translate_again(tables, flow) else { return Fate::Delete };
-        if !flow.pattern.mask().covers(&new.mask) {
+        if new.once || !flow.pattern.mask().covers(&new.mask) {
             return Fate::Delete;
         }
         let pushed = (attachment.pushed.0.load(Ordering::Relaxed), attachment.pushed.1.load(Ordering::Relaxed));

@@ -66,7 +66,7 @@ impl Slowpath for Pipeline {
         };
         let mut translation = translate(&entry.input(&tables), None);
         self.learn(&tables, &translation.learn, now);
-        let install = upcall.may_install;
+        let install = upcall.may_install && !translation.once;
         // This frame is credited here; the megaflow counts those that follow.
         credit(&tables, &translation.credits, 1, upcall.frame.len() as u64, now);
         saw_tcp_flags(&tables, &translation.credits, FieldId::TcpFlags.get(upcall.key) as u16);

@@ -4,14 +4,13 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use weft_flow::{CompactMatch, FieldId, Match, OfPort};
 use weft_openflow::action::{Action, Learn, LearnDst, LearnSpec, LearnSrc, SetField, SetForm, SubField};
 use weft_openflow::{FlowModFlags, Instructions};
 
 use super::trace::NodeKind;
-use super::{Context, Credit, TableDep};
+use super::{Context, Credit};
 use crate::learn::LearnFlow;
 use crate::text;
 
@@ -37,16 +36,8 @@ impl Context<'_, '_> {
             return;
         }
         self.note(NodeKind::Detail, || "Limit exceeded, learn failed".into());
-        // once there is room again, it comes out differently
-        if let Some(table) = self.bridge.flows.table(flow.table) {
-            self.deps.tables.push(TableDep {
-                bridge: self.bridge.id,
-                table: flow.table,
-                version: AtomicU64::new(table.version()),
-                in_port: OfPort::NONE,
-                pristine: false,
-            });
-        }
+        // others that reach it must ask, too: there may be room again
+        self.once = true;
     }
 
     /// The flow that this frame teaches.

@@ -111,6 +111,8 @@ pub struct Translation {
     pub slow: Option<SlowPathReason>,
     /// The datapath's meter for frames on that way.
     slow_meter: Option<u32>,
+    /// Not to be cached: the next such frame may have another verdict though no table changes.
+    pub once: bool,
 }
 
 impl Translation {
@@ -329,6 +331,8 @@ pub(crate) struct Context<'t, 'l> {
     /// The next rule runs in a clone of the datapath's, if it does what cannot be undone.
     clone_rule: bool,
     slow: Option<SlowPathReason>,
+    /// See [`Translation::once`].
+    once: bool,
     failure: Option<Failure>,
     stack: Vec<u128>,
     action_set: Vec<&'t Action>,
@@ -381,6 +385,7 @@ impl<'t, 'l> Context<'t, 'l> {
             swap_tuple: false,
             clone_rule: false,
             slow: None,
+            once: false,
             failure: None,
             stack: Vec::new(),
             action_set: Vec::new(),
@@ -469,6 +474,7 @@ impl<'t, 'l> Context<'t, 'l> {
             frozen: self.frozen,
             failure: self.failure,
             slow: self.slow.filter(|_| self.failure.is_none()),
+            once: self.once,
             slow_meter: self.bridge.meters.get(MeterId::SLOWPATH).map(|meter| meter.number),
         }
     }

@@ -176,6 +176,7 @@ impl Switch {
         self.script.upcalls.fetch_add(1, Ordering::Relaxed);
         let upcall = Upcall { key, frame, worker: 0, may_install: true };
         let verdict = self.pipeline.upcall(&upcall, self.now);
+        let install = verdict.install;
         let flow = Arc::new(Megaflow {
             ufid: 0,
             pattern: Match::new(key.clone(), verdict.mask),
@@ -185,7 +186,9 @@ impl Switch {
             created: self.now,
             attachment: arc_swap::ArcSwap::from_pointee(verdict.attachment),
         });
-        self.script.flows.lock().unwrap().push(flow.clone());
+        if install {
+            self.script.flows.lock().unwrap().push(flow.clone());
+        }
         flow
     }
 

@@ -49,15 +49,22 @@ pub(super) fn meter_mod(m: &MeterMod) -> String {
 }
 
 pub(super) fn configs(meters: &[MeterConfig]) -> String {
-    meters.iter().fold("\n".to_owned(), |text, m| text + &config(m))
+    // each on lines of its own, with an empty one between
+    match meters {
+        [] => "\n".to_owned(),
+        meters => meters.iter().map(|m| format!("\n{}", config(m))).collect(),
+    }
 }
 
 pub(super) fn stats(meters: &[MeterStats]) -> String {
-    let mut text = "\n".to_owned();
+    let mut text = String::new();
+    if meters.is_empty() {
+        text.push('\n');
+    }
     for m in meters {
         let _ = writeln!(
             text,
-            "meter:{} flow_count:{} packet_in_count:{} byte_in_count:{} duration:{}s bands:",
+            "\nmeter:{} flow_count:{} packet_in_count:{} byte_in_count:{} duration:{}s bands:",
             id(m.id),
             m.flow_count,
             m.packet_in_count,
