@@ -115,3 +115,14 @@ fn wrong_questions_get_clear_answers() {
         assert!(said.starts_with("error: ") && said.contains(answer), "{args:?}: {said}");
     }
 }
+
+#[test]
+fn a_frame_for_conntrack_is_followed_beyond_and_its_loss_is_not_hidden() {
+    let switch = Switch::new(FailMode::Secure, 3);
+    switch.flow("table=0,udp,actions=ct(commit,zone=3,table=1)").unwrap();
+    switch.flow("table=1,udp,ct_state=+new+trk,actions=2").unwrap();
+    let said = explain(&switch, &["br0", UDP]);
+    assert!(said.contains("after conntrack, as the first frame of a new connection"), "{said}");
+    assert!(said.contains("table 1: flow of priority 32768 for ct_state=+new+trk,udp"), "{said}");
+    assert!(said.contains("why: no-conntrack"), "{said}");
+}

@@ -10,12 +10,13 @@ mod json;
 mod near;
 mod words;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use weft_base::Time;
 use weft_engine::LastDrop;
 use weft_flow::dpctl::DpNames;
-use weft_flow::{DpAction, FlowKey, OfPort};
+use weft_flow::{DpAction, FieldId, FlowKey, OfPort};
 use weft_openflow::TableId;
 use weft_packet::{DropReason, Frame};
 
@@ -25,10 +26,15 @@ use crate::pipeline::Pipeline;
 use crate::tables::Tables;
 use crate::text;
 use crate::translate::facts::{Fact, Found};
-use crate::translate::trace::NodeKind;
+use crate::translate::trace::{Fork, NodeKind};
 use crate::translate::{Input, Trace, translate};
 use crate::upcall::set_in_port;
 use near::{Near, nearest};
+
+/// How often a frame is followed through conntrack.
+const MAX_FOLLOWED: usize = 64;
+/// `ct_state=+trk+new`
+const NEW_AND_TRACKED: u128 = 0x21;
 
 /// All that is said of one frame.
 pub(super) struct Report {
@@ -62,6 +68,8 @@ enum Step {
         near: Vec<Near>,
     },
     ActionSet,
+    /// Conntrack has seen the frame: it goes on as the first of a new connection.
+    Tracked,
     /// Something that happened there and is worth knowing; `bad` if it is probably not what anybody wants.
     Note {
         text: String,
@@ -184,29 +192,25 @@ fn whole(drop: &LastDrop) -> Vec<u8> {
 }
 
 impl Report {
-    /// Follow a frame.
+    /// Follow a frame, through conntrack too as far as it can be foreseen: as the first of a new connection.
     fn of(tables: &Tables, bridge: &Bridge, key: &FlowKey) -> Report {
-        let mut trace = Trace::new(false);
-        let done = translate(&Input { tables, bridge, key, actions: None, frozen: None }, Some(&mut trace));
-        let mut steps = Vec::new();
-        let mut ports: Vec<String> = Vec::new();
-        let mut controller = false;
-        for fact in trace.facts {
-            match fact {
-                Fact::Bridge(name) => steps.push(Step::Bridge(name)),
-                Fact::Lookup { bridge, table, found, key } => steps.push(answer(tables, &bridge, table, found, &key)),
-                Fact::ActionSet => steps.push(Step::ActionSet),
-                // the rule's own actions have been said with it
-                Fact::Note(NodeKind::Detail, text) => steps.push(Step::Note { text, bad: false }),
-                Fact::Note(NodeKind::Warn | NodeKind::Error, text) => steps.push(Step::Note { text, bad: true }),
-                Fact::Note(..) => {}
-                Fact::Sent { bridge, port } => ports.push(format!("{bridge}/{port}")),
-                Fact::ToController => controller = true,
-                Fact::Refused(reason) => steps.push(Step::Note { text: reason.meaning().into(), bad: true }),
-            }
+        let mut way = Way::default();
+        let (actions, forks) = way.go(&Input { tables, bridge, key, actions: None, frozen: None });
+        let mut waiting = VecDeque::from(forks);
+        // this datapath has no conntrack: what comes behind it is what the tables would say
+        let is_lost = !waiting.is_empty() && way.ports.is_empty() && !way.controller;
+        for _ in 0..MAX_FOLLOWED {
+            let Some(mut fork) = waiting.pop_front() else { break };
+            let Some(resumed) = tables.bridge(fork.frozen.state.bridge) else { break };
+            FieldId::CtState.set(&mut fork.key, NEW_AND_TRACKED);
+            way.steps.push(Step::Tracked);
+            let frozen = Some(&fork.frozen.state);
+            waiting.extend(way.go(&Input { tables, bridge: resumed, key: &fork.key, actions: None, frozen }).1);
         }
-        let verdict = match done.actions.last() {
+        let Way { steps, ports, controller } = way;
+        let verdict = match actions.last() {
             Some(DpAction::Drop(reason)) => Verdict::Dropped { reason: *reason, by: decider(&steps, *reason) },
+            _ if is_lost => Verdict::Dropped { reason: DropReason::NoConntrack, by: "the datapath".into() },
             _ if !ports.is_empty() || controller => Verdict::Forwarded { ports, controller },
             _ => Verdict::Handled,
         };
@@ -217,7 +221,7 @@ impl Report {
             frame: text::flow(key, bridge),
             steps,
             verdict,
-            datapath: text::dp_actions(&done.actions, &dp_names(tables)),
+            datapath: text::dp_actions(&actions, &dp_names(tables)),
             dropped: None,
         }
     }
@@ -233,6 +237,44 @@ impl Report {
             datapath: text::dp_actions(&[DpAction::Drop(dropped.reason)], &DpNames::new()),
             dropped: Some(dropped),
         }
+    }
+}
+
+/// What was met on the way so far.
+#[derive(Default)]
+struct Way {
+    steps: Vec<Step>,
+    ports: Vec<String>,
+    controller: bool,
+}
+
+impl Way {
+    /// One translation. Returns the datapath's actions, and where conntrack would send the frame on.
+    fn go(&mut self, input: &Input<'_>) -> (Vec<DpAction>, Vec<Fork>) {
+        let mut trace = Trace::new(false);
+        let done = translate(input, Some(&mut trace));
+        for fact in trace.facts {
+            let step = match fact {
+                Fact::Bridge(name) => Step::Bridge(name),
+                Fact::Lookup { bridge, table, found, key } => answer(input.tables, &bridge, table, found, &key),
+                Fact::ActionSet => Step::ActionSet,
+                // the rule's own actions have been said with it
+                Fact::Note(NodeKind::Detail, text) => Step::Note { text, bad: false },
+                Fact::Note(NodeKind::Warn | NodeKind::Error, text) => Step::Note { text, bad: true },
+                Fact::Note(..) => continue,
+                Fact::Sent { bridge, port } => {
+                    self.ports.push(format!("{bridge}/{port}"));
+                    continue;
+                }
+                Fact::ToController => {
+                    self.controller = true;
+                    continue;
+                }
+                Fact::Refused(reason) => Step::Note { text: reason.meaning().into(), bad: true },
+            };
+            self.steps.push(step);
+        }
+        (done.actions, trace.forks)
     }
 }
 

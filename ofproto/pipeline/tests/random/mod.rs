@@ -47,13 +47,12 @@ pub enum Kind {
     Tcp6,
     Udp6,
     Icmp6,
-    #[allow(dead_code, reason = "frames of MPLS join when the pipeline speaks it")]
     Mpls,
 }
 
 use Kind::*;
 
-const KINDS: [Kind; 11] = [Other, Arp, Ip, Tcp, Udp, Sctp, Icmp, Ipv6, Tcp6, Udp6, Icmp6];
+const KINDS: [Kind; 12] = [Other, Arp, Ip, Tcp, Udp, Sctp, Icmp, Ipv6, Tcp6, Udp6, Icmp6, Mpls];
 
 impl Kind {
     pub fn any(rng: &mut Rng) -> Kind {
@@ -335,7 +334,7 @@ pub fn frame(rng: &mut Rng) -> String {
     }
     if kind.is_v4() || kind.is_v6() {
         let _ = write!(text, ",nw_ttl={}", [1, 2, 64, 64, 64][rng.below(5) as usize]);
-        text.push_str(rng.pick(&["", "", ",nw_tos=32", ",nw_ecn=1"]));
+        text.push_str(rng.pick(&["", "", ",nw_tos=32", ",nw_ecn=1", ",ip_frag=first"]));
     }
     if let Some(prefix) = kind.ports() {
         let _ = write!(text, ",{prefix}_src={},{prefix}_dst={}", l4(rng), l4(rng));

@@ -76,6 +76,7 @@ fn step(step: &Step) -> Value {
             })).collect::<Vec<_>>(),
         }),
         Step::ActionSet => json!({ "action_set": true }),
+        Step::Tracked => json!({ "conntrack": "new" }),
         Step::Note { text, bad } => json!({ "note": text, "bad": bad }),
     }
 }

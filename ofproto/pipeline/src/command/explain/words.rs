@@ -97,6 +97,7 @@ fn step(out: &mut String, step: &Step) {
             Ok(())
         }
         Step::ActionSet => writeln!(out, "  action set"),
+        Step::Tracked => writeln!(out, "\nafter conntrack, as the first frame of a new connection"),
         Step::Note { text, bad } => writeln!(out, "      {} {text}", if *bad { "!" } else { "-" }),
     };
 }
