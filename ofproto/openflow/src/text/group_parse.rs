@@ -97,7 +97,11 @@ pub fn parse_group(text: &str, command: GroupModCommand, names: &Names) -> Resul
         m.kind = kind.ok_or("must specify a type")?;
     }
     if matches!(command, C::InsertBucket | C::RemoveBucket) {
-        m.command_bucket = command_bucket.ok_or("must specify a command bucket id")?;
+        m.command_bucket = match command_bucket {
+            Some(id) => id,
+            None if command == C::RemoveBucket => Bucket::ALL,
+            None => return Err("must specify a command bucket id".to_owned()),
+        };
     }
     if !buckets.is_empty() && !takes_buckets {
         return Err("unknown keyword bucket".to_owned());

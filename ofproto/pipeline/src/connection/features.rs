@@ -145,7 +145,7 @@ pub(super) fn table_features(table: &FlowTable, version: Version) -> TableFeatur
 pub(super) fn group_actions(version: Version) -> ActionSet {
     let later = ActionSet::OUTPUT
         | ActionSet::GROUP
-        | ActionSet::POP_VLAN
+        | ActionSet::STRIP_VLAN
         | ActionSet::PUSH_VLAN
         | ActionSet::SET_NW_TTL
         | ActionSet::DEC_NW_TTL
@@ -158,7 +158,7 @@ pub(super) fn group_actions(version: Version) -> ActionSet {
         Version::V10 => actions10(),
         Version::V11 => {
             later
-                | actions10() - ActionSet::ENQUEUE - ActionSet::STRIP_VLAN
+                | actions10() - ActionSet::ENQUEUE
                 | ActionSet::SET_MPLS_LABEL
                 | ActionSet::SET_MPLS_TC
                 | ActionSet::SET_NW_ECN

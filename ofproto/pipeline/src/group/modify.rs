@@ -86,7 +86,7 @@ fn insert(flows: &mut FlowTables, todo: &GroupMod, old: Arc<Group>, done: &mut V
         wire::Bucket::FIRST => 0,
         wire::Bucket::LAST => old.buckets.len(),
         id if id > MAX_BUCKET => return Err(ErrorCode::OFPGMFC_BAD_COMMAND),
-        id => position(&old, id)?,
+        id => position(&old, id)? + 1,
     };
     if todo.buckets.iter().any(|new| position(&old, new.id).is_ok()) {
         return Err(ErrorCode::OFPGMFC_BUCKET_EXISTS);

@@ -1,13 +1,13 @@
 //! What the log says of how a select group will choose (module `ofproto_dpif`, level DBG), as Open vSwitch says it.
 
-use tracing::{debug, enabled};
+use tracing::{debug, event_enabled};
 
 use super::spread::{MAX_SLOTS, Spread};
 use super::{Choice, Group};
 
 /// Say it.
 pub(super) fn log_choice(group: &Group) {
-    if !enabled!(target: "ofproto_dpif", tracing::Level::DEBUG) {
+    if !event_enabled!(target: "ofproto_dpif", tracing::Level::DEBUG) {
         return;
     }
     debug!(target: "ofproto_dpif", "Constructing select group {}", group.id.0);

@@ -77,11 +77,11 @@ fn buckets_come_and_go_at_their_places() {
     t.group(InsertBucket, "group_id=1,command_bucket_id=last,bucket=bucket_id:11,output:1").unwrap();
     t.group(InsertBucket, "group_id=1,command_bucket_id=1,bucket=bucket_id:12,output:1,bucket=bucket_id:13,output:2")
         .unwrap();
-    assert_eq!(t.buckets(1), [10, 0, 12, 13, 1, 2, 11]);
+    assert_eq!(t.buckets(1), [10, 0, 1, 12, 13, 2, 11]);
     t.group(RemoveBucket, "group_id=1,command_bucket_id=first").unwrap();
     t.group(RemoveBucket, "group_id=1,command_bucket_id=last").unwrap();
     t.group(RemoveBucket, "group_id=1,command_bucket_id=13").unwrap();
-    assert_eq!(t.buckets(1), [0, 12, 1, 2]);
+    assert_eq!(t.buckets(1), [0, 1, 12, 2]);
     t.group(RemoveBucket, "group_id=1,command_bucket_id=all").unwrap();
     assert!(t.buckets(1).is_empty());
     t.group(RemoveBucket, "group_id=1,command_bucket_id=last").unwrap();
