@@ -257,6 +257,11 @@ fn parse_nxm(job: &Job, version: Option<Version>) -> Result<Exit, Failure> {
         }
         let bytes = nxm::parse(text)?;
         let result = codec::match_from_oxm(&bytes, job.options.strict)
+            // Nicira's cookie is no field of OXM
+            .and_then(|(m, cookie)| match cookie {
+                Some(_) if version.is_some() && job.options.strict => Err(ErrorCode::OFPBMC_BAD_FIELD),
+                cookie => Ok((m, cookie.filter(|_| version.is_none()))),
+            })
             .map(|(m, cookie)| nxm::format(&codec::match_to_oxm(&m, cookie, version)));
         match result {
             Ok(text) => sayln!("{text}"),

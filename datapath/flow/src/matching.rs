@@ -148,6 +148,8 @@ impl Match {
                 (field, value, bits)
             }
             FieldId::NwTos => (FieldId::IpDscp, value >> 2, bits >> 2),
+            // the other bits mean nothing
+            FieldId::CtState => (field, value, bits & 0xff),
             field if field.asks_for_set_bits() => (field, value & bits, value & bits),
             _ => (field, value, bits),
         };

@@ -392,6 +392,6 @@ impl FieldId {
     /// Whether Open vSwitch lets only the set bits of a value matter, whatever the mask.
     pub fn asks_for_set_bits(self) -> bool {
         use FieldId::*;
-        matches!(self, TunErspanVer | TunErspanIdx | TunErspanDir | TunErspanHwid | TunGtpuFlags | TunGtpuMsgtype)
+        matches!(self, TunErspanVer | TunErspanDir | TunErspanHwid | TunGtpuFlags | TunGtpuMsgtype)
     }
 }

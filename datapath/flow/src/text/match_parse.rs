@@ -139,8 +139,7 @@ pub fn normalize(pattern: &mut Match) -> bool {
     // namespace 1 of packet_type is that of Ethertypes
     let eth_type = exact(PacketType).filter(|kind| kind >> 16 == 1).map(|kind| kind & 0xffff).or(exact(EthType));
     let (proto, icmp_type) = (exact(NwProto), exact(IcmpType));
-    let not_ethernet = exact(PacketType).is_some_and(|kind| kind != 0);
-    let known = (eth_type.map(|v| v as u16), proto.map(|v| v as u8), icmp_type.map(|v| v as u8), not_ethernet);
+    let known = (eth_type.map(|v| v as u16), proto.map(|v| v as u8), icmp_type.map(|v| v as u8));
     // flows of one file are mostly of one kind
     LAST_KEPT.with_borrow_mut(|(of, keep)| {
         if *of != Some(known) {
@@ -151,8 +150,8 @@ pub fn normalize(pattern: &mut Match) -> bool {
     })
 }
 
-/// Ethertype, network protocol, ICMP type, as far as a match says them; whether it is no Ethernet frame.
-type Protocols = (Option<u16>, Option<u8>, Option<u8>, bool);
+/// Ethertype, network protocol, ICMP type, as far as a match says them.
+type Protocols = (Option<u16>, Option<u8>, Option<u8>);
 
 thread_local! {
     static LAST_KEPT: std::cell::RefCell<(Option<Protocols>, FlowMask)> =
@@ -160,14 +159,13 @@ thread_local! {
 }
 
 /// What a match of these protocols may speak of.
-fn kept_with((eth_type, proto, icmp_type, not_ethernet): Protocols) -> FlowMask {
+fn kept_with((eth_type, proto, icmp_type): Protocols) -> FlowMask {
     use FieldId::*;
     let mut allowed: Vec<FieldId> = Vec::new();
     match eth_type {
         Some(0x0800) => allowed.extend([IpSrc, IpDst, NwProto, IpFrag, NwTos, NwTtl]),
         Some(0x86dd) => allowed.extend([Ipv6Src, Ipv6Dst, Ipv6Label, NwProto, IpFrag, NwTos, NwTtl]),
         Some(0x0806 | 0x8035) => allowed.extend([IpSrc, IpDst, NwProto, ArpSha, ArpTha]),
-        Some(0x894f) => allowed.extend([IpFrag, NwTos, NwTtl]),
         Some(0x8847 | 0x8848) => allowed.extend([MplsLabel, MplsTc, MplsBos, MplsTtl]),
         _ => {}
     }
@@ -191,34 +189,30 @@ fn kept_with((eth_type, proto, icmp_type, not_ethernet): Protocols) -> FlowMask 
     for word in TUN_METADATA_WORD..=PRESENT_WORD {
         keep.set_word(word, u64::MAX);
     }
-    if not_ethernet {
-        // no Ethernet header, no addresses
-        [EthSrc, EthDst].iter().for_each(|id| id.set_mask(&mut keep, 0));
-    }
     keep
 }
 
 /// Drop what is not kept; returns whether anything was.
 fn drop_others(pattern: &mut Match, keep: &FlowMask) -> bool {
+    let mut silent = FlowMask::new();
+    // what nobody writes without its protocol goes without a word
+    [FieldId::IpFrag, FieldId::TcpFlags, FieldId::NdReserved].iter().for_each(|field| field.unwildcard(&mut silent));
     let mut mask = pattern.mask().clone();
     let mut dropped = false;
     for word in pattern.mask().used_words() {
-        let kept = mask.word(word) & keep.word(word);
-        dropped |= kept != mask.word(word);
-        mask.set_word(word, kept);
+        let gone = mask.word(word) & !keep.word(word);
+        dropped |= gone & !silent.word(word) != 0;
+        mask.set_word(word, mask.word(word) & !gone);
     }
-    if dropped {
-        *pattern = Match::with_layout(pattern.key().clone(), mask, pattern.layout().cloned());
-    }
+    *pattern = Match::with_layout(pattern.key().clone(), mask, pattern.layout().cloned());
     dropped
 }
 
 /// Whether a field exists only under some network protocol. (Fields that share a place are all of that kind.) Some
-/// stay, as in Open vSwitch: whoever encodes the match leaves them out, or whoever decodes it refuses them.
+/// of NSH and conntrack stay, as in Open vSwitch: whoever decodes the match refuses them.
 fn is_layered(id: FieldId) -> bool {
     use crate::field::Prerequisite as P;
-    let kept = matches!(id, FieldId::TcpFlags | FieldId::NdReserved | FieldId::NdOptionsType);
-    !kept && !matches!(id.field().prerequisite, P::None | P::Ethernet | P::Vlan | P::Ct | P::Nsh)
+    !matches!(id.field().prerequisite, P::None | P::Ethernet | P::Vlan | P::Ct | P::Nsh)
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ impl Writer<'_> {
         self.field("actset_output", FieldId::ActsetOutput);
         let (state, mask) = self.pattern.get(FieldId::CtState);
         if mask != 0 {
-            self.named("ct_state", &format_flags_under(state, mask, u32::MAX.into(), CT_STATE));
+            self.named("ct_state", &format_flags_under(state, mask, 0xff, CT_STATE));
         }
         let (zone, mask) = self.pattern.get(FieldId::CtZone);
         if mask != 0 {

@@ -72,7 +72,7 @@ pub fn format_value(field: FieldId, value: u128, mask: u128, ports: &PortNames) 
         FieldForm::OfPort32 => ports.show(OfPort(value as u32)).to_string(),
         FieldForm::Frag => format_frag(value, mask),
         FieldForm::TcpFlags => format_flags_under(value, mask, 0xfff, TCP_FLAGS),
-        FieldForm::CtState => format_flags_under(value, mask, u32::MAX.into(), CT_STATE),
+        FieldForm::CtState => format_flags_under(value, mask, 0xff, CT_STATE),
         FieldForm::TunnelFlags => format_flags_under(value, mask, 0xffff, TUN_FLAGS),
         FieldForm::PacketType => format_packet_type(value as u32),
     }

@@ -1,6 +1,6 @@
 //! Parts of messages by themselves, for tools that read bare matches, actions or instructions.
 
-use weft_flow::Match;
+use weft_flow::{FieldId, Match};
 
 use crate::codec::{Incoming, Kind};
 use crate::error::ErrorCode;
@@ -14,7 +14,12 @@ use crate::wire::{action, instruction, match10, match11, oxm};
 /// A match from bare TLVs, with Nicira's cookie and its mask. `strict`: unknown fields are errors.
 pub fn match_from_oxm(bytes: &[u8], strict: bool) -> Result<(Match, Option<(u64, u64)>), ErrorCode> {
     let unknown = if strict { Unknown::Refuse } else { Unknown::SkipButCheck };
-    oxm::read_match(bytes, unknown).map_err(|error| error.code)
+    let (mut m, cookie) = oxm::read_match(bytes, unknown).map_err(|error| error.code)?;
+    if oxm::implies_ethernet(bytes) && m.get(FieldId::PacketType).1 == 0 {
+        // what has layers is an Ethernet frame
+        m.set(FieldId::PacketType, 0);
+    }
+    Ok((m, cookie))
 }
 
 /// The inverse of [`match_from_oxm`]; `version` `None` is NXM.

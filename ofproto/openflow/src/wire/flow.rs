@@ -69,7 +69,12 @@ pub(super) fn read_match11(r: &mut Reader<'_>, unknown: Unknown) -> Decoded<Matc
             };
             padded.skip(4, "match header")?;
             let tlvs = padded.bytes(len - 4, "match")?;
-            Ok(oxm::read_match(tlvs, unknown)?.0)
+            match oxm::read_match(tlvs, unknown)? {
+                (_, Some(_)) if unknown == Unknown::Refuse => {
+                    bad(ErrorCode::OFPBMC_BAD_FIELD, "a cookie is no field of OXM")
+                }
+                (m, _) => Ok(m),
+            }
         }
         1 => bad(ErrorCode::OFPBMC_BAD_LEN, format!("a match of {len} bytes")),
         kind => bad(ErrorCode::OFPBMC_BAD_TYPE, format!("unknown match type {kind}")),

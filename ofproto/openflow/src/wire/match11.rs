@@ -142,7 +142,7 @@ fn read_network(wire: &Match11Wire, m: &mut Match) -> Decoded<()> {
             }
             Ok(())
         }
-        None if has(TP_SRC) || has(TP_DST) => bad(ErrorCode::OFPBMC_BAD_FIELD, "ports of a protocol that has none"),
+        // ports of a protocol that has none say nothing
         None => Ok(()),
     }
 }

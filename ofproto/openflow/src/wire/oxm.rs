@@ -123,7 +123,9 @@ pub(crate) fn write_field(w: &mut Writer, field: FieldId, version: Option<Versio
 pub(crate) fn write_value(w: &mut Writer, field: FieldId, value: u128, mask: u128, version: Option<Version>) {
     let Some(mut header) = Header::of(field, version) else { return };
     let bytes = header.payload;
-    let exact = mask == field.field().all_ones() && !field.asks_for_set_bits();
+    let row = field.field();
+    let never = row.bits < row.wire_bits && (field == FieldId::TunFlags || field.asks_for_set_bits());
+    let exact = mask == field.field().all_ones() && !never;
     if !exact {
         header.has_mask = true;
         header.payload *= 2;
@@ -216,21 +218,19 @@ pub(crate) fn read_match(bytes: &[u8], unknown: Unknown) -> Decoded<(Match, NxCo
         }
         check_value(field, value)?;
         if unknown != Unknown::Skip {
-            let twice = if field == FieldId::NwTos { FieldId::IpDscp } else { field };
-            if matching.get(twice).1 != 0 && !shares_bits(field, &matching) {
-                return bad(ErrorCode::OFPBMC_DUP_FIELD, format!("{} is matched twice", row.name));
-            }
             let checked = unknown == Unknown::Refuse;
             if checked && !row.prerequisite.met(&matching) {
                 return bad(ErrorCode::OFPBMC_BAD_PREREQ, format!("{} without its prerequisites", row.name));
             }
+            let twice = if field == FieldId::NwTos { FieldId::IpDscp } else { field };
+            // what has layers has said that it is an Ethernet frame
+            let typed = field == FieldId::PacketType && layered;
+            if typed || matching.get(twice).1 != 0 && !shares_bits(field, &matching) {
+                return bad(ErrorCode::OFPBMC_DUP_FIELD, format!("{} is matched twice", row.name));
+            }
         }
         layered |= row.prerequisite != Prerequisite::None;
         set(&mut matching, field, value, mask);
-    }
-    if layered && unknown == Unknown::SkipButCheck && matching.get(FieldId::PacketType).1 == 0 {
-        // what has layers is an Ethernet frame
-        matching.set(FieldId::PacketType, 0);
     }
     Ok((matching, cookie))
 }
@@ -242,7 +242,8 @@ const NX_COOKIE: (u16, u8) = (0x0001, 30);
 fn check_value(field: FieldId, value: u128) -> Decoded<()> {
     let wrong = match field {
         FieldId::NwTos if value & 3 != 0 => "the two low bits of nw_tos are ECN's",
-        FieldId::InPortOxm if !is_port(value as u32) => "there is no such port",
+        FieldId::InPortOxm | FieldId::ActsetOutput if !is_port(value as u32) => "there is no such port",
+        FieldId::CtState if value > 0xff => "ct_state has eight flags",
         FieldId::NshTtl if value > 63 => "nsh_ttl has six bits",
         FieldId::NshMdtype if !matches!(value, 1 | 2) => "NSH has metadata of type 1 or 2",
         FieldId::IpDscp if value > 63 => "ip_dscp has six bits",
@@ -283,6 +284,30 @@ fn shares_bits(field: FieldId, matching: &Match) -> bool {
 
 /// Appends a match as TLVs, in the order that switches use. `version` `None`: NXM.
 pub(crate) fn write_match(w: &mut Writer, m: &Match, version: Option<Version>) {
+    let mut rest = Writer::default();
+    write_fields(&mut rest, m, version);
+    let (packet_type, mask) = m.get(FieldId::PacketType);
+    // an Ethernet frame goes without saying where something is said that only such a frame has
+    if mask != 0 && (packet_type != 0 || !implies_ethernet(&rest.bytes)) {
+        write_value(w, FieldId::PacketType, packet_type, mask, version);
+    }
+    w.slice(&rest.bytes);
+}
+
+/// Whether some of these TLVs have prerequisites.
+pub(crate) fn implies_ethernet(tlvs: &[u8]) -> bool {
+    let mut r = Reader::new(tlvs, ErrorCode::OFPBMC_BAD_LEN);
+    while let Ok(header) = Header::read(&mut r) {
+        let cookie = (header.class, header.field) == NX_COOKIE && header.payload >= 8;
+        let layered = !cookie && header.lookup().is_some_and(|id| id.field().prerequisite != Prerequisite::None);
+        if layered || r.skip(header.payload, "payload").is_err() {
+            return layered;
+        }
+    }
+    false
+}
+
+fn write_fields(w: &mut Writer, m: &Match, version: Option<Version>) {
     let put = |w: &mut Writer, field: FieldId| {
         let (value, mask) = m.get(field);
         if mask != 0 {
@@ -290,16 +315,11 @@ pub(crate) fn write_match(w: &mut Writer, m: &Match, version: Option<Version>) {
         }
     };
     let all = |w: &mut Writer, fields: &[FieldId]| fields.iter().for_each(|&f| put(w, f));
-    let start = w.len();
 
     all(w, &[FieldId::DpHash, FieldId::RecircId, FieldId::ConjId]);
     write_in_port(w, m, version);
-    if m.get(FieldId::PacketType).0 != 0 {
-        put(w, FieldId::PacketType);
-    }
     all(w, &[FieldId::ActsetOutput, FieldId::EthSrc, FieldId::EthDst, FieldId::EthType]);
     write_vlan(w, m, version);
-    all(w, &[FieldId::MplsTc, FieldId::MplsBos, FieldId::MplsTtl, FieldId::MplsLabel]);
 
     let eth_type = m.get(FieldId::EthType).0 as u16;
     let (packet_type, packet_type_mask) = m.get(FieldId::PacketType);
@@ -310,9 +330,10 @@ pub(crate) fn write_match(w: &mut Writer, m: &Match, version: Option<Version>) {
             write_ip(w, m, version);
         }
         0x86dd => {
-            all(w, &[FieldId::Ipv6Src, FieldId::Ipv6Dst, FieldId::Ipv6Label]);
+            all(w, &[FieldId::Ipv6Src, FieldId::Ipv6Dst]);
             write_ip(w, m, version);
         }
+        0x8847 | 0x8848 => all(w, &[FieldId::MplsTc, FieldId::MplsBos, FieldId::MplsTtl, FieldId::MplsLabel]),
         0x0806 | 0x8035 => {
             all(w, &[FieldId::ArpOp, FieldId::ArpSpa, FieldId::ArpTpa, FieldId::ArpSha, FieldId::ArpTha]);
         }
@@ -378,10 +399,6 @@ pub(crate) fn write_match(w: &mut Writer, m: &Match, version: Option<Version>) {
         all(w, &[FieldId::CtNwProto, FieldId::CtTpSrc, FieldId::CtTpDst]);
     }
     all(w, &[FieldId::Metadata]);
-    if w.len() == start {
-        // an Ethernet frame goes without saying where anything else is said
-        put(w, FieldId::PacketType);
-    }
 }
 
 /// Appends Nicira's cookie pseudo-field, unless any cookie fits.
@@ -430,7 +447,8 @@ fn write_vlan(w: &mut Writer, m: &Match, version: Option<Version>) {
     if mask & 0x1fff != 0 {
         write_value(w, FieldId::VlanVid, tci & 0x1fff, mask & 0x1fff, version);
     }
-    if mask & 0xe000 != 0 && tci & CFI != 0 {
+    let no_tag = tci == 0;
+    if mask & 0xe000 != 0 && !no_tag {
         write_value(w, FieldId::VlanPcp, tci >> 13, 7, version);
     }
 }
@@ -442,6 +460,7 @@ fn write_ip(w: &mut Writer, m: &Match, version: Option<Version>) {
             write_value(w, field, value, mask, version);
         }
     };
+    put(w, FieldId::Ipv6Label);
     put(w, FieldId::IpFrag);
     let (dscp, dscp_mask) = m.get(FieldId::IpDscp);
     if dscp_mask != 0 {
@@ -463,7 +482,9 @@ fn write_ip(w: &mut Writer, m: &Match, version: Option<Version>) {
         1 => [FieldId::IcmpType, FieldId::IcmpCode].iter().for_each(|&f| put(w, f)),
         58 => {
             [FieldId::Icmpv6Type, FieldId::Icmpv6Code].iter().for_each(|&f| put(w, f));
+            let code = m.get(FieldId::Icmpv6Code).0;
             let link = match m.get(FieldId::Icmpv6Type).0 {
+                _ if code != 0 => return,
                 135 => FieldId::NdSll,
                 136 => FieldId::NdTll,
                 _ => return,

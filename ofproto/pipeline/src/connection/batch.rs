@@ -19,6 +19,7 @@ use crate::flow_mod::{self, Change, Ready};
 use crate::flow_table::Waste;
 use crate::pipeline::{Control, Pipeline};
 use crate::tables::BridgeId;
+use crate::tlv;
 
 /// Flow mods that wait for the tables.
 #[derive(Default)]
@@ -57,7 +58,11 @@ impl Pipeline {
         if !*batch.allowed.get_or_insert_with(|| !control.connections.is_monitored(bridge)) {
             return false;
         }
-        let Ok(incoming) = wire::decode(bytes, &dialect) else { return false };
+        let Ok(mut incoming) = wire::decode(bytes, &dialect) else { return false };
+        // tunnel options have to be bound to the bridge's places first
+        if tlv::speaks_of_options(&mut incoming.message) {
+            return false;
+        }
         let Message::FlowMod(todo) = incoming.message else { return false };
         if todo.buffer_id.is_some() {
             return false;

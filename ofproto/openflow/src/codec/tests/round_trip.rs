@@ -16,7 +16,7 @@ use weft_flow::{FieldId, Match, OfPort};
 use super::*;
 use crate::action::{Action, Controller, Resubmit, SetField, SetForm};
 use crate::flow::{FlowRemoved, FlowRemovedReason};
-use crate::message::StatsReply;
+use crate::message::{StatsReply, StatsRequest};
 use crate::monitor::FlowUpdate;
 use crate::packet::{PacketIn, PacketInFormat, PacketInReason, PacketOut};
 use crate::port::{PortStats, Rfc2819Stats};
@@ -61,10 +61,14 @@ fn said_in(message: &Incoming, dialect: Dialect) -> Dialect {
 fn meaning(mut message: Message, dialect: &Dialect) -> Message {
     let version = dialect.version;
     match &mut message {
-        Message::FlowMod(m) => instructions(&mut m.instructions),
+        Message::FlowMod(m) => {
+            instructions(&mut m.instructions);
+            said(&mut m.matching, version);
+        }
         Message::PacketOut(p) => actions(&mut p.actions),
         Message::PacketIn(p) | Message::Resume(p) => {
             // NXT_PACKET_IN2 says 1.4's reasons in every version.
+            said(&mut p.metadata, version);
             let nxt2 = dialect.packet_in == PacketInFormat::Nxt2;
             let version = if nxt2 { version.max(Version::V14) } else { version };
             p.reason = match p.reason {
@@ -77,6 +81,7 @@ fn meaning(mut message: Message, dialect: &Dialect) -> Message {
         Message::FlowRemoved(f) => {
             use FlowRemovedReason::{Delete, Eviction, GroupDelete, MeterDelete};
             millis(&mut f.duration);
+            said(&mut f.matching, version);
             f.reason = match f.reason {
                 MeterDelete | Eviction if version < Version::V14 => Delete,
                 GroupDelete if version == Version::V10 => Delete,
@@ -88,6 +93,7 @@ fn meaning(mut message: Message, dialect: &Dialect) -> Message {
         Message::FeaturesReply(f) => f.ports.iter_mut().for_each(|p| name(&mut p.name)),
         Message::BundleAdd(b) => *b.message = meaning((*b.message).clone(), dialect),
         Message::RequestForward { message, .. } => **message = meaning((**message).clone(), dialect),
+        Message::StatsRequest(StatsRequest::Flow(f) | StatsRequest::Aggregate(f)) => said(&mut f.matching, version),
         Message::StatsReply { body, .. } => match body {
             StatsReply::Table(tables) if version < Version::V13 => tables.iter_mut().for_each(|t| {
                 if t.features.miss == TableMiss::Default {
@@ -97,6 +103,7 @@ fn meaning(mut message: Message, dialect: &Dialect) -> Message {
             StatsReply::Flow(flows) => flows.iter_mut().for_each(|f| {
                 millis(&mut f.duration);
                 instructions(&mut f.instructions);
+                said(&mut f.matching, version);
             }),
             StatsReply::Port(ports) => ports.iter_mut().flat_map(|s| &mut s.duration).for_each(millis),
             StatsReply::Queue(queues) => queues.iter_mut().flat_map(|s| &mut s.duration).for_each(millis),
@@ -109,6 +116,7 @@ fn meaning(mut message: Message, dialect: &Dialect) -> Message {
             StatsReply::FlowMonitor(updates) => updates.iter_mut().for_each(|u| {
                 if let FlowUpdate::Full(full) = u {
                     actions(&mut full.actions);
+                    said(&mut full.matching, version);
                 }
             }),
             _ => {}
@@ -116,6 +124,15 @@ fn meaning(mut message: Message, dialect: &Dialect) -> Message {
         _ => {}
     }
     message
+}
+
+/// A match without what goes unsaid: ports of a connection without its protocol, MPLS fields of what is no MPLS, ...
+fn said(m: &mut weft_flow::Match, version: Version) {
+    let version = (version >= Version::V12).then_some(version);
+    let bytes = crate::codec::match_to_oxm(m, None, version);
+    if let Ok((said, _)) = crate::wire::oxm::read_match(&bytes, crate::wire::oxm::Unknown::Skip) {
+        *m = said;
+    }
 }
 
 fn millis(duration: &mut Duration) {
