@@ -60,7 +60,11 @@ impl Owner {
         let Some(replica) = self.client.replica() else { return };
         let (touched, warnings) = self.reader.update(replica, news(replica, changes));
         for warning in warnings {
-            tracing::warn!(target: "bridge", "{warning}");
+            // Open vSwitch says nothing of options that it cannot read, and scripts take a warning for a failure.
+            match warning.column.starts_with("other_config:") {
+                true => tracing::info!(target: "bridge", "{warning}"),
+                false => tracing::warn!(target: "bridge", "{warning}"),
+            }
         }
         self.pending.merge(touched);
     }
