@@ -65,6 +65,9 @@ impl ControllerConfig {
             "" => true,
             text => row.one_of("connection_mode", text, &[("in-band", true), ("out-of-band", false)]).unwrap_or(true),
         };
+        if in_band && let Some(address) = Some(row.row.text("local_ip")).filter(|address| !address.is_empty()) {
+            row.warn("local_ip", address, "not supported by this version: give the local port its address yourself");
+        }
         let positive = |n: Option<i64>| n.filter(|n| *n > 0).map(|n| n.min(u32::MAX.into()) as u32);
         let probe = match row.row.integer("inactivity_probe") {
             None => Some(DEFAULT_PROBE),

@@ -68,7 +68,7 @@ impl Pipeline {
     pub fn command(&self, name: &str, args: &[&str], now: Time) -> Result<String, String> {
         let arg = |i: usize| args.get(i).copied().unwrap_or_default();
         match name {
-            "bridge/dump-flows" => self.bridge_dump_flows(args.last().copied().unwrap_or_default(), now),
+            "bridge/dump-flows" => self.bridge_dump_flows(args, now),
             "dpif/dump-flows" => self.dump_megaflows(args, now),
             "dpif/show" => Ok(self.dpif_show()),
             "explain" => self.explain(args, now),

@@ -113,7 +113,13 @@ impl Pipeline {
     }
 
     /// All rules with their statistics, the switch's own included.
-    pub(super) fn bridge_dump_flows(&self, bridge: &str, now: Time) -> Result<String, String> {
+    pub(super) fn bridge_dump_flows(&self, args: &[&str], now: Time) -> Result<String, String> {
+        // Nothing is offloaded: everything that was counted went through software.
+        let (bridge, offloaded) = match args {
+            ["--offload-stats", bridge] => (*bridge, ", n_offload_packets=0, n_offload_bytes=0"),
+            [.., bridge] => (*bridge, ""),
+            [] => ("", ""),
+        };
         self.push_statistics();
         let tables = self.read();
         let bridge = tables.bridge_named(bridge).ok_or("Unknown bridge")?;
@@ -125,7 +131,7 @@ impl Pipeline {
             }
             let _ = write!(
                 out,
-                "duration={}s, n_packets={packets}, n_bytes={bytes}, priority={}",
+                "duration={}s, n_packets={packets}, n_bytes={bytes}{offloaded}, priority={}",
                 rule.age(now).as_secs(),
                 rule.priority
             );
