@@ -201,24 +201,25 @@ fn parse_match(text: &str) -> Match {
     flow.matching
 }
 
-/// Variants of one message: cut, extended, and with single bytes changed.
-fn variants(bytes: &[u8]) -> Vec<Vec<u8>> {
+/// One message cut and extended to other lengths, which its header says.
+fn lengths(bytes: &[u8]) -> Vec<Vec<u8>> {
     let with_len = |mut b: Vec<u8>| {
         let len = (b.len() as u16).to_be_bytes();
         b[2..4].copy_from_slice(&len);
         b
     };
-    let mut all = vec![bytes.to_vec()];
-    for len in 8..bytes.len() {
-        all.push(with_len(bytes[..len].to_vec()));
-    }
-    for more in [1, 4, 8, 16] {
-        all.push(with_len([bytes, &vec![0; more]].concat()));
-    }
-    for at in (0..bytes.len()).filter(|at| !(2..8).contains(at)) {
+    let cut = (8..bytes.len()).map(|len| with_len(bytes[..len].to_vec()));
+    let extended = [1, 4, 8, 16].map(|more| with_len([bytes, &vec![0; more]].concat()));
+    std::iter::once(bytes.to_vec()).chain(cut).chain(extended).collect()
+}
+
+/// [`lengths`], and single bytes changed.
+fn variants(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut all = lengths(bytes);
+    for at in (1..bytes.len()).filter(|at| !(2..8).contains(at)) {
         let old = bytes[at];
         for new in [0, 1, 0xff, old ^ 1, old.wrapping_add(1), old.wrapping_sub(1), old ^ 0x80, old.wrapping_add(8)] {
-            if new != old && at != 0 {
+            if new != old {
                 let mut b = bytes.to_vec();
                 b[at] = new;
                 all.push(b);
@@ -227,6 +228,33 @@ fn variants(bytes: &[u8]) -> Vec<Vec<u8>> {
     }
     all
 }
+
+/// What is cut or too long gets the error that OVS gives, in every version. Left out: messages inside bundles; several
+/// monitors in one message, where OVS starts the first before it reads the second; errors from peers, which are not
+/// answered here at all.
+#[test]
+fn messages_of_other_lengths_get_the_errors_of_ovs() {
+    let Some(both) = Both::start() else { return };
+    let mut wrong = Vec::new();
+    for version in Version::ALL {
+        for (name, bytes) in seeds(version).into_iter().filter(|(name, _)| !LEFT_OUT.contains(name)) {
+            let mut pair = both.pair(version);
+            for variant in lengths(&bytes) {
+                let (real, ours) = answers(&mut pair, &variant);
+                if real != ours {
+                    wrong.push(format!(
+                        "{version} {name}, {} bytes of {}: {real}, ours {ours}",
+                        variant.len(),
+                        bytes.len()
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+const LEFT_OUT: &[&str] = &["error", "bundle add", "bundle add port", "bundle add out", "monitor", "monitor modify"];
 
 #[test]
 #[ignore = "explores: prints where the two differ"]
@@ -278,33 +306,17 @@ fn answers(pair: &mut Pair<'_>, message: &[u8]) -> (String, String) {
             .collect();
         if errors.is_empty() { "ok".to_owned() } else { errors.join("; ") }
     };
-    (errors(&answers.real), errors(&answers.ours))
+    let (real, ours) = (errors(&answers.real), errors(&answers.ours));
+    // a slip of its own: about flow monitors it answers with the version and id of whatever lies behind the header
+    let garbled = answers.real.iter().any(|m| m.get(1) == Some(&1) && m.first() != Some(&(version as u8)));
+    if garbled && ours != "ok" && pair_version_is_known(message, version) {
+        return ("an error".to_owned(), "an error".to_owned());
+    }
+    (real, ours)
 }
 
-#[test]
-#[ignore = "explores: prints which lengths of each message the real one refuses"]
-fn lengths() {
-    let Some(both) = Both::start() else { return };
-    for version in Version::ALL {
-        for (name, bytes) in seeds(version) {
-            let mut pair = both.pair(version);
-            let mut good = Vec::new();
-            for len in 8..(bytes.len() + 34) {
-                let mut b = bytes.clone();
-                b.resize(len, 0);
-                b[2..4].copy_from_slice(&(len as u16).to_be_bytes());
-                let (real, _) = answers(&mut pair, &b);
-                if !real.contains("OFPBRC_BAD_LEN") {
-                    good.push(len);
-                }
-            }
-            println!(
-                "{version} {name} kind {:?} seed {} not refused {good:?}",
-                weft_openflow::codec::kind_of(&bytes).ok(),
-                bytes.len()
-            );
-        }
-    }
+fn pair_version_is_known(message: &[u8], version: Version) -> bool {
+    message.first() == Some(&(version as u8))
 }
 
 /// Requests that change nothing are answered with the same messages, to the byte where time plays no part.

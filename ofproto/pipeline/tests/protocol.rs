@@ -184,3 +184,21 @@ fn echoes_are_answered_in_any_version_and_errors_are_not_answered_at_all() {
     assert_eq!(say(&[9, 5, 0, 8, 0, 0, 0, 5])[..12], [1, 1, 0, 20, 0, 0, 0, 5, 0, 1, 0, 0], "OFPBRC_BAD_VERSION");
     assert_eq!(say(&[4, 0, 0, 8, 0, 0, 0, 5])[8..12], [0, 1, 0, 1], "a second HELLO: OFPBRC_BAD_TYPE");
 }
+#[test]
+fn whatever_comes_over_a_connection_is_survived() {
+    bolero::check!().with_iterations(200).with_type::<Vec<(u8, u8, Vec<u8>)>>().for_each(|messages| {
+        let switch = switch();
+        let peer = Peer::new(&switch, Version::ALL[messages.len() % 6]);
+        for (kind, version, body) in messages.iter().take(8) {
+            // mostly in the version that was agreed on
+            let version = if version % 8 == 0 { version / 8 } else { peer.dialect.version as u8 };
+            let mut bytes = vec![version, kind % 36, 0, 0, 0, 0, 0, 1];
+            bytes.extend_from_slice(&body[..body.len().min(400)]);
+            let len = (bytes.len() as u16).to_be_bytes();
+            bytes[2..4].copy_from_slice(&len);
+            switch.pipeline.input(peer.id, &bytes, switch.now);
+            switch.pipeline.run(switch.now);
+            switch.pipeline.output(peer.id);
+        }
+    });
+}

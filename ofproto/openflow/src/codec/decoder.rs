@@ -249,7 +249,8 @@ fn read_bundle_control(r: &mut Reader<'_>) -> Decoded<BundleControl> {
     let Some(kind) = kinds.get(usize::from(number)) else {
         return bad(ErrorCode::OFPBFC_BAD_TYPE, format!("unknown bundle control {number}"));
     };
-    let flags = BundleFlags::from_bits_truncate(bits);
+    // unknown ones count when the flags of a bundle are compared
+    let flags = BundleFlags::from_bits_retain(bits);
     Ok(BundleControl { id, kind: *kind, flags })
 }
 
@@ -257,7 +258,8 @@ fn read_bundle_add(r: &mut Reader<'_>, v: Version, xid: Xid, dialect: &Dialect, 
     let id = r.get::<U32>("bundle id")?.get();
     r.skip(2, "padding")?;
     let bits = r.get::<U16>("bundle flags")?.get();
-    let flags = BundleFlags::from_bits_truncate(bits);
+    // unknown ones count when the flags of a bundle are compared
+    let flags = BundleFlags::from_bits_retain(bits);
     let inner = read_inner(r, v, dialect, depth, ErrorCode::OFPBFC_MSG_BAD_LEN)?;
     r.take_rest();
     if inner.xid != xid {

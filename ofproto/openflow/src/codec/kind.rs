@@ -30,7 +30,7 @@ macro_rules! kinds {
                 match self { $(Kind::$kind => $name,)* }
             }
 
-            const ALL: &[Kind] = &[$(Kind::$kind,)*];
+            pub(super) const ALL: &[Kind] = &[$(Kind::$kind,)*];
         }
     };
 }

@@ -87,7 +87,8 @@ impl Reassembler {
     }
 }
 
-fn entries(part: &StatsReply) -> usize {
+/// How many entries a part has.
+pub(super) fn entries(part: &StatsReply) -> usize {
     match part {
         StatsReply::Flow(v) => v.len(),
         StatsReply::Port(v) => v.len(),

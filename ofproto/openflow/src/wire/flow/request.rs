@@ -67,8 +67,10 @@ pub(crate) fn read_nx_request(r: &mut Reader<'_>) -> Decoded<FlowStatsRequest> {
 
 pub(crate) fn read_request11(r: &mut Reader<'_>) -> Decoded<FlowStatsRequest> {
     let wire: &Request11Wire = r.get("flow stats request")?;
+    let matching = read_match11(r, Unknown::Refuse)?;
+    r.take_rest(); // whatever is left says nothing
     Ok(FlowStatsRequest {
-        matching: read_match11(r, Unknown::Refuse)?,
+        matching,
         table: TableId(wire.table),
         out_port: port32(wire.out_port.get())?,
         out_group: GroupId(wire.out_group.get()),

@@ -37,7 +37,10 @@ struct PropertyHeadWire {
 /// One table's features; an entry's properties are padded to 8.
 pub(crate) fn read_features(r: &mut Reader<'_>, version: Version) -> Decoded<TableFeatures> {
     let len = usize::from(r.peek::<U16>("table features")?.get());
-    let mut e = r.sub(len.max(size_of::<FeaturesWire>()), "table features")?;
+    let mut e = match r.sub(len.max(size_of::<FeaturesWire>()), "table features") {
+        Ok(e) => e,
+        Err(e) => return bad(ErrorCode::OFPBPC_BAD_LEN, e.reason),
+    };
     let wire: &FeaturesWire = e.get("table features")?;
     let mut f = blank(TableId(wire.table));
     f.name = text(&wire.name);
