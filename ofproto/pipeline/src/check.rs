@@ -71,7 +71,7 @@ impl Known {
 /// Check a flow's instructions. `strict`: fields that the match does not promise are an error (OpenFlow 1.1 and later).
 pub(crate) fn instructions(of: &Instructions, matching: &Match, table: TableId, strict: bool) -> Result<(), ErrorCode> {
     if let Some(to) = of.goto_table
-        && (to <= table || to >= HIDDEN_TABLE)
+        && (to <= table || to > HIDDEN_TABLE)
     {
         return Err(ErrorCode::OFPBIC_BAD_TABLE_ID);
     }
@@ -111,7 +111,6 @@ fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode
         Action::OutputReg { src, .. } => readable(known, src),
         Action::SetQueue(_) | Action::PopQueue | Action::Note(_) | Action::Exit => Ok(()),
         Action::DebugRecirc | Action::DebugSlow => Ok(()),
-        Action::Resubmit(to) if to.table == HIDDEN_TABLE => Err(ErrorCode::OFPBRC_BAD_TABLE_ID),
         Action::Resubmit(to) => headers::resubmit(to, known),
         Action::Controller(_) => Ok(()),
         Action::SetField(set) => set_field(set, known, strict),

@@ -179,14 +179,16 @@ pub(crate) fn add(flows: &mut FlowTables, rule: Arc<Rule>, done: &mut Vec<Change
     if !flows.uses.knows_meters(&rule.instructions) {
         return Err(ErrorCode::OFPMMFC_INVALID_METER);
     }
-    if rule.flags.contains(FlowModFlags::CHECK_OVERLAP) && target.overlaps(&rule.pattern.unpack(), rule.priority) {
-        return Err(ErrorCode::OFPFMFC_OVERLAP);
-    }
-    if let Some(most) = target.max_flows
-        && target.visible_len() >= most as usize
-        && target.get_compact(&rule.pattern, rule.priority).is_none()
-    {
-        make_room(flows, rule.table, most, done)?;
+    let checks = rule.flags.contains(FlowModFlags::CHECK_OVERLAP);
+    let full = target.max_flows.filter(|most| target.visible_len() >= *most as usize);
+    // a flow that takes the place of its like overlaps nothing new, and needs no room
+    if (checks || full.is_some()) && target.get_compact(&rule.pattern, rule.priority).is_none() {
+        if checks && target.overlaps(&rule.pattern.unpack(), rule.priority) {
+            return Err(ErrorCode::OFPFMFC_OVERLAP);
+        }
+        if let Some(most) = full {
+            make_room(flows, rule.table, most, done)?;
+        }
     }
     let reset = rule.flags.contains(FlowModFlags::RESET_COUNTS);
     done.push(match flows.insert(rule.clone()) {
