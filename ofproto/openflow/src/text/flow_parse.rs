@@ -115,6 +115,13 @@ fn parse(text: &str, command: FlowCommand, names: &Names) -> Result<(FlowMod, Pr
             usable = usable.and(of_word(word.key, word.text(), &names.ports));
         }
     }
+    if matches!(flow.command, FlowModCommand::Modify | FlowModCommand::ModifyStrict)
+        && flow.cookie_mask == 0
+        && flow.cookie == Cookie::UNCHANGED
+    {
+        // a modify that does not choose by cookie may add the flow, which then has the cookie 0
+        flow.cookie = Cookie(0);
+    }
     let written = flow.matching.clone();
     if says_more_than_ipv6(&written) {
         usable = usable.and(Protocols::NXM.or(Protocols::OXM));
