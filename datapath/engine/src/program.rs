@@ -114,6 +114,7 @@ fn compile(actions: &[DpAction]) -> Box<[Step]> {
                 Step::ByLength(Box::new(ByLength { size: *size, longer: compile(gt), others: compile(le) }))
             }
             DpAction::PushMpls { ethertype, entry } => shape(Shape::PushMpls { ethertype: *ethertype, entry: *entry }),
+            DpAction::AddMpls { ethertype, entry } => shape(Shape::AddMpls { ethertype: *ethertype, entry: *entry }),
             DpAction::PopMpls { ethertype } => shape(Shape::PopMpls { ethertype: *ethertype }),
             DpAction::PushEth { src, dst } => shape(Shape::PushEth { src: *src, dst: *dst }),
             DpAction::PopEth => shape(Shape::PopEth),

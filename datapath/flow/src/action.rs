@@ -35,6 +35,13 @@ pub enum DpAction {
         /// Label, traffic class, bottom of stack, time to live (RFC 3032 §2.1).
         entry: u32,
     },
+    /// Put an MPLS label stack entry in front of everything.
+    AddMpls {
+        /// 0x8847 or 0x8848.
+        ethertype: u16,
+        /// See [`DpAction::PushMpls`].
+        entry: u32,
+    },
     /// Pop the outer MPLS label stack entry.
     PopMpls {
         /// The EtherType of what lies beneath.

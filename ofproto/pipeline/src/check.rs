@@ -150,7 +150,7 @@ fn one(action: &Action, known: &mut Known, strict: bool) -> Result<(), ErrorCode
         Action::Multipath(to) => writable(known, &to.dst),
         // whether it is there is looked up when the tables are at hand
         Action::Group(_) => Ok(()),
-        Action::DecNshTtl | Action::Encap(_) | Action::Decap { .. } => Err(ErrorCode::OFPBAC_BAD_TYPE),
+        Action::DecNshTtl | Action::Encap(_) | Action::Decap { .. } => headers::check(action, known, strict),
     }
 }
 

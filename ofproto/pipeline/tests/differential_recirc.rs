@@ -199,3 +199,59 @@ fn conntrack_traces_alike() {
     let cases: Vec<Vec<&str>> = cases.iter().map(|case| case.iter().map(String::as_str).collect()).collect();
     check(&pair, &cases);
 }
+
+#[test]
+fn headers_around_packets_trace_alike() {
+    let Some(pair) = pair() else { return };
+    let lists = [
+        (
+            "ip",
+            "encap(nsh(md_type=1)),set_field:0x1234->nsh_spi,set_field:5->nsh_si,set_field:0x11223344->nsh_c1,encap(ethernet),set_field:11:22:33:44:55:66->eth_dst,4",
+        ),
+        (
+            "arp",
+            "encap(nsh(md_type=2,tlv(0x1000,10,0x12345678),tlv(0x2000,20,0xfedcba9876543210))),set_field:0x1234->nsh_spi,encap(ethernet),set_field:11:22:33:44:55:66->eth_dst,4",
+        ),
+        (
+            "ip",
+            "encap(nsh(md_type=1)),set_field:0x1234->nsh_spi,encap(ethernet),set_field:11:22:33:44:55:66->eth_dst,4,dec_nsh_ttl,set_field:7->nsh_si,3,decap,decap,2",
+        ),
+        ("dl_type=0x894f,nsh_mdtype=1,nsh_np=3", "decap(),decap(),3"),
+        ("dl_type=0x894f,nsh_mdtype=1,nsh_np=1", "dec_nsh_ttl,set_field:7->nsh_si,set_field:2->nsh_flags,3"),
+        ("dl_type=0x894f,nsh_mdtype=1,nsh_np=5", "decap(),decap(),encap(ethernet),3"),
+        ("dl_type=0x894f,nsh_mdtype=1,nsh_np=4", "decap(),decap(),encap(ethernet),3"),
+        ("ip", "decap,encap(ethernet),1,set_field:00:00:00:00:00:05->eth_dst,4"),
+        ("arp", "decap,2"),
+        ("ip", "encap(ethernet),2"),
+        ("dl_type=0x1234", "decap,encap(nsh),2"),
+        ("ipv6", "decap,encap(nsh),encap(nsh),encap(ethernet),2"),
+        ("arp", "encap(mpls),set_field:33->mpls_label,encap(ethernet),2"),
+        ("dl_type=0x8847", "decap,decap(packet_type(ns=1,type=0x0800)),encap(ethernet),2"),
+        ("dl_type=0x8848", "decap,decap(packet_type(ns=0,type=0)),2"),
+        ("ip", "decap,encap(mpls),encap(mpls_mc),encap(ethernet),2"),
+        ("ipv6", "encap(nsh),dec_nsh_ttl,clone(encap(ethernet),2),set_field:5->nsh_c1,encap(ethernet),3"),
+        ("dl_type=0x894f,nsh_mdtype=1", "set_field:3->nsh_flags,dec_nsh_ttl,3"),
+        ("arp", "set_field:00:00:00:00:00:01->eth_src,decap,2,encap(ethernet),3"),
+        ("tcp", "decap,set_field:9->nw_ttl,set_field:80->tcp_dst,encap(ethernet),3"),
+    ];
+    let flows: Vec<String> = lists
+        .iter()
+        .enumerate()
+        .map(|(i, (of, list))| format!("in_port=1,dl_src=00:00:00:00:01:{i:02x},{of},actions={list}"))
+        .collect();
+    pair.flows("br0", &flows.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut cases = Vec::new();
+    for (i, (of, _)) in lists.iter().enumerate() {
+        let rest = match *of {
+            "ip" | "ipv6" | "tcp" => ",nw_ttl=64,nw_tos=32",
+            of if of.contains("0x894f") => ",nsh_ttl=33,nsh_spi=0x100,nsh_si=3",
+            "dl_type=0x8847" | "dl_type=0x8848" => ",mpls_label=4,mpls_bos=1",
+            _ => "",
+        };
+        cases.push(format!("in_port=1,dl_src=00:00:00:00:01:{i:02x},{of}{rest}"));
+        if of.contains("nsh_mdtype=1") {
+            cases.push(format!("in_port=1,dl_src=00:00:00:00:01:{i:02x},{of},nsh_ttl=1"));
+        }
+    }
+    check(&pair, &cases.iter().map(|case| vec!["br0", case.as_str()]).collect::<Vec<_>>());
+}

@@ -19,6 +19,13 @@ pub enum Shape {
         /// The entry.
         entry: u32,
     },
+    /// Put one in front of everything.
+    AddMpls {
+        /// Type of the stack.
+        ethertype: u16,
+        /// The entry.
+        entry: u32,
+    },
     /// Pop one.
     PopMpls {
         /// Type of what lies beneath.
@@ -45,6 +52,8 @@ pub enum Shape {
 
 /// Namespace 1 of packet types: EtherTypes.
 const NS_ETHERTYPE: u32 = 1 << 16;
+/// Transparent Ethernet bridging: a frame comes up.
+const ETH_FRAME: u16 = 0x6558;
 
 impl Shape {
     /// Compile `push_nsh`.
@@ -90,9 +99,16 @@ impl Shape {
                 mpls::push(frame, at, *ethertype, *entry)?;
                 retype(key, kind, *ethertype);
             }
+            Shape::AddMpls { ethertype, entry } => {
+                mpls::push(frame, 0, *ethertype, *entry)?;
+                set_kind(key, NS_ETHERTYPE | u32::from(*ethertype));
+            }
             Shape::PopMpls { ethertype } => {
                 mpls::pop(frame, at, *ethertype)?;
-                retype(key, kind, *ethertype);
+                match *ethertype {
+                    ETH_FRAME if kind != 0 => set_kind(key, 0),
+                    other => retype(key, kind, other),
+                }
             }
             Shape::PushEth { src, dst } => {
                 frame.insert(0, ethernet::LEN);

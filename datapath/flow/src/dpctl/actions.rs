@@ -38,6 +38,7 @@ fn format_action(action: &DpAction, names: &DpNames) -> String {
         DpAction::Recirc(id) => format!("recirc({})", hex(u128::from(*id))),
         DpAction::Drop(_) => "drop".to_owned(),
         DpAction::PushMpls { .. }
+        | DpAction::AddMpls { .. }
         | DpAction::PopMpls { .. }
         | DpAction::PushEth { .. }
         | DpAction::PopEth

@@ -16,6 +16,9 @@ pub fn format(action: &DpAction) -> Option<String> {
         DpAction::PushMpls { ethertype, entry } => {
             format!("push_mpls({},eth_type={ethertype:#x})", mpls::format_entry(*entry))
         }
+        DpAction::AddMpls { ethertype, entry } => {
+            format!("add_mpls({},eth_type={ethertype:#x})", mpls::format_entry(*entry))
+        }
         DpAction::PopMpls { ethertype } => format!("pop_mpls(eth_type={ethertype:#x})"),
         DpAction::PushEth { src, dst } => format!("push_eth(src={src},dst={dst})"),
         DpAction::PopEth => "pop_eth".to_owned(),
@@ -30,7 +33,12 @@ pub fn format(action: &DpAction) -> Option<String> {
 /// The way back; `Err` names nothing: the caller has the text.
 pub fn parse(text: &str) -> Option<Result<DpAction, ()>> {
     let found = match call(text) {
-        ("push_mpls", Some(inside)) => read_push_mpls(inside),
+        ("push_mpls", Some(inside)) => {
+            read_entry(inside).map(|(ethertype, entry)| DpAction::PushMpls { ethertype, entry })
+        }
+        ("add_mpls", Some(inside)) => {
+            read_entry(inside).map(|(ethertype, entry)| DpAction::AddMpls { ethertype, entry })
+        }
         ("pop_mpls", Some(inside)) => ethertype(inside).map(|ethertype| DpAction::PopMpls { ethertype }),
         ("push_eth", Some(inside)) => read_push_eth(inside),
         ("pop_eth", None) => Some(DpAction::PopEth),
@@ -135,11 +143,11 @@ fn ethertype(inside: &str) -> Option<u16> {
     number(inside, "eth_type")
 }
 
-fn read_push_mpls(inside: &str) -> Option<DpAction> {
+fn read_entry(inside: &str) -> Option<(u16, u32)> {
     let ethertype = ethertype(inside)?;
     let entry: Vec<&str> = inside.split(',').filter(|word| !word.trim().starts_with("eth_type=")).collect();
     match mpls::parse(&entry.join(","))?[..] {
-        [(entry, _)] => Some(DpAction::PushMpls { ethertype, entry }),
+        [(entry, _)] => Some((ethertype, entry)),
         _ => None,
     }
 }

@@ -58,6 +58,7 @@ fn actions_read_back_as_printed() {
         "push_nsh(flags=0,ttl=63,mdtype=1,np=3,spi=0x1234,si=5,c1=0x11223344,c2=0x0,c3=0x0,c4=0x0),\
          push_eth(src=00:00:00:00:00:00,dst=11:22:33:44:55:66),1",
         "push_nsh(flags=0,ttl=63,mdtype=2,np=3,spi=0x1234,si=255,md2=0x10000a041234567820001408fedcba9876543210),pop_nsh(),pop_eth,1",
+        "pop_eth,add_mpls(label=33,tc=0,ttl=64,bos=1,eth_type=0x8847),1",
         "set(nsh(flags=2,ttl=9,si=7)),set(nsh(spi=0x1,c1=0x4)),1",
         "ct,recirc(0x3),ct(commit,zone=5,mark=0x5/0xffffffff,nat(src=1.2.3.4)),recirc(0x2),3",
         "ct(force_commit,label=0x123/0xfff),ct(commit,label=0x77),ct(commit,zone=5,helper=ftp,nat),ct_clear,1",

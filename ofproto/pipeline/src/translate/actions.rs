@@ -123,6 +123,9 @@ impl<'t> Context<'t, '_> {
             Action::PushMpls { ethertype } => self.push_mpls(*ethertype),
             Action::PopMpls { ethertype } => self.pop_mpls(*ethertype),
             Action::DecMplsTtl => return self.dec_mpls_ttl(),
+            Action::Encap(what) => self.encap(what),
+            Action::Decap { packet_type } => self.decap(*packet_type),
+            Action::DecNshTtl => return self.dec_nsh_ttl(),
             Action::Ct(ct) => self.conntrack(ct),
             Action::CtClear => self.ct_clear(),
             Action::DebugRecirc => self.freeze_and_recirculate(GoOn::After, None),
@@ -147,10 +150,7 @@ impl<'t> Context<'t, '_> {
             // clauses are the lookup's; here they do nothing
             Action::Note(_) | Action::Conjunction { .. } => {}
             // refused when a flow is added (`flow_mod::unsupported`); a packet-out is checked by the same function
-            Action::DecNshTtl
-            | Action::Encap(_)
-            | Action::Decap { .. }
-            | Action::Nat(_)
+            Action::Nat(_)
             // where a list's rest is not at hand: inside an action set, where it cannot be
             | Action::CheckPktLarger { .. } => self.note(NodeKind::Warn, || "action not supported, skipped".into()),
         }

@@ -13,7 +13,7 @@ use super::fields::{ETH_ARP, ETH_IPV4, ETH_IPV6, ETH_RARP, TAG_PRESENT, eth_type
 
 /// Words that hold something which `set`, `push_vlan` or `pop_vlan` can change.
 const COMMITTED: u128 = {
-    let mut bits = 1 << 25 | 1 << 26 | 1 << 29 | 1 << 38;
+    let mut bits = 1 << 25 | 1 << 26 | 1 << 27 | 1 << 28 | 1 << 29 | 1 << 38;
     let mut word = 1;
     while word <= 16 {
         bits |= 1 << word;
@@ -25,10 +25,16 @@ const COMMITTED: u128 = {
 impl Context<'_, '_> {
     /// Bring the datapath's frame to where ours is.
     pub(super) fn commit(&mut self) {
+        if self.pending.is_some() {
+            self.commit_shape();
+        }
         if self.pristine_words() {
             return;
         }
-        self.commit_set(SetHeader::Ethernet, &[FieldId::EthSrc, FieldId::EthDst]);
+        if super::encap::packet_type(&self.key) == 0 {
+            self.commit_set(SetHeader::Ethernet, &[FieldId::EthSrc, FieldId::EthDst]);
+        }
+        self.commit_nsh();
         self.commit_network();
         self.commit_mpls();
         self.commit_tags();

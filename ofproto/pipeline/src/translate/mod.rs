@@ -19,7 +19,7 @@
 //!   commit.rs   header changes as datapath actions
 //!   mpls.rs     label stacks
 //!   group.rs    groups and their buckets; hash.rs, select.rs: choosing by hash
-//!   ct.rs       conntrack
+//!   ct.rs       conntrack; encap.rs: headers around the whole packet
 //!   recirc.rs   stopping halfway, and going on when the datapath hands the frame back
 //!   trace.rs    what `ofproto/trace` hears of all this
 //!   facts.rs    what `explain` hears of it
@@ -30,6 +30,7 @@
 mod actions;
 mod commit;
 mod ct;
+mod encap;
 pub(crate) mod facts;
 mod fields;
 mod fin_timeout;
@@ -242,6 +243,8 @@ pub enum Failure {
     TooManyActions,
     /// More MPLS labels than a key holds.
     TooManyLabels,
+    /// A header that cannot go around such a packet, or come off it.
+    UnsupportedPacketType,
 }
 
 impl Failure {
@@ -253,13 +256,17 @@ impl Failure {
             Failure::StackTooLarge => "Stack too deep",
             Failure::TooManyActions => "Too many actions",
             Failure::TooManyLabels => "Too many MPLS labels",
+            Failure::UnsupportedPacketType => "Unsupported packet type",
         }
     }
 
     const fn reason(self) -> DropReason {
         match self {
             Failure::TooDeep | Failure::TooManyResubmits => DropReason::TooManyResubmits,
-            Failure::StackTooLarge | Failure::TooManyActions | Failure::TooManyLabels => DropReason::TranslationError,
+            Failure::StackTooLarge
+            | Failure::TooManyActions
+            | Failure::TooManyLabels
+            | Failure::UnsupportedPacketType => DropReason::TranslationError,
         }
     }
 }
@@ -324,6 +331,8 @@ pub(crate) struct Context<'t, 'l> {
     first_eth_type: u16,
     /// A label stack was popped, and nobody knows yet what lies beneath.
     was_mpls: bool,
+    /// An outer header came or went since the last commit.
+    pending: Option<encap::Pending>,
     /// Inside a bucket.
     in_group: bool,
     /// The next lookup is under the connection's addresses.
@@ -381,6 +390,7 @@ impl<'t, 'l> Context<'t, 'l> {
             conntracked: false,
             first_eth_type: fields::eth_type(input.key),
             was_mpls: false,
+            pending: None,
             in_group: false,
             swap_tuple: false,
             clone_rule: false,

@@ -22,7 +22,7 @@ use super::{Context, Failure};
 /// How many entries a key holds.
 const MAX_LABELS: usize = 3;
 /// The bottom of the stack.
-const BOTTOM: u32 = 0x100;
+pub(super) const BOTTOM: u32 = 0x100;
 const ETH_MPLS: u16 = 0x8847;
 const ETH_NSH: u16 = 0x894f;
 
@@ -30,11 +30,11 @@ pub(super) const fn is_mpls(eth_type: u16) -> bool {
     matches!(eth_type, 0x8847 | 0x8848)
 }
 
-fn entries(key: &FlowKey) -> [u32; MAX_LABELS] {
+pub(super) fn entries(key: &FlowKey) -> [u32; MAX_LABELS] {
     [(key.word(25) >> 32) as u32, key.word(25) as u32, (key.word(26) >> 32) as u32]
 }
 
-fn set_entries(key: &mut FlowKey, [a, b, c]: [u32; MAX_LABELS]) {
+pub(super) fn set_entries(key: &mut FlowKey, [a, b, c]: [u32; MAX_LABELS]) {
     key.set_word(25, u64::from(a) << 32 | u64::from(b));
     key.set_word(26, u64::from(c) << 32 | key.word(26) & 0xffff_ffff);
 }
@@ -51,7 +51,7 @@ fn count(key: &FlowKey) -> usize {
     }
 }
 
-fn set_eth_type(key: &mut FlowKey, kind: u16) {
+pub(super) fn set_eth_type(key: &mut FlowKey, kind: u16) {
     key.set_word(1, key.word(1) & !0xffff_0000 | u64::from(kind) << 16);
 }
 
@@ -68,7 +68,7 @@ pub(super) fn forget_network(key: &mut FlowKey) {
 
 impl Context<'_, '_> {
     /// [`count`], having said what it rests on.
-    fn count_labels(&mut self) -> usize {
+    pub(super) fn count_labels(&mut self) -> usize {
         if is_mpls(eth_type(&self.key)) {
             let entries = entries(&self.key);
             for (entry, (word, shift)) in entries.into_iter().zip(PLACES) {

@@ -30,6 +30,12 @@ impl<'t> Context<'t, '_> {
             return;
         }
         match port.settings.kind {
+            PortKind::Device(_) if super::encap::packet_type(&self.key) != 0 => {
+                self.note(NodeKind::Warn, || {
+                    "Trying to send non-Ethernet packet through legacy L2 port. Dropping packet.".into()
+                });
+                self.no_output(DropReason::ActionFailed);
+            }
             PortKind::Device(dp) => {
                 // it counts for the next output, whatever comes in between
                 if let Some(len) = self.trunc {

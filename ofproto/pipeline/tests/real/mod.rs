@@ -136,7 +136,18 @@ impl Pair {
     pub fn flows(&self, bridge: &str, flows: &[&str]) {
         for flow in flows {
             // as the version says actions that has them: nothing is rewritten on the way
-            let newer = ["goto_table", "write_", "push_vlan", "set_field", "clear_actions", "_mpls", "meter:"];
+            let newer = [
+                "goto_table",
+                "write_",
+                "push_vlan",
+                "set_field",
+                "clear_actions",
+                "_mpls",
+                "meter:",
+                "encap",
+                "decap",
+                "_nsh",
+            ];
             let version = if newer.iter().any(|w| flow.contains(w)) { "OpenFlow13" } else { "OpenFlow10" };
             self.real.run("ovs-ofctl", &["-O", version, "add-flow", bridge, flow]);
             let todo =
