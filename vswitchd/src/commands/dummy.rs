@@ -55,10 +55,11 @@ fn frame(text: &str, length: Option<usize>) -> Result<Vec<u8>, String> {
         _ => {
             let key = weft_flow::dpctl::parse_key(text, &weft_flow::dpctl::DpNames::new())?;
             let bytes = weft_flow::dpctl::compose(&key, length.unwrap_or(0));
-            match length {
-                Some(length) if length < bytes.len() => Err("too small packet len".to_owned()),
-                _ => Ok(bytes),
-            }
+            let Some(length) = length.filter(|length| *length < bytes.len()) else { return Ok(bytes) };
+            // a short frame has less payload, or none
+            let headers = weft_flow::dpctl::compose::compose_with(&key, 0, &[]).len();
+            let payload = length.checked_sub(headers).ok_or("too small packet len")?;
+            Ok(weft_flow::dpctl::compose::compose_with(&key, length, &vec![0; payload]))
         }
     }
 }

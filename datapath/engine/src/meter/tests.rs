@@ -20,12 +20,15 @@ fn passed(meter: &Meter, n: usize, len: usize, now: Time) -> usize {
     (0..n).filter(|_| meter.charge(&frame(len), now) == Metered::Within).count()
 }
 
+/// Unit, rate and burst of each band, what each has counted after each of three bursts.
+type Case = (MeterUnit, &'static [(u32, u32)], [&'static [u64]; 3]);
+
 /// Captured from ovs-vswitchd 3.1 on its dummy datapath: eight frames at once, a second later eight more, ten seconds later
 /// eight more; what each band had counted then.
 #[test]
 fn bands_count_as_open_vswitch_counts() {
     use MeterUnit::{Kilobits, Packets};
-    let cases: [(MeterUnit, &[(u32, u32)], [&[u64]; 3]); 4] = [
+    let cases: [Case; 4] = [
         (Packets, &[(1, 3)], [&[5], &[12], &[17]]),
         (Packets, &[(2, 0)], [&[6], &[12], &[18]]),
         (Kilobits, &[(1, 2)], [&[6], &[13], &[19]]),

@@ -194,7 +194,10 @@ mod tests {
         None
     }
 
-    fn rule() -> impl Strategy<Value = ([Option<u8>; 3], u32, Option<u32>, Vec<(u32, u8)>)> {
+    /// Values to match, priority, `conj_id`, and (conjunction, clause) of what it fulfils.
+    type Made = ([Option<u8>; 3], u32, Option<u32>, Vec<(u32, u8)>);
+
+    fn rule() -> impl Strategy<Value = Made> {
         let value = || prop::option::weighted(0.4, 0u8..2);
         let clauses = prop_oneof![
             2 => Just(vec![]),
@@ -225,7 +228,7 @@ mod tests {
                 table.insert(&m, priority, (nth, clauses.clone()));
                 rules.push((m, priority, (nth, clauses)));
             }
-            let mut verdicts: Vec<(FlowKey, FlowMask, Option<(u32, bool)>)> = Vec::new();
+            let mut verdicts = Vec::new();
             for frame in frames {
                 let mut key = FlowKey::new();
                 for (field, value) in FIELDS.iter().zip(frame) {
