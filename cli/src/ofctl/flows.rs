@@ -271,7 +271,8 @@ fn compare(a: &FlowStats, b: &FlowStats, criteria: &[Criterion]) -> Ordering {
             return order;
         }
     }
-    Ordering::Equal
+    // What the fields leave open: the flow that wins comes first.
+    if criteria.is_empty() { Ordering::Equal } else { b.priority.cmp(&a.priority) }
 }
 
 /// `dump-aggregate`.

@@ -36,11 +36,13 @@ pub fn help(program: &str) -> String {
          --names, --no-names        print names of ports and tables, or numbers (default: names on a terminal)\n  \
          --no-stats                 dump-flows: without counters\n  \
          --sort[=FIELD], --rsort    dump-flows: in the order of a field (default: priority)\n  \
+         --format=text|json         lint: how findings are printed\n  \
          -m, --more                 say more about messages; twice: also their bytes\n  \
          --timestamp                monitor, snoop: when each message came\n  \
          -P, --packet-in-format=F   monitor: standard, nxt_packet_in or nxt_packet_in2\n  \
          --read-only                refuse commands that change something\n  \
          -t, --timeout=SECS         give up after SECS seconds\n  \
+         --color[=always|never|auto]  understood; output has no colors\n  \
          --unixctl=SOCKET           monitor: listen there for appctl\n  \
          --detach, --pidfile[=FILE], --no-chdir  monitor, snoop: in the background\n  \
          -h, --help                 print this help\n  \
@@ -57,4 +59,18 @@ pub fn list() -> String {
         let _ = writeln!(text, "  {:<23} {}", command.name, command.usage);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_page_has_every_command() {
+        let page = include_str!("../../../docs/man/ofctl.8");
+        for command in COMMANDS {
+            let name = command.name.replace('-', "\\-");
+            assert!(page.contains(&format!("\\fB{name}\\fR")), "{name}");
+        }
+    }
 }

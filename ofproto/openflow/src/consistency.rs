@@ -271,7 +271,12 @@ impl Check<'_> {
         let field = set.field.field();
         if matches!(set.form, SetForm::Mod | SetForm::Mod64) {
             let fits = match set.field {
-                FieldId::TcpSrc | FieldId::TcpDst => [Prerequisite::Tcp, Prerequisite::Udp, Prerequisite::Sctp]
+                FieldId::TcpSrc
+                | FieldId::TcpDst
+                | FieldId::UdpSrc
+                | FieldId::UdpDst
+                | FieldId::SctpSrc
+                | FieldId::SctpDst => [Prerequisite::Tcp, Prerequisite::Udp, Prerequisite::Sctp]
                     .into_iter()
                     .any(|transport| known.promises(transport)),
                 FieldId::EthSrc | FieldId::EthDst => true,

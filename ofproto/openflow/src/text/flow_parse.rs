@@ -1,15 +1,17 @@
 //! Whole flows from text: the flow syntax of ovs-ofctl(8).
 
-use weft_flow::text::number::parse_u64;
+use weft_flow::text::number::{parse_u64, parse_u128};
 use weft_flow::text::{PortNames, format_match, normalize, parse_match_key, parse_value};
-use weft_flow::{FieldId, Match};
+use weft_flow::{FieldId, Match, OfPort};
 
 use super::Names;
+use super::action_parse::subfield;
 use super::flow_print::FLAG_WORDS;
 use super::instruction_parse::parse_instructions;
 use super::notes::Note;
 use super::usable::Protocols;
 use super::words::Words;
+use crate::action::{Action, SetForm};
 use crate::consistency;
 use crate::flow::{FlowMod, FlowModCommand, FlowModFlags};
 use crate::ids::{Cookie, GroupId, TableId, Timeout};
@@ -46,6 +48,7 @@ pub fn parse_flow(text: &str, command: FlowCommand, names: &Names) -> Result<Flo
 /// # Errors
 /// The text that the tools print.
 pub fn read_flow(text: &str, command: FlowCommand, names: &Names, notes: &mut Vec<Note>) -> Result<ParsedFlow, String> {
+    port_notes(text, notes);
     let (flow, mut usable, written) = parse(text, command, names)?;
     if let Some(written) = written {
         notes.extend(normalized(&written, &flow.matching));
@@ -102,6 +105,8 @@ fn parse(text: &str, command: FlowCommand, names: &Names) -> Result<(FlowMod, Pr
         if let Some((flag, _)) = FLAG_WORDS.iter().find(|(_, name)| *name == word.key).filter(|_| wants_actions) {
             flow.flags |= *flag;
             usable = usable.and(of_flag(*flag));
+        } else if word.key.ends_with(']') {
+            usable = usable.and(match_bits(&mut flow.matching, word.key, word.text())?);
         } else if word.key == "allow_hidden_fields" {
             flow.flags |= FlowModFlags::HIDDEN_FIELDS;
         } else if is_specification_name(word.key)
@@ -129,8 +134,75 @@ fn parse(text: &str, command: FlowCommand, names: &Names) -> Result<(FlowMod, Pr
     let changed = normalize(&mut flow.matching);
     if let Some(actions) = actions.filter(|_| wants_actions) {
         flow.instructions = parse_instructions(actions, names)?;
+        let proto = flow.matching.get(FieldId::NwProto);
+        if proto.1 != 0 && matches!(proto.0, 17 | 132) {
+            name_ports(&mut flow.instructions.apply, proto.0 == 17);
+            name_ports(flow.instructions.write_actions.as_deref_mut().unwrap_or_default(), proto.0 == 17);
+        }
     }
     Ok((flow, usable, changed.then_some(written)))
+}
+
+/// `mod_tp_src` and `mod_tp_dst` write the ports of the protocol that the flow matches: later versions name it.
+fn name_ports(actions: &mut [Action], udp: bool) {
+    for action in actions {
+        match action {
+            Action::SetField(set) if set.form == SetForm::Mod => {
+                set.field = match (set.field, udp) {
+                    (FieldId::TcpSrc, true) => FieldId::UdpSrc,
+                    (FieldId::TcpDst, true) => FieldId::UdpDst,
+                    (FieldId::TcpSrc, false) => FieldId::SctpSrc,
+                    (FieldId::TcpDst, false) => FieldId::SctpDst,
+                    (field, _) => field,
+                };
+            }
+            Action::Clone(inner) => name_ports(inner, udp),
+            _ => {}
+        }
+    }
+}
+
+/// `FIELD[LOW..HIGH]=VALUE` matches some bits of a field.
+fn match_bits(matching: &mut Match, key: &str, value: &str) -> Result<Protocols, String> {
+    let bits = subfield(key)?;
+    let number = parse_u128(value).ok_or_else(|| format!("{key}={value}: cannot parse integer value"))?;
+    if bits.n_bits < 128 && number >> bits.n_bits != 0 {
+        return Err(format!("{key}={value}: value {number:#x} does not fit into {} bits", bits.n_bits));
+    }
+    let (old, mask) = matching.get(bits.field);
+    let mask = mask | bits.mask();
+    matching.set_masked(bits.field, old & !bits.mask() | number << bits.ofs, mask);
+    Ok(Protocols::of_field(bits.field, mask))
+}
+
+/// What the tools say of port numbers that are old-fashioned or do not exist.
+fn port_notes(text: &str, notes: &mut Vec<Note>) {
+    for key in ["in_port=", "in_port_oxm=", "out_port=", "output:", "enqueue:", "resubmit:"] {
+        for (at, _) in text.match_indices(key) {
+            let rest = &text[at + key.len()..];
+            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            let Ok(port) = rest[..end].parse::<u64>() else { continue };
+            let note = match port {
+                0xff00..=0xffff => match OfPort::from_u16(port as u16).reserved_name() {
+                    Some(name) => format!(
+                        "referring to port {name} as {port} is deprecated for compatibility with OpenFlow 1.1 and later"
+                    ),
+                    None => format!(
+                        "port {port} is a reserved OF1.0 port number that will be translated to {} when talking to an \
+                         OF1.1 or later controller",
+                        port + 0xffff_0000
+                    ),
+                },
+                0x1_0000..=0xffff_feff => {
+                    format!(
+                        "port {port} is outside the supported range 0 through ffff or 0xffffff00 through 0xffffffff"
+                    )
+                }
+                _ => continue,
+            };
+            notes.push(Note::warn("ofp_port", note));
+        }
+    }
 }
 
 /// A name of the specifications; flow syntax has its own.

@@ -20,6 +20,7 @@ pub fn parse_instructions(text: &str, names: &Names) -> Result<Instructions, Str
     let mut all = Instructions::default();
     let mut latest = 0;
     let mut dropped = false;
+    let mut misplaced = None;
     for word in Words::of(text) {
         let key = word.key.to_ascii_lowercase();
         if key == "drop" {
@@ -34,16 +35,20 @@ pub fn parse_instructions(text: &str, names: &Names) -> Result<Instructions, Str
             "goto_table" => 5,
             _ => 1,
         };
+        // What is wrong inside an action is said first.
         if place < latest {
-            return Err(format!(
-                "invalid instruction ordering: {} must appear before {}, for OpenFlow 1.1+ compatibility",
-                ORDER[place], ORDER[latest]
-            ));
+            misplaced.get_or_insert_with(|| {
+                format!(
+                    "invalid instruction ordering: {} must appear before {}, for OpenFlow 1.1+ compatibility",
+                    ORDER[place], ORDER[latest]
+                )
+            });
+        } else if (place == latest && place > 1) || (place == 0 && all.meter.is_some()) {
+            misplaced.get_or_insert_with(|| {
+                format!("duplicate {} instruction not allowed, for OpenFlow 1.1+ compatibility", ORDER[place])
+            });
         }
-        if (place == latest && place > 1) || (place == 0 && all.meter.is_some()) {
-            return Err(format!("duplicate {} instruction not allowed, for OpenFlow 1.1+ compatibility", ORDER[place]));
-        }
-        latest = place;
+        latest = latest.max(place);
         match place {
             0 => all.meter = Some(MeterId(number(word.text(), "meter")?)),
             1 => all.apply.push(parse_action(&word, names)?),
@@ -57,7 +62,7 @@ pub fn parse_instructions(text: &str, names: &Names) -> Result<Instructions, Str
         return Err("\"drop\" must not be accompanied by any other action or instruction".to_owned());
     }
     verify(&all)?;
-    Ok(all)
+    misplaced.map_or(Ok(all), Err)
 }
 
 fn parse_write_metadata(text: &str) -> Result<WriteMetadata, String> {

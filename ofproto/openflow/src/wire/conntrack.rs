@@ -67,7 +67,11 @@ fn tuple(mut r: Reader<'_>) -> Decoded<CtTuple> {
             _ => return bad(ErrorCode::OFPBPC_BAD_TYPE, format!("unknown property {kind} of a tuple")),
         }
     }
-    Ok(t)
+    let families = [t.src, t.dst].map(|a| (!a.is_unspecified()).then(|| a.to_ipv4_mapped().is_some()));
+    match families {
+        [Some(src), Some(dst)] if src != dst => bad(ErrorCode::OFPBPC_BAD_VALUE, "addresses of two families"),
+        _ => Ok(t),
+    }
 }
 
 fn address(r: &mut Reader<'_>) -> Decoded<Ipv6Addr> {
