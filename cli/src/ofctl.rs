@@ -273,6 +273,10 @@ impl Options {
         if self.versions == 0 {
             self.versions = if self.bundle { Version::V14.bit() } else { Version::V10.bit() };
         }
+        let with_bundles = Version::V13.bit() | Version::V14.bit() | Version::V15.bit();
+        if self.bundle && self.versions & with_bundles == 0 {
+            self.versions = Version::V14.bit();
+        }
         if self.formats.within(self.versions).is_empty() {
             let versions = format::version_list(self.versions);
             return fail(format!(

@@ -35,19 +35,16 @@ pub fn parse_group(text: &str, command: GroupModCommand, names: &Names) -> Resul
             return Err(missing());
         }
         match key {
-            "group_id" if value == "all" => {
-                if command == C::RemoveBucket {
-                    return Err("invalid group_id 'all'".to_owned());
-                }
-                group = Some(GroupId::ALL);
-            }
+            "group_id" if value == "all" => group = Some(GroupId::ALL),
             "group_id" => {
                 let id = number(value)?;
                 let invalid = format!("invalid group id {id}");
                 let id = u32::try_from(id).ok().filter(|id| *id <= GroupId::MAX.0).ok_or(invalid)?;
                 group = Some(GroupId(id));
             }
-            "type" if takes_type => {
+            "type" | "bucket" if !takes_type => return Err(format!("{key} is not needed")),
+            "selection_method" if !takes_type => return Err("selection method is not needed".to_owned()),
+            "type" => {
                 kind = Some(match value {
                     "all" => GroupKind::All,
                     "select" => GroupKind::Select,
@@ -64,6 +61,7 @@ pub fn parse_group(text: &str, command: GroupModCommand, names: &Names) -> Resul
                     ("first", _) => Bucket::FIRST,
                     ("last", _) => Bucket::LAST,
                     ("all", C::RemoveBucket) => Bucket::ALL,
+                    ("all", _) => return Err("command_bucket_id=all is not permitted".to_owned()),
                     _ => {
                         let id = u32::try_from(number(value)?).unwrap_or(u32::MAX);
                         if id > Bucket::MAX {
@@ -73,7 +71,7 @@ pub fn parse_group(text: &str, command: GroupModCommand, names: &Names) -> Resul
                     }
                 });
             }
-            "selection_method" if takes_type => {
+            "selection_method" => {
                 if value.len() > 15 {
                     return Err("selection method is longer than 15 bytes long".to_owned());
                 }
@@ -104,7 +102,7 @@ pub fn parse_group(text: &str, command: GroupModCommand, names: &Names) -> Resul
         };
     }
     if !buckets.is_empty() && !takes_buckets {
-        return Err("unknown keyword bucket".to_owned());
+        return Err("bucket is not needed".to_owned());
     }
     let mut unnumbered = Vec::new();
     for text in buckets {

@@ -158,7 +158,7 @@ pub(super) fn group_actions(version: Version) -> ActionSet {
         Version::V10 => actions10(),
         Version::V11 => {
             later
-                | actions10() - ActionSet::ENQUEUE
+                | (actions10() - ActionSet::ENQUEUE)
                 | ActionSet::SET_MPLS_LABEL
                 | ActionSet::SET_MPLS_TC
                 | ActionSet::SET_NW_ECN

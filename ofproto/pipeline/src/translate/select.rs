@@ -49,7 +49,7 @@ fn link(algorithm: MultipathAlgorithm, hash: u64, n_links: u32, arg: u32) -> u32
         MultipathAlgorithm::IterHash => {
             // the first of a row of hashes into [0, arg) that is a link
             let range = u64::from(arg.max(n_links));
-            let hit = (0..1024u64).map(|i| (mix(hash, i) >> 32) * range >> 32).find(|n| *n < u64::from(n_links));
+            let hit = (0..1024u64).map(|i| ((mix(hash, i) >> 32) * range) >> 32).find(|n| *n < u64::from(n_links));
             hit.map_or(hash32 % n_links, |n| n as u32)
         }
     }
