@@ -330,7 +330,7 @@ fn replies() {
                 continue;
             }
             let mut pair = both.pair(version);
-            let answers = pair.ask(&[bytes.clone()]);
+            let answers = pair.ask(std::slice::from_ref(&bytes));
             let text = |all: &[Vec<u8>]| all.iter().map(|m| show(version, m)).collect::<Vec<_>>().join("\n       ");
             let (real, ours) = (text(&answers.real), text(&answers.ours));
             let timed = ["port stats", "port stats one", "queue stats", "queue stats one"].contains(&name);
