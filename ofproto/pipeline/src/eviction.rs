@@ -72,7 +72,7 @@ impl EvictionIndex {
     }
 
     /// The flow that is to go next; it stays until it is removed.
-    pub fn next(&mut self) -> Option<Arc<Rule>> {
+    pub fn candidate(&mut self) -> Option<Arc<Rule>> {
         loop {
             let largest = self.sizes.last()?.0;
             let tied = self.sizes.range((largest, Key::default())..).filter_map(|(_, key)| self.groups[key].first());
@@ -163,9 +163,9 @@ mod tests {
         let (old, young) = (idle(0), idle(5));
         index.add(&old);
         index.add(&young);
-        assert!(Arc::ptr_eq(&index.next().unwrap(), &old));
+        assert!(Arc::ptr_eq(&index.candidate().unwrap(), &old));
         old.count(1, 60, Time::ZERO + Duration::from_secs(3));
-        assert!(Arc::ptr_eq(&index.next().unwrap(), &young));
+        assert!(Arc::ptr_eq(&index.candidate().unwrap(), &young));
     }
 
     proptest! {
@@ -187,7 +187,7 @@ mod tests {
                 let largest = (0..4).map(size).max().unwrap();
                 let rank = |rule: &Arc<Rule>| (rule.importance, rule.deadline());
                 let expect = list.iter().filter(|(g, _)| size(*g) == largest).map(|(_, r)| rank(r)).min();
-                let next = index.next();
+                let next = index.candidate();
                 prop_assert_eq!(next.as_ref().map(rank), expect);
                 let Some(next) = next else { break };
                 index.remove(&next);

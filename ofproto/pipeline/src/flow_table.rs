@@ -320,7 +320,7 @@ impl FlowTables {
             if target.visible_len() <= most {
                 return (gone, true);
             }
-            let Some(next) = target.evictable.as_mut().and_then(EvictionIndex::next) else { return (gone, false) };
+            let Some(next) = target.evictable.as_mut().and_then(EvictionIndex::candidate) else { return (gone, false) };
             self.remove(&next);
             gone.push(next);
         }
