@@ -56,6 +56,9 @@ pub async fn monitor(job: &mut Job) -> Result<Exit, Failure> {
             watcher.print(&reply)?;
         } else if word == "resume" {
             watcher.resume = true;
+            // only those who want bytes of packets get any
+            let config = SwitchConfig { miss_send_len: u16::MAX, ..config };
+            peer.do_and_wait(&Message::SetConfig(config)).await?;
         } else {
             return fail(format!("{word}: unsupported \"monitor\" argument"));
         }
