@@ -48,6 +48,9 @@ fn label_stacks_trace_alike() {
         "in_port=3,mpls,mpls_bos=1,actions=pop_mpls:0x86dd,resubmit(,1)",
         "in_port=3,mpls,mpls_bos=0,actions=clone(pop_mpls:0x8847,4),2",
         "in_port=4,mpls,actions=20,pop_mpls:0x0800,20,2",
+        "in_port=4,tcp,actions=20,2,3",
+        "in_port=4,udp,actions=set_field:80->udp_dst,clone(set_field:9->nw_ttl,push_mpls:0x8847,1),3,set_field:5->nw_ttl,2",
+        "in_port=4,sctp,actions=clone(push_mpls:0x8847,1),3",
         "table=1,dl_type=0x86dd,actions=dec_ttl,4",
     ]
     .map(str::to_owned)
@@ -78,7 +81,7 @@ fn label_stacks_trace_alike() {
     );
     let flows: Vec<&str> = flows.iter().map(String::as_str).collect();
     pair.flows("br0", &flows);
-    pair.flows("br1", &["actions=5"]);
+    pair.flows("br1", &["actions=5", "priority=40000,tcp,actions=dec_ttl,push_mpls:0x8847,5"]);
     let mut cases: Vec<Vec<String>> = [
         "in_port=1,tcp,nw_ttl=64,nw_tos=32",
         "in_port=1,arp",
@@ -91,6 +94,9 @@ fn label_stacks_trace_alike() {
         "in_port=3,mpls,mpls_label=5,mpls_bos=1",
         "in_port=3,mpls,mpls_label=5,mpls_bos=0",
         "in_port=4,mpls,mpls_label=5,mpls_bos=1",
+        "in_port=4,tcp,nw_ttl=64,nw_src=1.1.1.1",
+        "in_port=4,udp,nw_ttl=64,nw_src=1.1.1.1,nw_tos=184",
+        "in_port=4,sctp,nw_ttl=64,nw_src=1.1.1.1",
     ]
     .map(|flow| vec!["br0".to_owned(), flow.to_owned()])
     .into();

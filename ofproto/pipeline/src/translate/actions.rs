@@ -288,12 +288,14 @@ impl<'t> Context<'t, '_> {
     pub(super) fn on_a_copy(&mut self, run: impl FnOnce(&mut Self)) {
         let key = self.key.clone();
         let (pristine, was_mpls, conntracked) = (self.pristine, self.was_mpls, self.conntracked);
+        let network_unknown = self.network_unknown;
         let stack = self.stack.clone();
         let set = self.action_set.clone();
         run(self);
         self.finish_freezing();
         self.key = key;
         (self.pristine, self.was_mpls, self.conntracked) = (pristine, was_mpls, conntracked);
+        self.network_unknown = network_unknown;
         self.stack = stack;
         self.action_set = set;
         self.exit = self.failure.is_some();

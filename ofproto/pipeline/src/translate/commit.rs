@@ -35,8 +35,16 @@ impl Context<'_, '_> {
             self.commit_set(SetHeader::Ethernet, &[FieldId::EthSrc, FieldId::EthDst]);
         }
         self.commit_nsh();
-        self.commit_network();
-        self.commit_mpls();
+        let uncovered = !super::mpls::is_mpls(eth_type(&self.key));
+        if uncovered {
+            self.commit_mpls();
+        }
+        if !self.network_unknown {
+            self.commit_network();
+        }
+        if !uncovered {
+            self.commit_mpls();
+        }
         self.commit_tags();
         self.commit_set(SetHeader::SkbPriority, &[FieldId::SkbPriority]);
         self.commit_set(SetHeader::SkbMark, &[FieldId::PktMark]);

@@ -50,6 +50,12 @@ impl<'t> Context<'t, '_> {
                 self.note_choice(first);
                 first
             }
+            // the hash is of what lies beneath the labels
+            GroupKind::Select if self.was_mpls => {
+                self.freeze_and_recirculate(GoOn::Again, None);
+                self.note_choice(None);
+                None
+            }
             GroupKind::Select => {
                 let best = match &group.choice {
                     Choice::Datapath { symmetric, basis, spread } => self.by_dp_hash(group, *symmetric, *basis, spread),

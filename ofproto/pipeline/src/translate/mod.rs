@@ -331,6 +331,8 @@ pub(crate) struct Context<'t, 'l> {
     first_eth_type: u16,
     /// A label stack was popped, and nobody knows yet what lies beneath.
     was_mpls: bool,
+    /// The key knows nothing of the network header: it came up from beneath labels.
+    network_unknown: bool,
     /// An outer header came or went since the last commit.
     pending: Option<encap::Pending>,
     /// Inside a bucket.
@@ -390,6 +392,7 @@ impl<'t, 'l> Context<'t, 'l> {
             conntracked: false,
             first_eth_type: fields::eth_type(input.key),
             was_mpls: false,
+            network_unknown: false,
             pending: None,
             in_group: false,
             swap_tuple: false,

@@ -4,7 +4,7 @@
 //! bottom has come. What lies beneath a popped stack is not known before the datapath has looked again: then `was_mpls`
 //! is set, and the first action that might need more than Ethernet stops translation ([`Context::waits_for_network`]).
 //!
-//! Invariant: `base` never says anything of the network header beneath a label.
+//! Invariant: while the datapath's frame has labels, `base` says what is known of the network header beneath them.
 
 use smallvec::SmallVec;
 use weft_flow::action::{SetFields, SetHeader};
@@ -102,7 +102,6 @@ impl Context<'_, '_> {
             self.commit();
             stack = [self.first_entry(), 0, 0];
             forget_network(&mut self.key);
-            forget_network(&mut self.base);
         }
         set_entries(&mut self.key, stack);
         set_eth_type(&mut self.key, kind);
@@ -137,7 +136,9 @@ impl Context<'_, '_> {
         stack[MAX_LABELS - 1] = 0;
         set_entries(&mut self.key, stack);
         set_eth_type(&mut self.key, kind);
-        self.was_mpls |= !is_mpls(kind);
+        if !is_mpls(kind) {
+            (self.was_mpls, self.network_unknown) = (true, true);
+        }
     }
 
     pub(super) fn dec_mpls_ttl(&mut self) -> Flow {
