@@ -106,7 +106,8 @@ fn actions() -> ActionSet {
 /// where it lists those of the standard.
 pub(super) fn table_features(table: &FlowTable, version: Version) -> TableFeatures {
     let known = |f: &FieldId| match version {
-        Version::V10 | Version::V11 | Version::V12 => f.field().oxm.iter().any(|o| (1..=3).contains(&o.since)),
+        // 1.2 alone lists fields by the standard's numbers; 1.0 and 1.1 have wildcards of their own
+        Version::V12 => f.field().oxm.iter().any(|o| (1..=3).contains(&o.since)),
         _ => !f.field().oxm.is_empty(),
     };
     let all: Vec<FieldId> = FieldId::ALL.into_iter().filter(known).collect();
