@@ -69,12 +69,16 @@ fn parse_spec(word: &Word<'_>, whole: &str, names: &Names) -> Result<LearnSpec, 
     match word.key {
         "load" if value.starts_with(|c: char| c.is_ascii_digit()) => {
             let (number, dst) = value.split_once("->").ok_or_else(|| format!("load: missing `->' in `{value}'"))?;
-            let garbage = || format!("load: garbage before `->' in `{value}'");
-            let number = parse_u128(number).ok_or_else(garbage)?;
-            let dst = subfield(dst)?;
-            if !is_within(number, dst.n_bits) {
-                return Err(format!("{value}: value does not fit into {} bits", dst.n_bits));
+            let digits = number.strip_prefix("0x").unwrap_or(number);
+            let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
+            let parsed = parse_u128(number);
+            if parsed.is_none() && !is_number {
+                return Err(format!("load: garbage before `->' in `{value}'"));
             }
+            let dst = subfield(dst)?;
+            // more digits than any field has bits are too many, too
+            let fitting = parsed.filter(|number| is_within(*number, dst.n_bits));
+            let number = fitting.ok_or_else(|| format!("{value}: value does not fit into {} bits", dst.n_bits))?;
             Ok(LearnSpec { n_bits: dst.n_bits, src: LearnSrc::Immediate(number), dst: LearnDst::Load(dst) })
         }
         "load" => {
