@@ -220,7 +220,10 @@ impl Context<'_, '_> {
     /// After a `move`: what the field holds now.
     pub(super) fn note_value(&mut self, dst: weft_openflow::action::SubField) {
         if self.trace.is_some() {
-            let value = dst.field.get(&self.key);
+            let value = match dst.field.tun_metadata_index() {
+                Some(index) => self.bridge.tlv.layout().get_bits(&self.key, index, 0, 128),
+                None => dst.field.get(&self.key),
+            };
             self.note(NodeKind::Detail, || crate::text::is_now(dst, value));
         }
     }
