@@ -188,12 +188,16 @@ fn check_mod(m: &GroupMod) -> Decoded<()> {
 
 fn read_buckets(mut r: Reader<'_>, version: Version) -> Decoded<Vec<Bucket>> {
     let mut buckets: Vec<Bucket> = Vec::new();
+    let header = if is_new(version) { size_of::<Bucket15Wire>() } else { size_of::<Bucket11Wire>() };
     while !r.is_empty() {
         let len = usize::from(r.peek::<U16>("bucket")?.get());
-        if len < 8 || len % 8 != 0 {
+        if len % 8 != 0 || r.len() < header {
+            return r.bad_len(format!("a bucket of {len} bytes"));
+        }
+        if len < header || len > r.len() {
             return bad(ErrorCode::OFPGMFC_BAD_BUCKET, format!("a bucket of {len} bytes"));
         }
-        let mut e = r.sub(len, "bucket")?;
+        let mut e = r.sub(len, "bucket")?.short(ErrorCode::OFPGMFC_BAD_BUCKET);
         let mut bucket = Bucket {
             id: buckets.len() as u32,
             weight: 0,
@@ -214,6 +218,7 @@ fn read_buckets(mut r: Reader<'_>, version: Version) -> Decoded<Vec<Bucket>> {
                     0 => bucket.weight = body.get::<U16>("weight")?.get(),
                     1 => bucket.watch_port = super::flow::port32(body.get::<U32>("watched port")?.get())?,
                     2 => bucket.watch_group = GroupId(body.get::<U32>("watched group")?.get()),
+                    EXPERIMENTER => return bad(ErrorCode::OFPBPC_BAD_EXP_TYPE, "unknown bucket property"),
                     _ => return bad(ErrorCode::OFPBPC_BAD_TYPE, format!("unknown bucket property {kind}")),
                 }
             }
@@ -263,7 +268,12 @@ fn read_properties(r: &mut Reader<'_>, kind: GroupKind, command: GroupModCommand
             };
             let width = field.field().wire_bytes();
             let bytes = payload.bytes(width.min(header.payload), "selection field")?;
-            selection.fields.push((field, bytes.iter().fold(0, |n, &b| n << 8 | u128::from(b))));
+            let mask = bytes.iter().fold(0, |n, &b| n << 8 | u128::from(b));
+            let maskable = field.field().masking != weft_flow::field::Masking::None;
+            if !maskable && mask != field.field().all_ones() {
+                return bad(ErrorCode::OFPBMC_BAD_MASK, "a selection field that takes no mask");
+            }
+            selection.fields.push((field, mask));
         }
         if selection.method == "dp_hash" && !selection.fields.is_empty() {
             return bad(ErrorCode::OFPBPC_BAD_VALUE, "dp_hash takes no fields");
