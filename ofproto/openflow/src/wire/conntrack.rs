@@ -35,6 +35,9 @@ pub(crate) fn read(mut r: Reader<'_>) -> Decoded<CtFlush> {
             _ => return bad(ErrorCode::OFPBPC_BAD_TYPE, format!("unknown property {kind}")),
         }
     }
+    if !one_family(&[flush.original.src, flush.original.dst, flush.reply.src, flush.reply.dst]) {
+        return bad(ErrorCode::OFPBPC_BAD_VALUE, "addresses of two families");
+    }
     Ok(flush)
 }
 
@@ -67,10 +70,15 @@ fn tuple(mut r: Reader<'_>) -> Decoded<CtTuple> {
             _ => return bad(ErrorCode::OFPBPC_BAD_TYPE, format!("unknown property {kind} of a tuple")),
         }
     }
-    let families = [t.src, t.dst].map(|a| (!a.is_unspecified()).then(|| a.to_ipv4_mapped().is_some()));
-    match families {
-        [Some(src), Some(dst)] if src != dst => bad(ErrorCode::OFPBPC_BAD_VALUE, "addresses of two families"),
-        _ => Ok(t),
+    Ok(t)
+}
+
+/// Whether all addresses that are there are of one family.
+fn one_family(addresses: &[Ipv6Addr]) -> bool {
+    let mut families = addresses.iter().filter(|a| !a.is_unspecified()).map(|a| a.to_ipv4_mapped().is_some());
+    match families.next() {
+        Some(first) => families.all(|family| family == first),
+        None => true,
     }
 }
 
