@@ -14,7 +14,7 @@ impl Context<'_, '_> {
     pub(super) fn bundle_member(&mut self, bundle: &Bundle) -> OfPort {
         let bridge = self.bridge;
         let mut alive = bundle.members.iter().copied().filter(|m| bridge.port(*m).is_some_and(|port| port.is_live()));
-        if bundle.algorithm == BundleAlgorithm::ActiveBackup || bundle.members.len() == 1 {
+        if bundle.algorithm == BundleAlgorithm::ActiveBackup || bundle.members.len() <= 1 {
             return alive.next().unwrap_or(OfPort::NONE); // nothing of the frame matters
         }
         let alive: Vec<OfPort> = alive.collect();
