@@ -32,7 +32,7 @@ pub async fn monitor(job: &mut Job) -> Result<Exit, Failure> {
     let mut set_config = false;
     let mut config = SwitchConfig::default();
     for word in &job.words[1..] {
-        if word.starts_with(|c: char| c.is_ascii_digit()) || word == "invalid_ttl" {
+        if word.starts_with(|c: char| c.is_ascii_digit()) || word == "invalid_ttl" || word == "resume" {
             if !set_config {
                 config = match peer.ask_for(&Message::GetConfigRequest).await? {
                     Message::GetConfigReply(config) => config,
@@ -42,6 +42,11 @@ pub async fn monitor(job: &mut Job) -> Result<Exit, Failure> {
             }
             match word.as_str() {
                 "invalid_ttl" => config.invalid_ttl_to_controller = Some(true),
+                // a service hears of packets only once it has said how much of them it wants
+                "resume" => {
+                    watcher.resume = true;
+                    config.miss_send_len = u16::MAX;
+                }
                 word => config.miss_send_len = word.parse().unwrap_or(u16::MAX),
             }
             peer.do_and_wait(&Message::SetConfig(config)).await?;
@@ -54,11 +59,6 @@ pub async fn monitor(job: &mut Job) -> Result<Exit, Failure> {
             let request = StatsRequest::FlowMonitor(vec![request]);
             let reply = peer.ask(&Message::StatsRequest(request)).await?;
             watcher.print(&reply)?;
-        } else if word == "resume" {
-            watcher.resume = true;
-            // only those who want bytes of packets get any
-            let config = SwitchConfig { miss_send_len: u16::MAX, ..config };
-            peer.do_and_wait(&Message::SetConfig(config)).await?;
         } else {
             return fail(format!("{word}: unsupported \"monitor\" argument"));
         }
@@ -186,11 +186,25 @@ impl Watcher {
                         barriers.remove(at).1.ok("");
                     }
                     if self.resume {
-                        resume(&mut peer, &bytes).await?;
+                        self.resume(&mut peer, &bytes).await?;
                     }
                 }
             }
         }
+    }
+
+    /// Lets a paused packet go on, and says so.
+    async fn resume(&mut self, peer: &mut Peer, bytes: &[u8]) -> Result<(), Failure> {
+        let Ok(codec::Incoming { message: Message::PacketIn(packet), xid, .. }) = codec::decode(bytes, &peer.dialect)
+        else {
+            return Ok(());
+        };
+        if packet.continuation.is_empty() {
+            return Ok(());
+        }
+        let answer = peer.encode(&Message::Resume(packet), xid)?;
+        self.write(&format!("send: {}", show::message(&answer, &self.names, self.verbosity)))?;
+        peer.send_bytes(&answer).await
     }
 
     fn set_output_file(&mut self, path: &str) -> Result<String, String> {
@@ -244,16 +258,6 @@ async fn answer_echo(peer: &mut Peer, bytes: &[u8]) -> Result<(), Failure> {
     if let Ok(codec::Incoming { message: Message::EchoRequest(data), xid, .. }) = codec::decode(bytes, &peer.dialect) {
         let reply = peer.encode(&Message::EchoReply(data), xid)?;
         peer.send_bytes(&reply).await?;
-    }
-    Ok(())
-}
-
-/// Lets a paused packet go on.
-async fn resume(peer: &mut Peer, bytes: &[u8]) -> Result<(), Failure> {
-    if let Ok(codec::Incoming { message: Message::PacketIn(packet), .. }) = codec::decode(bytes, &peer.dialect)
-        && !packet.continuation.is_empty()
-    {
-        peer.send(&Message::Resume(packet)).await?;
     }
     Ok(())
 }
