@@ -377,7 +377,9 @@ fn fixed_vlan(tci: u16, mask: u16, version: Version) -> String {
         return format!("ffff/0,00/{} -> 0000/ffff", u8::from(!old));
     }
     let (by_vid, by_pcp, tagged) = (mask & 0xfff != 0, mask & 0xe000 != 0, mask & 0x1000 != 0);
-    let bits = u16::from(by_vid) * 0xfff | u16::from(by_pcp) * 0xe000 | u16::from(by_vid || by_pcp) * 0x1000;
+    let bits = [(by_vid, 0xfff), (by_pcp, 0xe000), (by_vid || by_pcp, 0x1000)]
+        .iter()
+        .fold(0u16, |bits, (there, more)| if *there { bits | more } else { bits });
     match (by_vid, by_pcp) {
         (true, _) => {
             let back = vid | 0x1000 | if by_pcp { pcp << 13 } else { 0 };
