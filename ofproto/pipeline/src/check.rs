@@ -79,7 +79,9 @@ pub(crate) fn instructions(of: &Instructions, matching: &Match, table: TableId, 
     stateful::meters(of)?;
     let known = Known::of(matching);
     list(&of.apply, &mut known.clone(), strict)?;
-    list(of.write_actions.as_deref().unwrap_or_default(), &mut known.clone(), strict)
+    // what the packet will be when they run nobody can say
+    let mut later = Known { at_hand: true, tracked: true, ..known };
+    list(of.write_actions.as_deref().unwrap_or_default(), &mut later, false)
 }
 
 /// Check a packet-out's actions.
