@@ -81,7 +81,7 @@ impl TunLayout {
         let mut bytes = Vec::with_capacity(place.slots.len() * SLOT);
         for &slot in &place.slots {
             let word = words[TUN_METADATA_WORD + usize::from(slot / 2)];
-            bytes.extend(if slot % 2 == 0 { (word >> 32) as u32 } else { word as u32 }.to_be_bytes());
+            bytes.extend(if slot.is_multiple_of(2) { (word >> 32) as u32 } else { word as u32 }.to_be_bytes());
         }
         bytes.split_off(bytes.len() - usize::from(place.len))
     }
@@ -93,14 +93,14 @@ impl TunLayout {
         let padded: Vec<u8> = std::iter::repeat_n(0, lead).chain(bytes.iter().copied()).collect();
         for (&slot, four) in place.slots.iter().zip(padded.chunks_exact(SLOT)) {
             let bits = u64::from(u32::from_be_bytes([four[0], four[1], four[2], four[3]]));
-            or(TUN_METADATA_WORD + usize::from(slot / 2), if slot % 2 == 0 { bits << 32 } else { bits });
+            or(TUN_METADATA_WORD + usize::from(slot / 2), if slot.is_multiple_of(2) { bits << 32 } else { bits });
         }
     }
 
     /// The bits of the words that a field's place covers.
     fn place_bits(&self, index: u8) -> Vec<(usize, u64)> {
         let Some(place) = self.place(index) else { return Vec::new() };
-        let half = |slot: u8| if slot % 2 == 0 { 0xffff_ffff_0000_0000 } else { 0xffff_ffff };
+        let half = |slot: u8| if slot.is_multiple_of(2) { 0xffff_ffff_0000_0000 } else { 0xffff_ffff };
         place.slots.iter().map(|&slot| (TUN_METADATA_WORD + usize::from(slot / 2), half(slot))).collect()
     }
 

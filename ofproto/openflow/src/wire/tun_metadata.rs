@@ -16,7 +16,7 @@ use crate::ids::Version;
 /// The value behind a header. `bad_len` is the error for what cannot be a value.
 pub(super) fn read_value(header: Header, r: &mut Reader<'_>, bad_len: ErrorCode) -> Decoded<TunValue> {
     let len = if header.has_mask { header.payload / 2 } else { header.payload };
-    if len > MAX_LEN || header.has_mask && header.payload % 2 != 0 {
+    if len > MAX_LEN || header.has_mask && !header.payload.is_multiple_of(2) {
         return bad(bad_len, format!("a tunnel option of {} bytes", header.payload));
     }
     let bytes = r.bytes(len, "tunnel option")?;
