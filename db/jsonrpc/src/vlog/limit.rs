@@ -90,6 +90,7 @@ impl Dropped {
 const BURST: u64 = 5;
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a place to count from")]
 mod tests {
     use super::*;
     use std::time::Duration;

@@ -175,7 +175,7 @@ impl Context<'_, '_> {
         for (word, high, low) in
             [(25, labels, labels), (26, labels, service), (27, service, service), (28, service, service)]
         {
-            let keep = u64::from(high) * 0xffff_ffff_0000_0000 | u64::from(low) * 0xffff_ffff;
+            let keep = (u64::from(high) * 0xffff_ffff_0000_0000) | (u64::from(low) * 0xffff_ffff);
             if self.mask.word(word) & !keep != 0 {
                 self.mask.set_word(word, self.mask.word(word) & keep);
             }

@@ -37,7 +37,7 @@ impl Forks {
                 state
             }
             None => {
-                let _ = writeln!(text, "default ct_state={} (use --ct-next to customize)", "trk|new");
+                let _ = writeln!(text, "default ct_state=trk|new (use --ct-next to customize)");
                 NEW_AND_TRACKED
             }
         };
