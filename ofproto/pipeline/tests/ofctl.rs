@@ -141,9 +141,8 @@ fn what_cannot_be_done_is_refused_with_the_specified_error() {
     let Some(rig) = Rig::start(FailMode::Secure) else { return };
     for (version, command, args, error) in [
         (13, "add-flow", "actions=group:7", "OFPBAC_BAD_OUT_GROUP"),
-        (13, "add-flow", "ip,actions=ct(commit)", "OFPBAC_BAD_TYPE"),
+        (13, "add-flow", "actions=meter:7,1", "OFPMMFC_INVALID_METER"),
         (10, "add-flow", "check_overlap,priority=5,actions=1", "OFPFMFC_OVERLAP"),
-        (13, "add-group", "group_id=1,type=all,bucket=actions=1", "OFPGMFC_BAD_TYPE"),
         (10, "add-flow", "table=254,actions=1", "OFPBRC_EPERM"),
     ] {
         rig.ofctl(10, "add-flow", &["priority=5,in_port=1,actions=2"]);
