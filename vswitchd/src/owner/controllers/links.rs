@@ -2,7 +2,7 @@
 
 use weft_base::Time;
 use weft_jsonrpc::address::Remote;
-use weft_openflow::Version;
+use weft_openflow::{Message, Version, codec};
 use weft_pipeline::{ConnectionSettings, Ended, Versions};
 
 use super::{Link, settings};
@@ -21,7 +21,7 @@ impl Owner {
                 log_messages(&link.name, "received", &bytes);
                 self.switch.pipeline.input(link.id, &bytes, now);
                 if !link.up {
-                    self.greeted(id, bytes.first().copied().unwrap_or_default());
+                    self.greeted(id, &bytes);
                 }
             }
             Net::Drained(_) => {}
@@ -80,7 +80,7 @@ impl Owner {
     }
 
     /// Perhaps HELLOs were exchanged: the connection counts from then on.
-    fn greeted(&mut self, id: ConnId, theirs: u8) {
+    fn greeted(&mut self, id: ConnId, bytes: &[u8]) {
         let now = self.now();
         let Some(link) = self.controllers.links.get_mut(&id) else { return };
         let status = self.switch.pipeline.connection_status(link.id);
@@ -91,8 +91,7 @@ impl Owner {
             .versions
             .get(&link.bridge)
             .map_or(0, |protocols| protocols.iter().fold(0, |bits, protocol| bits | 1u32 << (*protocol as u8 + 1)));
-        let (version, theirs) = (version as u8, Version::ALL.iter().filter(|v| **v as u8 <= theirs));
-        let theirs = theirs.fold(0, |bits, v| bits | v.bit());
+        let (version, theirs) = (version as u8, hello_versions(bytes));
         tracing::debug!(
             target: "vconn",
             "{}: negotiated OpenFlow version {version:#04x} (we support {}, peer supports {})",
@@ -231,6 +230,16 @@ fn hangup(name: &str, ended: Option<Ended>) -> Hangup {
     }
 }
 
+/// The versions that a HELLO offers, as bits; it is the first of these messages.
+fn hello_versions(bytes: &[u8]) -> u32 {
+    let length = bytes.get(2..4).map_or(0, |l| usize::from(u16::from_be_bytes([l[0], l[1]])));
+    let hello = bytes.get(..length).unwrap_or(bytes);
+    match codec::decode(hello, &codec::Dialect::new(Version::V15)).map(|incoming| incoming.message) {
+        Ok(Message::Hello { versions }) => versions,
+        _ => 0,
+    }
+}
+
 /// `version 0x01`, `version 0x06 and earlier`, `versions 0x01, 0x04`.
 fn versions(bits: u32) -> String {
     let all: Vec<u8> = Version::ALL.iter().filter(|v| bits & v.bit() != 0).map(|v| *v as u8).collect();
@@ -267,6 +276,8 @@ mod tests {
     #[test]
     fn versions_read_as_in_the_logs_of_open_vswitch() {
         assert_eq!(versions(0b10), "version 0x01");
+        assert_eq!(hello_versions(&[5, 0, 0, 16, 0, 0, 0, 1, 0, 1, 0, 8, 0, 0, 0, 0x20]), 0x20);
+        assert_eq!(hello_versions(&[4, 0, 0, 8, 0, 0, 0, 1, 4, 5, 0, 8, 0, 0, 0, 2]), 0b1_1110);
         assert_eq!(versions(0b111_1110), "version 0x06 and earlier");
         assert_eq!(versions(0b1_0010), "versions 0x01, 0x04");
         assert_eq!(versions(0b1_0000), "version 0x04");
