@@ -197,8 +197,7 @@ fn parse_flows(job: &Job, lines: &[(usize, String)]) -> Result<Exit, Failure> {
     for (at, m) in mods.into_iter().map(|m| m.flow).enumerate() {
         let m = if format.version > Version::V10 { flows::adding_table(m) } else { m };
         let bytes = codec::encode(&Message::FlowMod(m), Xid(at as u32 + 1), &dialect).map_err(|e| e.to_string())?;
-        let text = show::message_in(&bytes, &Names::none(), job.options.verbosity, format.table_id);
-        say!("{}", text.strip_suffix(&show::hex(&bytes)).unwrap_or(&text));
+        say!("{}", show::message_in(&bytes, &Names::none(), job.options.verbosity.saturating_sub(2), format.table_id));
     }
     Ok(Exit::OK)
 }

@@ -24,7 +24,7 @@ pub fn message_in(bytes: &[u8], names: &Names, verbosity: u32, table_id: bool) -
             if let Message::StatsReply { more: true, .. } = &incoming.message {
                 text.push_str(" flags=[more]");
             }
-            let raw = (verbosity >= 3).then(|| codec::raw_pattern(bytes, &incoming)).flatten();
+            let raw = (verbosity >= 1).then(|| codec::raw_pattern(bytes, &incoming)).flatten();
             text.push_str(&match (&incoming.message, raw) {
                 (Message::FlowMod(m), Some(raw)) => message::format_raw_flow_mod(m, &raw, incoming.version, names),
                 (message, _) => message::format_body(message, incoming.version, names, verbosity),

@@ -167,7 +167,7 @@ fn required(of: Prerequisite) -> &'static [&'static str] {
 
 /// OpenFlow 1.0's 40 bytes: some wildcards, protocols that exist.
 fn random10(d: &mut Dice) -> Vec<u8> {
-    let wildcards = d.next() as u32 & 0x003f_ffff | d.pick(&[0, 0x0038_20ff, 0xef, 0x3820_0f]);
+    let wildcards = d.next() as u32 & 0x003f_ffff | d.pick(&[0, 0x0038_20ff, 0xef, 0x0038_200f]);
     let mut bytes = wildcards.to_be_bytes().to_vec();
     bytes.extend(d.pick(&[1u16, 0xfffe, 0, 17]).to_be_bytes());
     bytes.extend(d.bytes(12));

@@ -33,6 +33,7 @@ pub mod words;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use weft_flow::text::PortNames;
 
@@ -48,11 +49,14 @@ pub use meter_parse::parse_meter;
 pub use notes::{Level, Note};
 pub use usable::Protocols;
 
-/// Drop what a match's protocols cannot have, and say so in the log: users wonder why their flow says less than they wrote.
+/// Drop what a match's protocols cannot have, and say so in the log, the first five times:
+/// users wonder why their flow says less than they wrote.
 pub fn normalize_logged(pattern: &mut weft_flow::Match) -> bool {
     let before = pattern.clone();
     let changed = weft_flow::text::normalize(pattern);
-    if changed {
+    // a peer that keeps sending such flows does not fill the log
+    static SAID: AtomicU32 = AtomicU32::new(0);
+    if changed && SAID.fetch_add(1, Ordering::Relaxed) < 5 {
         let show = |of| weft_flow::text::format_match(of, &PortNames::new());
         tracing::info!(target: "ofp_match", "normalization changed ofp_match, details:");
         tracing::info!(target: "ofp_match", " pre: {}", show(&before));

@@ -94,10 +94,12 @@ pub(crate) fn write_role_status(w: &mut Writer, s: &RoleStatus) {
 
 /// 1.3's (and Nicira's) six bitmaps.
 pub(crate) fn read_async13(r: &mut Reader<'_>) -> Decoded<AsyncConfig> {
-    let mut pair = || -> Decoded<[Option<u32>; 2]> {
-        Ok([Some(r.get::<U32>("bitmap")?.get()), Some(r.get::<U32>("bitmap")?.get())])
+    // reasons that nobody knows are not asked for
+    let mut pair = |kind: u16| -> Decoded<[Option<u32>; 2]> {
+        let known = reasons(kind, Version::V14);
+        Ok([Some(r.get::<U32>("bitmap")?.get() & known), Some(r.get::<U32>("bitmap")?.get() & known)])
     };
-    Ok(AsyncConfig { packet_in: pair()?, port_status: pair()?, flow_removed: pair()?, ..AsyncConfig::default() })
+    Ok(AsyncConfig { packet_in: pair(0)?, port_status: pair(2)?, flow_removed: pair(4)?, ..AsyncConfig::default() })
 }
 
 /// Whether the six bitmaps say all of it: each of them is there, and nothing that only 1.4 has.

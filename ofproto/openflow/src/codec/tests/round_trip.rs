@@ -89,6 +89,10 @@ fn meaning(mut message: Message, dialect: &Dialect) -> Message {
             }
         }
         Message::GroupMod(m) => m.buckets.iter_mut().for_each(|b| actions(&mut b.actions)),
+        // 1.3 has no word for what happens to a miss any more
+        Message::TableMod(m) if version >= Version::V13 && m.miss == Some(TableMiss::Controller) => {
+            m.miss = Some(TableMiss::Default);
+        }
         Message::PortStatus(s) => name(&mut s.desc.name),
         Message::FeaturesReply(f) => f.ports.iter_mut().for_each(|p| name(&mut p.name)),
         Message::BundleAdd(b) => *b.message = meaning((*b.message).clone(), dialect),
@@ -96,6 +100,7 @@ fn meaning(mut message: Message, dialect: &Dialect) -> Message {
         Message::StatsRequest(StatsRequest::Flow(f) | StatsRequest::Aggregate(f)) => said(&mut f.matching, version),
         Message::StatsReply { body, .. } => match body {
             StatsReply::Table(tables) if version < Version::V13 => tables.iter_mut().for_each(|t| {
+                name(&mut t.features.name);
                 if t.features.miss == TableMiss::Default {
                     t.features.miss = TableMiss::Controller;
                 }
