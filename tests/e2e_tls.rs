@@ -20,11 +20,8 @@ impl Pki {
         let pki = Pki(dir);
         // What an authority signs is valid from the next second on for whoever rounds down.
         for words in [&["init"][..], &["req+sign", "sw", "switch"], &["req+sign", "ctl", "controller"]] {
-            let script = format!(
-                "cd {0} && ovs-pki --batch --dir={0}/pki --log={0}/log {1}",
-                pki.0.display(),
-                words.join(" ")
-            );
+            let script =
+                format!("cd {0} && ovs-pki --batch --dir={0}/pki --log={0}/log {1}", pki.0.display(), words.join(" "));
             Program::new("sh", &["-c", &script]).run()?;
         }
         Ok(pki)

@@ -64,7 +64,8 @@ fn rule(kind: Kind, networks: &[u32], random: &mut Random) -> Match {
     for (field, lens) in [(FieldId::TcpSrc, sources), (FieldId::TcpDst, destinations)] {
         let len = pick(lens, random);
         if len > 0 {
-            let port = if random.draw().is_multiple_of(3) { random.draw() as u32 & 0xffff } else { pick(&services, random) };
+            let port =
+                if random.draw().is_multiple_of(3) { random.draw() as u32 & 0xffff } else { pick(&services, random) };
             pattern.set_masked(field, port.into(), u128::from(0xffff_u32 << (16 - len) & 0xffff));
         }
     }
