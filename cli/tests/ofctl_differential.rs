@@ -107,6 +107,7 @@ fn value(dice: &mut Dice, field: &Field) -> String {
     }
 }
 
+/// Without `clone`: with it the real tool forgets which forms the rest of the flow rules out.
 const ACTIONS: &[&str] = &[
     "output:N",
     "N",
@@ -170,7 +171,6 @@ const ACTIONS: &[&str] = &[
     "learn(table=1,idle_timeout=N,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[])",
     "conjunction(B,1/2)",
     "fin_timeout(idle_timeout=N)",
-    "clone(output:N,set_queue:B)",
     "sample(probability=N,collector_set_id=B,obs_point_id=N)",
     "check_pkt_larger(N)->reg0[3]",
     "note:01.02.03",

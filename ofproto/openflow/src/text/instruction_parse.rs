@@ -4,8 +4,9 @@ use weft_flow::text::number::parse_u64;
 
 use super::Names;
 use super::action_parse::{number, parse_action, parse_actions};
-use super::verify::verify;
+use super::verify::{beside_conjunction, verify};
 use super::words::Words;
+use crate::action::Action;
 use crate::ids::{MeterId, TableId};
 use crate::instruction::{Instructions, WriteMetadata};
 
@@ -21,6 +22,8 @@ pub fn parse_instructions(text: &str, names: &Names) -> Result<Instructions, Str
     let mut latest = 0;
     let mut dropped = false;
     let mut misplaced = None;
+    // How many actions stand before the first instruction, and its name.
+    let mut first_instruction = None;
     for word in Words::of(text) {
         let key = word.key.to_ascii_lowercase();
         if key == "drop" {
@@ -49,6 +52,9 @@ pub fn parse_instructions(text: &str, names: &Names) -> Result<Instructions, Str
             });
         }
         latest = latest.max(place);
+        if place != 1 && first_instruction.is_none() {
+            first_instruction = Some((all.apply.len(), ORDER[place]));
+        }
         match place {
             0 => all.meter = Some(MeterId(number(word.text(), "meter")?)),
             1 => all.apply.push(parse_action(&word, names)?),
@@ -60,6 +66,12 @@ pub fn parse_instructions(text: &str, names: &Names) -> Result<Instructions, Str
     }
     if dropped && all != Instructions::default() {
         return Err("\"drop\" must not be accompanied by any other action or instruction".to_owned());
+    }
+    if let Some((at, name)) = first_instruction {
+        let partner = |action: &Action| matches!(action, Action::Conjunction { .. } | Action::Note(_));
+        if all.apply.iter().any(|a| matches!(a, Action::Conjunction { .. })) && all.apply[..at].iter().all(partner) {
+            return Err(beside_conjunction(name));
+        }
     }
     verify(&all)?;
     misplaced.map_or(Ok(all), Err)

@@ -55,7 +55,7 @@ pub fn verify_actions(actions: &[Action]) -> Result<(), String> {
     Ok(())
 }
 
-fn beside_conjunction(name: &str) -> String {
+pub(super) fn beside_conjunction(name: &str) -> String {
     format!(
         "\"conjunction\" actions may be used along with \"note\" but not any other kind of action (such as the \"{name}\" \
          action used here)"
