@@ -4,7 +4,7 @@ use weft_flow::text::number::parse_u64;
 
 use super::Names;
 use super::action_parse::{number, parse_action, parse_actions};
-use super::verify::{beside_conjunction, verify};
+use super::verify::{beside_conjunction, verify, verify_actions};
 use super::words::Words;
 use crate::action::Action;
 use crate::ids::{MeterId, TableId};
@@ -41,14 +41,16 @@ pub fn parse_instructions(text: &str, names: &Names) -> Result<Instructions, Str
         // What is wrong inside an action is said first.
         if place < latest {
             misplaced.get_or_insert_with(|| {
-                format!(
+                let text = format!(
                     "invalid instruction ordering: {} must appear before {}, for OpenFlow 1.1+ compatibility",
                     ORDER[place], ORDER[latest]
-                )
+                );
+                (all.apply.len(), text)
             });
         } else if (place == latest && place > 1) || (place == 0 && all.meter.is_some()) {
             misplaced.get_or_insert_with(|| {
-                format!("duplicate {} instruction not allowed, for OpenFlow 1.1+ compatibility", ORDER[place])
+                let name = ORDER[place];
+                (all.apply.len(), format!("duplicate {name} instruction not allowed, for OpenFlow 1.1+ compatibility"))
             });
         }
         latest = latest.max(place);
@@ -73,8 +75,12 @@ pub fn parse_instructions(text: &str, names: &Names) -> Result<Instructions, Str
             return Err(beside_conjunction(name));
         }
     }
+    if let Some((at, misplaced)) = misplaced {
+        verify_actions(&all.apply[..at])?;
+        return Err(misplaced);
+    }
     verify(&all)?;
-    misplaced.map_or(Ok(all), Err)
+    Ok(all)
 }
 
 fn parse_write_metadata(text: &str) -> Result<WriteMetadata, String> {
