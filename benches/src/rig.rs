@@ -10,7 +10,7 @@ use weft_engine::worker::{Command, Shared, Worker};
 use weft_engine::{Slowpath, Upcall, Verdict};
 use weft_flow::action::Userspace;
 use weft_flow::{DpAction, FieldId, FlowMask};
-use weft_netdev::pcap::Writer;
+use weft_netdev::pcap::{WriteNow, Writer};
 use weft_netdev::{Device, Kind, QueuePair, Spec};
 use weft_packet::DpPort;
 

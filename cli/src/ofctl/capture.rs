@@ -8,11 +8,11 @@ use weft_flow::dpctl::compose::compose_with;
 use weft_flow::text::number::parse_u64;
 use weft_flow::text::parse_match;
 use weft_flow::{FieldId, FlowKey, OfPort, extract};
-use weft_netdev::pcap;
 use weft_openflow::codec::Framer;
 use weft_openflow::text::Names;
 use weft_openflow::text::message::format_packet;
 use weft_packet::Frame;
+use weft_packet::pcap;
 
 use super::{Job, show};
 use crate::failure::{Exit, Failure};

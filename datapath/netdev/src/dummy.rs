@@ -19,7 +19,7 @@ use weft_packet::{Frame, Mac, Pool};
 use crate::device::QueuePair;
 use crate::link::Stats;
 use crate::null::Silent;
-use crate::pcap::Writer;
+use crate::pcap::{WriteNow, Writer};
 use crate::queue::{RxQueue, TxCaps, TxQueue, TxReport};
 use crate::soft::Soft;
 use crate::spec::{DummyOptions, OpenError};

@@ -7,7 +7,7 @@
 //! - [`monitor`], [`netlink`]: the kernel's links, and what happens to them.
 //! - `kernel`, `tap`, `packet_socket`, `vnet`, `ethtool`: kernel devices.
 //! - [`dummy`], [`replay`], [`null`]: devices in memory, for tests and benchmarks.
-//! - [`pcap`]: the capture file format.
+//! - [`pcap`]: capture files of what passes now.
 //! - [`wake`]: how a sleeping worker is woken.
 //! - `sys`: the cellar.
 //!

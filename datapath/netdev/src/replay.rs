@@ -15,7 +15,7 @@ use weft_packet::{Frame, Mac, Pool};
 
 use crate::device::QueuePair;
 use crate::null::{Silent, Sink};
-use crate::pcap::{PcapError, Reader, Writer};
+use crate::pcap::{PcapError, Reader, WriteNow, Writer};
 use crate::queue::{RxQueue, TxCaps, TxQueue, TxReport};
 use crate::soft::Soft;
 use crate::spec::{OpenError, PcapOptions};

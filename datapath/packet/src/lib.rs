@@ -5,6 +5,7 @@
 //! - [`checksum`]: the Internet checksum, its incremental update, SCTP's CRC, and filling in what an offload left.
 //! - [`segment`]: cutting a GSO frame into the frames it stands for.
 //! - [`builder`]: composing frames from parts.
+//! - [`pcap`]: the capture file format.
 //! - [`port`]: [`DpPort`], the datapath's port number.
 //! - [`mac`]: [`Mac`], an Ethernet address.
 //! - [`drop`]: [`DropReason`], why a frame died.
@@ -16,6 +17,7 @@ pub mod checksum;
 pub mod drop;
 pub mod frame;
 pub mod mac;
+pub mod pcap;
 pub mod port;
 pub mod segment;
 pub mod wire;

@@ -109,6 +109,7 @@ fn a_capture_that_is_brought_up_late_plays_after_a_wake() {
     let files = tempfile::tempdir().unwrap();
     let path = files.path().join("three.pcap");
     let mut capture = weft_netdev::pcap::Writer::create(&path).unwrap();
+    use weft_netdev::pcap::WriteNow;
     (0..3).for_each(|i| capture.write(&udp(1, 2, i)).unwrap());
     drop(capture);
     let options = weft_netdev::spec::PcapOptions { rx_pcap: Some(path), ..Default::default() };
