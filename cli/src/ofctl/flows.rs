@@ -48,7 +48,8 @@ pub async fn run(job: &mut Job, action: Action) -> Result<Exit, Failure> {
         (true, Some(path)) => Some(read_text(path)?),
         _ => None,
     };
-    if let Some(text) = &file
+    if options.verbosity < 5
+        && let Some(text) = &file
         && bulk::load(options, &target, text, command).await?
     {
         return Ok(Exit::OK);
@@ -169,16 +170,25 @@ pub async fn open_for(options: &Options, target: &str, usable: &Formats) -> Resu
 
 /// Sends flow mods, each with a barrier, or all in a bundle.
 async fn send_mods(options: &Options, target: &str, mods: Vec<FlowMod>, usable: &Formats) -> Result<(), Failure> {
+    let mods = mods.into_iter().map(without_cookie);
     if options.bundle {
-        let messages = mods.into_iter().map(|m| Message::FlowMod(adding_table(m))).collect();
+        let messages = mods.map(|m| Message::FlowMod(adding_table(m))).collect();
         return bundle::send(options, target, usable, messages).await;
     }
     let mut peer = open_for(options, target, usable).await?;
     for m in mods {
         let m = if peer.version() > Version::V10 { adding_table(m) } else { m };
-        peer.do_and_wait(&Message::FlowMod(m)).await?;
+        peer.show_and_do(&Message::FlowMod(m), options.verbosity).await?;
     }
     Ok(())
+}
+
+/// A deletion gives no flow a cookie.
+fn without_cookie(m: FlowMod) -> FlowMod {
+    match m.command {
+        FlowModCommand::Delete | FlowModCommand::DeleteStrict => FlowMod { cookie: Cookie(0), ..m },
+        _ => m,
+    }
 }
 
 /// Only deletions may mean all tables.

@@ -243,6 +243,34 @@ impl Peer {
     /// Sends a message that is only answered when it fails, and waits until it was done. The answer is the error.
     pub async fn do_or_error(&mut self, message: &Message) -> Result<Option<Vec<u8>>, Failure> {
         let xid = self.send(message).await?;
+        self.outcome(xid).await
+    }
+
+    /// [`Peer::do_and_wait`], printing the bytes first: with five `-m` as a dump, with more as one number that
+    /// `ofctl/send` takes.
+    ///
+    /// # Errors
+    /// The switch's, and the connection's.
+    pub async fn show_and_do(&mut self, message: &Message, verbosity: u32) -> Result<(), Failure> {
+        let xid = next_xid();
+        let bytes = self.encode(message, xid)?;
+        match verbosity {
+            0..5 => {}
+            5 => print!("{}", show::hex(&bytes)),
+            _ => {
+                let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                println!("0x{}", digits.trim_start_matches('0'));
+            }
+        }
+        self.send_bytes(&bytes).await?;
+        match self.outcome(xid).await? {
+            None => Ok(()),
+            Some(error) => Err(show::refused(&error)),
+        }
+    }
+
+    /// What came of a message: a barrier's reply says that there is no error.
+    async fn outcome(&mut self, xid: Xid) -> Result<Option<Vec<u8>>, Failure> {
         let barrier = self.send(&Message::BarrierRequest).await?;
         let mut error = None;
         loop {

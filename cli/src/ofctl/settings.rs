@@ -41,7 +41,9 @@ pub async fn mod_port(job: &mut Job) -> Result<Exit, Failure> {
         ("packet-in", PortConfig::NO_PACKET_IN, false),
         ("no-packet-in", PortConfig::NO_PACKET_IN, true),
     ];
-    let Some((_, bit, on)) = settings.into_iter().find(|(name, ..)| *name == setting) else {
+    let Some((_, bit, on)) =
+        settings.into_iter().find(|(name, ..)| *name == setting || name.replacen("no-", "no", 1) == *setting)
+    else {
         return fail(format!("unknown mod-port command '{}'", job.words[2]));
     };
     let message = PortMod {

@@ -286,7 +286,8 @@ pub(crate) fn write_mod11(w: &mut Writer, m: &FlowMod, version: Version) -> Enco
     w.put(&FlowMod11Wire {
         cookie: if filters || deleting { m.filter_cookie.0 } else { m.cookie.0 }.into(),
         cookie_mask: m.cookie_mask.into(),
-        table: m.table.0,
+        // 1.1 knows no number for all tables: there ovs-ofctl means the first
+        table: if version == Version::V11 && m.table == TableId::ALL { 0 } else { m.table.0 },
         command: m.command as u8,
         idle: m.idle_timeout.0.into(),
         hard: m.hard_timeout.0.into(),
