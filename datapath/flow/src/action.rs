@@ -6,7 +6,7 @@
 use smallvec::SmallVec;
 use weft_packet::{DpPort, DropReason, Mac};
 
-use crate::FieldId;
+use crate::{FieldId, FlowKey};
 
 /// One datapath action.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -116,6 +116,23 @@ pub struct PushNsh {
     pub context: [u32; 4],
     /// Options of metadata type 2, padded to words.
     pub options: Vec<u8>,
+}
+
+impl PushNsh {
+    /// The header that a key describes, with these options behind its context.
+    pub fn of_key(key: &FlowKey, options: Vec<u8>) -> PushNsh {
+        use FieldId::{NshC1, NshC2, NshC3, NshC4, NshFlags, NshMdtype, NshNp, NshSi, NshSpi, NshTtl};
+        PushNsh {
+            flags: NshFlags.get(key) as u8,
+            ttl: NshTtl.get(key) as u8,
+            md_type: NshMdtype.get(key) as u8,
+            next: NshNp.get(key) as u8,
+            spi: NshSpi.get(key) as u32,
+            si: NshSi.get(key) as u8,
+            context: [NshC1, NshC2, NshC3, NshC4].map(|field| field.get(key) as u32),
+            options,
+        }
+    }
 }
 
 impl PushNsh {

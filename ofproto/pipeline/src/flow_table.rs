@@ -11,27 +11,28 @@
 //!
 //! Invariant: whoever adds, replaces or removes a rule goes through [`FlowTables`], so that the logs are true.
 
+mod table;
+mod timeouts;
 mod uses;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use weft_base::Time;
 use weft_flow::classifier::RuleTable;
-use weft_flow::{CompactMatch, FieldId, FlowKey, FlowMask, Match, OfPort};
-use weft_openflow::action::{Action, SubField};
+use weft_flow::{Match, OfPort};
+use weft_openflow::action::Action;
 use weft_openflow::flow::FlowRemovedReason;
-use weft_openflow::ids::MeterId;
-use weft_openflow::table::{TableMiss, Vacancy};
 use weft_openflow::{Instructions, TableId};
 
 use crate::config::{BridgeSettings, FailMode, HiddenRule, TableSettings};
-use crate::eviction::{EvictionIndex, parse_subfield};
+use crate::eviction::EvictionIndex;
 use crate::group::{GroupTable, uses_groups};
-use crate::rule::{MAX_PRIORITY, Rule, may_overlap};
+use crate::rule::Rule;
+use timeouts::Due;
 
+pub use table::{FlowTable, TableCounters};
 pub use uses::{Used, Uses};
 
 /// Number of tables.
@@ -40,8 +41,8 @@ pub const N_TABLES: usize = 255;
 pub const HIDDEN_TABLE: TableId = TableId(254);
 /// What OFPST_TABLE says of a table without a limit.
 pub const MAX_ENTRIES: u32 = 1_000_000;
-/// How many changes a table remembers.
-const LOG: usize = 256;
+/// The priority of the rule that a fail-open bridge forwards by (fail-open takes over the whole table).
+pub const FAIL_OPEN_PRIORITY: u32 = 0x00f0_f0f0;
 
 /// The tables.
 pub struct FlowTables {
@@ -72,82 +73,6 @@ impl Waste {
     pub(crate) fn add(&mut self, more: Waste) {
         self._indexes.extend(more._indexes);
         self._tables.extend(more._tables);
-    }
-}
-
-/// One table.
-#[derive(Clone)]
-pub struct FlowTable {
-    /// Which.
-    pub id: TableId,
-    /// What a frame that nothing matches meets.
-    pub miss: TableMiss,
-    /// Its name (Flow_Table `name`), empty for `tableN`.
-    pub name: String,
-    /// At most so many rules (Flow_Table `flow_limit`).
-    pub max_flows: Option<u32>,
-    /// Whether a controller has switched eviction on (1.4+ table mod).
-    pub eviction: bool,
-    /// Whether the configuration has (Flow_Table `overflow_policy`).
-    evict: bool,
-    /// Who goes when it is full, while eviction is on.
-    evictable: Option<EvictionIndex>,
-    groups: Vec<SubField>,
-    /// Vacancy thresholds (1.4+ table mod).
-    pub vacancy: Vacancy,
-    /// Whether the lower threshold was passed last.
-    pub is_short: bool,
-    /// Lookups.
-    pub counters: Arc<TableCounters>,
-    rules: RuleTable<Arc<Rule>>,
-    /// How many of them use something.
-    used: Used,
-    version: u64,
-    log: VecDeque<Arc<Rule>>,
-}
-
-/// How often a table was asked.
-#[derive(Default, Debug)]
-pub struct TableCounters {
-    hits: AtomicU64,
-    misses: AtomicU64,
-}
-
-impl TableCounters {
-    /// Lookups that found a flow, or did not.
-    pub fn count(&self, found: bool, n: u64) {
-        if found { &self.hits } else { &self.misses }.fetch_add(n, Ordering::Relaxed);
-    }
-
-    /// (lookups, of which found a flow)
-    pub fn get(&self) -> (u64, u64) {
-        let hits = self.hits.load(Ordering::Relaxed);
-        (hits + self.misses.load(Ordering::Relaxed), hits)
-    }
-}
-
-struct Due {
-    at: Time,
-    rule: Weak<Rule>,
-}
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Due) -> bool {
-        self.at == other.at
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Due) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Due) -> std::cmp::Ordering {
-        self.at.cmp(&other.at)
     }
 }
 
@@ -467,152 +392,5 @@ impl FlowTables {
             self.remove(rule);
         }
         all
-    }
-}
-
-/// Which field a word of Flow_Table `prefixes` means.
-fn prefix_field(name: &str) -> Option<FieldId> {
-    use FieldId::{IpDst, IpSrc, Ipv6Dst, Ipv6Src, TunDst, TunId, TunIpv6Dst, TunIpv6Src, TunSrc};
-    let can = [IpDst, IpSrc, Ipv6Dst, Ipv6Src, TunDst, TunId, TunIpv6Dst, TunIpv6Src, TunSrc];
-    FieldId::by_name(name).filter(|field| can.contains(field))
-}
-
-/// The priority of the rule that a fail-open bridge forwards by (fail-open takes over the whole table).
-pub const FAIL_OPEN_PRIORITY: u32 = 0x00f0_f0f0;
-
-impl FlowTable {
-    fn new(id: TableId) -> FlowTable {
-        FlowTable {
-            id,
-            miss: TableMiss::Default,
-            name: String::new(),
-            max_flows: None,
-            eviction: false,
-            evict: false,
-            evictable: None,
-            groups: Vec::new(),
-            vacancy: Vacancy::default(),
-            is_short: false,
-            counters: Arc::default(),
-            rules: RuleTable::default(),
-            used: Used::default(),
-            version: 0,
-            log: VecDeque::new(),
-        }
-    }
-
-    /// What a row of Flow_Table says.
-    fn configure(&mut self, settings: &TableSettings) {
-        self.name.clone_from(&settings.name);
-        self.max_flows = settings.flow_limit;
-        self.evict = settings.evict;
-        self.groups = settings.groups.iter().filter_map(|text| parse_subfield(text)).collect();
-        self.set_eviction();
-        let fields: Vec<FieldId> = match settings.prefixes.as_slice() {
-            [] => vec![FieldId::IpDst, FieldId::IpSrc],
-            named => named.iter().filter_map(|name| prefix_field(name)).collect(),
-        };
-        if self.rules.prefixes() != fields {
-            self.rules.set_prefixes(&fields);
-            self.touch();
-        }
-    }
-
-    /// Eviction was switched on or off, or its groups are others, or all flows went.
-    pub fn set_eviction(&mut self) {
-        self.evictable = self.evicts().then(|| {
-            let mut index = EvictionIndex::new(self.groups.clone());
-            self.rules().for_each(|rule| index.add(rule));
-            index
-        });
-    }
-
-    /// Whether a full table makes room.
-    pub fn evicts(&self) -> bool {
-        self.evict || self.eviction
-    }
-
-    /// Number of rules, without hidden ones.
-    pub fn visible_len(&self) -> usize {
-        let hidden = usize::from(self.rules.highest().is_some_and(|priority| priority > MAX_PRIORITY));
-        self.len() - hidden
-    }
-
-    /// The rule for a frame; the bits that led to the answer are added to `mask`.
-    #[inline]
-    pub fn lookup(&self, key: &FlowKey, mask: &mut FlowMask) -> Option<&Arc<Rule>> {
-        match self.used.clauses {
-            0 => self.rules.lookup(key, Some(mask)),
-            _ => self.rules.find_conjunctive(key, mask, |rule| uses::clauses(rule)).map(|found| found.value),
-        }
-    }
-
-    /// The rules that send frames through a meter.
-    pub(crate) fn rules_through(&self, meter: MeterId) -> Vec<Arc<Rule>> {
-        if self.used.any == 0 {
-            return Vec::new();
-        }
-        self.rules().filter(|rule| uses::meters(&rule.instructions).any(|m| m == meter)).cloned().collect()
-    }
-
-    /// The rule with exactly this match and priority.
-    pub fn get(&self, matching: &Match, priority: u32) -> Option<&Arc<Rule>> {
-        self.rules.get(matching, priority)
-    }
-
-    /// [`FlowTable::get`] by a packed match.
-    pub fn get_compact(&self, pattern: &CompactMatch, priority: u32) -> Option<&Arc<Rule>> {
-        self.rules.get_compact(pattern, priority)
-    }
-
-    /// Whether some other rule of this priority could match a frame that `matching` matches too.
-    pub fn overlaps(&self, matching: &Match, priority: u32) -> bool {
-        self.rules.overlapping(matching, priority).is_some()
-    }
-
-    /// The rules that match nothing but what `matching` matches.
-    pub fn covered_by(&self, matching: &Match) -> impl Iterator<Item = &Arc<Rule>> {
-        self.rules.covered_by(matching).into_iter().map(|found| found.value)
-    }
-
-    /// All rules, in no order.
-    pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
-        self.rules.iter().map(|found| found.value)
-    }
-
-    /// Number of rules.
-    pub fn len(&self) -> usize {
-        self.rules.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
-    }
-
-    /// Moves with every change.
-    #[inline]
-    pub fn version(&self) -> u64 {
-        self.version
-    }
-
-    /// Whether a change since `version` could matter to frames that agree with `key` under `mask`.
-    pub fn affected(&self, version: u64, key: &FlowKey, mask: &FlowMask, in_port: OfPort) -> bool {
-        let newer = (self.version - version) as usize;
-        newer > self.log.len() || self.log.iter().rev().take(newer).any(|r| may_overlap(&r.pattern, key, mask, in_port))
-    }
-
-    /// Something other than a rule changed: all verdicts that asked this table are open again.
-    pub fn touch(&mut self) {
-        self.version += 1;
-        self.log.clear();
-    }
-
-    fn changed(&mut self, rule: &Arc<Rule>) {
-        self.version += 1;
-        if self.log.len() == LOG {
-            self.log.pop_front();
-        }
-        self.log.push_back(rule.clone());
     }
 }

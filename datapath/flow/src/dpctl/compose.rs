@@ -54,7 +54,7 @@ pub fn compose_with(key: &FlowKey, size: usize, payload: &[u8]) -> Vec<u8> {
             frame.arp(&arp).ethertype(eth_type).build()
         }
         0x8847 | 0x8848 => frame.mpls(eth_type, &label_stack(key)).build(),
-        0x894f => frame.ethertype(eth_type).payload(&nsh(key).bytes()).build(),
+        0x894f => frame.ethertype(eth_type).payload(&PushNsh::of_key(key, Vec::new()).bytes()).build(),
         other => frame.ethertype(other).build(),
     };
     if bytes.len() < size {
@@ -72,20 +72,6 @@ fn label_stack(key: &FlowKey) -> Vec<u32> {
         *last |= 0x100;
     }
     entries
-}
-
-fn nsh(key: &FlowKey) -> PushNsh {
-    use FieldId::{NshC1, NshC2, NshC3, NshC4, NshFlags, NshMdtype, NshNp, NshSi, NshSpi, NshTtl};
-    PushNsh {
-        flags: NshFlags.get(key) as u8,
-        ttl: NshTtl.get(key) as u8,
-        md_type: NshMdtype.get(key) as u8,
-        next: NshNp.get(key) as u8,
-        spi: NshSpi.get(key) as u32,
-        si: NshSi.get(key) as u8,
-        context: [NshC1, NshC2, NshC3, NshC4].map(|field| field.get(key) as u32),
-        options: Vec::new(),
-    }
 }
 
 fn ipv4(frame: Builder, key: &FlowKey, payload: &[u8]) -> Builder {

@@ -20,7 +20,7 @@ use weft_flow::{DpAction, FieldId, FlowKey, OfPort};
 use weft_openflow::TableId;
 use weft_packet::{DropReason, Frame};
 
-use super::trace::{dp_names, parse_flow};
+use super::trace::{NEW_AND_TRACKED, dp_names, frame_in_hex, parse_flow};
 use crate::bridge::Bridge;
 use crate::pipeline::Pipeline;
 use crate::tables::Tables;
@@ -33,8 +33,6 @@ use near::{Near, nearest};
 
 /// How often a frame is followed through conntrack.
 const MAX_FOLLOWED: usize = 64;
-/// `ct_state=+trk+new`
-const NEW_AND_TRACKED: u128 = 0x21;
 
 /// All that is said of one frame.
 pub(super) struct Report {
@@ -157,11 +155,13 @@ impl Pipeline {
 /// The key that the arguments mean: a flow, a frame in hexadecimal digits, or the frame with a flow that says its port.
 fn key_of(bridge: &Bridge, packet: &[&str]) -> Result<FlowKey, String> {
     let (flow, bytes) = match *packet {
-        [one] => match hex(one) {
+        [one] => match frame_in_hex(one) {
             Some(bytes) => ("", Some(bytes)),
             None => (one, None),
         },
-        [flow, bytes] => (flow, Some(hex(bytes).ok_or_else(|| format!("{bytes}: not a frame in hexadecimal digits"))?)),
+        [flow, bytes] => {
+            (flow, Some(frame_in_hex(bytes).ok_or_else(|| format!("{bytes}: not a frame in hexadecimal digits"))?))
+        }
         _ => return Err("a frame is a flow, hexadecimal digits, or both".into()),
     };
     let said = parse_flow(flow, bridge)?;
@@ -169,11 +169,6 @@ fn key_of(bridge: &Bridge, packet: &[&str]) -> Result<FlowKey, String> {
     let mut key = extract(&bytes)?;
     set_in_port(&mut key, OfPort(said.word(0) as u32));
     Ok(key)
-}
-
-fn hex(text: &str) -> Option<Vec<u8>> {
-    let is_hex = text.len() >= 28 && text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit());
-    is_hex.then(|| (0..text.len()).step_by(2).filter_map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok()).collect())
 }
 
 fn extract(bytes: &[u8]) -> Result<FlowKey, String> {
@@ -320,10 +315,10 @@ mod tests {
 
     #[test]
     fn only_whole_frames_are_hexadecimal_digits() {
-        assert_eq!(hex("0102").as_deref(), None);
-        assert_eq!(hex("in_port=1,ip").as_deref(), None);
-        assert_eq!(hex(&"5a".repeat(14)), Some(vec![0x5a; 14]));
-        assert_eq!(hex(&"5".repeat(29)).as_deref(), None);
+        assert_eq!(frame_in_hex("0102").as_deref(), None);
+        assert_eq!(frame_in_hex("in_port=1,ip").as_deref(), None);
+        assert_eq!(frame_in_hex(&"5a".repeat(14)), Some(vec![0x5a; 14]));
+        assert_eq!(frame_in_hex(&"5".repeat(29)).as_deref(), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use weft_flow::{FieldId, FlowKey, FlowMask, Match, OfPort};
 use weft_packet::{DpPort, Frame};
 
 use self::follow::Forks;
+pub(super) use self::follow::NEW_AND_TRACKED;
 use super::show::port_names;
 use crate::bridge::Bridge;
 use crate::frozen::Frozen;
@@ -183,23 +184,24 @@ fn parse<'a>(args: &[&'a str], packet_out: bool) -> Result<Request<'a>, String> 
     }
     let actions = if packet_out { plain.pop() } else { None };
     // [place] flow [packet]
-    let hex = |text: &str| {
-        let even = text.len().is_multiple_of(2) && text.len() >= 28;
-        even.then(|| (0..text.len()).step_by(2).map(|i| u8::from_str_radix(text.get(i..i + 2)?, 16).ok()).collect())
-            .flatten()
-    };
     let (place, flow, packet) = match plain[..] {
         [flow] => (None, flow, None),
-        [first, second] if !generate && hex(second).is_some() && is_flow(first) => (None, first, Some(second)),
+        [first, second] if !generate && frame_in_hex(second).is_some() && is_flow(first) => (None, first, Some(second)),
         [place, flow] => (Some(place), flow, None),
         [place, flow, packet] => (Some(place), flow, Some(packet)),
         _ => return Err("Syntax error".into()),
     };
     let packet = match packet {
-        Some(text) => Some(hex(text).ok_or("Trailing garbage in packet data")?),
+        Some(text) => Some(frame_in_hex(text).ok_or("Trailing garbage in packet data")?),
         None => None,
     };
     Ok(Request { place, flow, side_effects: generate || packet.is_some(), packet, actions, names, ct_next })
+}
+
+/// A frame in hexadecimal digits: an Ethernet header at least.
+pub(super) fn frame_in_hex(text: &str) -> Option<Vec<u8>> {
+    let is_hex = text.len() >= 28 && text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    is_hex.then(|| (0..text.len()).step_by(2).filter_map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok()).collect())
 }
 
 /// Whether it is a flow rather than the name of a bridge or a datapath.

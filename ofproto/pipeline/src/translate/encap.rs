@@ -237,7 +237,7 @@ impl Context<'_, '_> {
                             let value = field.get(&self.key);
                             field.set(&mut self.base, value);
                         }
-                        DpAction::PushNsh(Box::new(nsh_of(&self.key, options)))
+                        DpAction::PushNsh(Box::new(PushNsh::of_key(&self.key, options)))
                     }
                 };
                 self.out.push(action);
@@ -280,20 +280,6 @@ const NSH_WRITABLE: [FieldId; 8] = {
     use FieldId::{NshC1, NshC2, NshC3, NshC4, NshFlags, NshSi, NshSpi, NshTtl};
     [NshFlags, NshTtl, NshSpi, NshSi, NshC1, NshC2, NshC3, NshC4]
 };
-
-fn nsh_of(key: &FlowKey, options: Vec<u8>) -> PushNsh {
-    use FieldId::{NshC1, NshC2, NshC3, NshC4, NshFlags, NshMdtype, NshNp, NshSi, NshSpi, NshTtl};
-    PushNsh {
-        flags: NshFlags.get(key) as u8,
-        ttl: NshTtl.get(key) as u8,
-        md_type: NshMdtype.get(key) as u8,
-        next: NshNp.get(key) as u8,
-        spi: NshSpi.get(key) as u32,
-        si: NshSi.get(key) as u8,
-        context: [NshC1, NshC2, NshC3, NshC4].map(|field| field.get(key) as u32),
-        options,
-    }
-}
 
 /// Class, type, length and value of each option, padded to words (RFC 8300 §2.5.1).
 fn options(tlvs: &[(u16, u8, Vec<u8>)]) -> Vec<u8> {

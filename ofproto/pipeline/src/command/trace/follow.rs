@@ -100,4 +100,5 @@ fn translate(key: &mut FlowKey, nat: &CtNat) {
     }
 }
 
-const NEW_AND_TRACKED: u128 = 0x21;
+/// `ct_state=+trk+new`: what conntrack makes of the first frame of a connection.
+pub(in crate::command) const NEW_AND_TRACKED: u128 = 0x21;
