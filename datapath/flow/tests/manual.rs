@@ -11,7 +11,8 @@ use weft_flow::field::{Field, FieldForm, Masking, Prerequisite};
 #[test]
 fn every_fact_of_the_manual_is_in_the_registry() {
     let Some(page) = page() else {
-        eprintln!("skipped: ovs-fields(7) is not installed");
+        // images of containers often leave manual pages out, so this may be so where all else is required
+        println!("weft-skip every_fact_of_the_manual_is_in_the_registry: ovs-fields(7) is not installed");
         return;
     };
     let mut described = 0;

@@ -115,7 +115,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(FrozenState, FlowKey), ErrorCode> 
     }
     let stack = reader.items(16, |reader| Ok(u128::from_be_bytes(reader.array()?)))?;
     let action_set = reader.actions()?;
-    let steps = reader.items(1, Reader::step)?;
+    let steps = reader.items(1, Reader::step)?.concat();
     if !reader.0.is_empty() {
         return Err(ErrorCode::OFPBRC_BAD_LEN);
     }
@@ -166,13 +166,17 @@ impl Reader<'_> {
         Ok(out.actions)
     }
 
-    fn step(&mut self) -> Result<Step, ErrorCode> {
+    /// One step; an action that OpenFlow 1.5 says in several words is several.
+    fn step(&mut self) -> Result<Vec<Step>, ErrorCode> {
         let [kind] = self.array()?;
-        Ok(match kind {
-            0 => match <[Action; 1]>::try_from(self.actions()?) {
-                Ok([action]) => Step::Act(action),
-                Err(_) => return Err(ErrorCode::OFPBRC_BAD_LEN),
-            },
+        Ok(vec![match kind {
+            0 => {
+                let actions = self.actions()?;
+                return match actions.is_empty() {
+                    true => Err(ErrorCode::OFPBRC_BAD_LEN),
+                    false => Ok(actions.into_iter().map(Step::Act).collect()),
+                };
+            }
             1 => Step::Clear,
             2 => Step::Write(self.actions()?),
             3 => {
@@ -182,7 +186,7 @@ impl Reader<'_> {
             4 => Step::Goto(TableId(self.array::<1>()?[0])),
             5 => Step::Unroll(TableId(self.array::<1>()?[0]), Cookie(u64::from_be_bytes(self.array()?))),
             _ => return Err(ErrorCode::OFPBRC_BAD_LEN),
-        })
+        }])
     }
 }
 
@@ -275,6 +279,26 @@ mod tests {
             assert!(decode(&bytes[..len]).is_err(), "{len}");
         }
         assert!(decode(&[&bytes[..], &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn an_action_that_the_wire_says_in_several_words_comes_back_as_several() {
+        let (mut state, key) = state();
+        let list = actions("enqueue:2:1,mod_vlan_vid:5,mod_tp_dst:7,output:3");
+        state.steps = Some(list.into_iter().map(Step::Act).collect());
+        let (again, _) = decode(&encode(&state, &key).unwrap()).unwrap();
+        let again: Vec<Action> = again
+            .steps
+            .unwrap()
+            .into_iter()
+            .map(|step| match step {
+                Step::Act(action) => action,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let text = weft_openflow::text::format_actions(&again, &Names::none());
+        assert!(text.starts_with("set_queue:1,output:2,pop_queue,"), "{text}");
+        assert!(text.ends_with(",output:3"), "{text}");
     }
 
     #[test]

@@ -140,11 +140,25 @@ struct Inner {
 /// How many of the newest states stay whether anybody needs them or not: more than the frames that can be under way.
 const NEWEST: usize = 1024;
 
+impl Inner {
+    /// It is new, or wanted anew.
+    fn keep(&mut self, frozen: Arc<Frozen>) {
+        if self.newest.len() >= NEWEST {
+            self.newest.pop_front();
+        }
+        self.newest.push_back(frozen);
+    }
+}
+
 impl FrozenStates {
     /// The number of a state.
     pub fn intern(&self, state: FrozenState) -> Arc<Frozen> {
         let mut inner = lock(&self.inner);
         if let Some(there) = inner.by_state.get(&state).and_then(Weak::upgrade) {
+            // whoever held it may let go of it while this frame is under way
+            if !inner.newest.iter().rev().take(64).any(|newer| Arc::ptr_eq(newer, &there)) {
+                inner.keep(there.clone());
+            }
             return there;
         }
         if inner.by_id.len() >= self.sweep_at.load(Ordering::Relaxed).max(64) {
@@ -162,10 +176,7 @@ impl FrozenStates {
         let frozen = Arc::new(Frozen { id, state: state.clone() });
         inner.by_state.insert(state, Arc::downgrade(&frozen));
         inner.by_id.insert(id, Arc::downgrade(&frozen));
-        if inner.newest.len() >= NEWEST {
-            inner.newest.pop_front();
-        }
-        inner.newest.push_back(frozen.clone());
+        inner.keep(frozen.clone());
         frozen
     }
 

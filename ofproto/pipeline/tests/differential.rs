@@ -8,11 +8,7 @@ use weft_pipeline::{BundleSettings, PriorityTags, VlanMode, VlanSet};
 
 #[test]
 fn actions_and_tables_trace_alike() {
-    let Some(pair) = Pair::start() else { return };
-    pair.bridge("br0", true, 100);
-    for i in 1..=4 {
-        pair.port("br0", i, BundleSettings::trunk(&format!("p{i}")), &[]);
-    }
+    let Some(pair) = Pair::with_ports(4) else { return };
     pair.bridge("br1", false, 101);
     pair.patch("br0", 20, "pa", "pb");
     pair.patch("br1", 1, "pb", "pa");

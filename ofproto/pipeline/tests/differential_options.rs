@@ -7,7 +7,7 @@ use weft_base::Time;
 use weft_openflow::codec::{self, Dialect};
 use weft_openflow::switch::{TlvMap, TlvTableCommand, TlvTableMod};
 use weft_openflow::{Message, Version, Xid};
-use weft_pipeline::{BundleSettings, ConnectionKind, ConnectionSettings};
+use weft_pipeline::{ConnectionKind, ConnectionSettings};
 
 fn map(class: u16, kind: u8, len: u8, index: u16) -> TlvMap {
     TlvMap { class, kind, len, index }
@@ -51,11 +51,7 @@ fn change_real(pair: &Pair, command: &str, maps: &[TlvMap]) -> Option<String> {
 
 #[test]
 fn options_trace_alike() {
-    let Some(pair) = Pair::start() else { return };
-    pair.bridge("br0", true, 100);
-    for i in [1, 2, 3] {
-        pair.port("br0", i, BundleSettings::trunk(&format!("p{i}")), &[]);
-    }
+    let Some(pair) = Pair::with_ports(3) else { return };
     for maps in [
         &[map(0x102, 0x80, 4, 0), map(0xffff, 1, 8, 1)][..],
         &[map(0x102, 0x81, 4, 0)],

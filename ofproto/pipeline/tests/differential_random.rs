@@ -8,7 +8,6 @@ mod real;
 
 use random::{PORTS, Rng};
 use real::Pair;
-use weft_pipeline::BundleSettings;
 
 const FLOWS: usize = 40;
 const FRAMES: usize = 100;
@@ -17,11 +16,7 @@ const ENOUGH: usize = 5;
 
 #[test]
 fn random_tables_and_frames_end_alike() {
-    let Some(pair) = Pair::start() else { return };
-    pair.bridge("br0", true, 100);
-    for i in 1..=PORTS as u32 {
-        pair.port("br0", i, BundleSettings::trunk(&format!("p{i}")), &[]);
-    }
+    let Some(pair) = Pair::with_ports(PORTS as u32) else { return };
     let (tables, seed) = (number("WEFT_DIFFERENTIAL_TABLES", 40), number("WEFT_DIFFERENTIAL_SEED", 1));
     let mut found = Vec::new();
     for table in 0..tables {

@@ -5,18 +5,9 @@ mod real;
 use real::{Pair, check};
 use weft_pipeline::BundleSettings;
 
-fn pair() -> Option<Pair> {
-    let pair = Pair::start()?;
-    pair.bridge("br0", true, 100);
-    for i in 1..=4 {
-        pair.port("br0", i, BundleSettings::trunk(&format!("p{i}")), &[]);
-    }
-    Some(pair)
-}
-
 #[test]
 fn stopping_halfway_traces_alike() {
-    let Some(pair) = pair() else { return };
+    let Some(pair) = Pair::with_ports(4) else { return };
     pair.flows(
         "br0",
         &[
@@ -31,7 +22,7 @@ fn stopping_halfway_traces_alike() {
 
 #[test]
 fn label_stacks_trace_alike() {
-    let Some(pair) = pair() else { return };
+    let Some(pair) = Pair::with_ports(4) else { return };
     pair.bridge("br1", true, 101);
     pair.patch("br0", 20, "pa", "pb");
     pair.patch("br1", 1, "pb", "pa");
@@ -123,7 +114,7 @@ fn label_stacks_trace_alike() {
 
 #[test]
 fn conntrack_traces_alike() {
-    let Some(pair) = pair() else { return };
+    let Some(pair) = Pair::with_ports(4) else { return };
     pair.bridge("br1", true, 101);
     pair.patch("br0", 20, "pa", "pb");
     pair.patch("br1", 1, "pb", "pa");
@@ -208,7 +199,7 @@ fn conntrack_traces_alike() {
 
 #[test]
 fn headers_around_packets_trace_alike() {
-    let Some(pair) = pair() else { return };
+    let Some(pair) = Pair::with_ports(4) else { return };
     let lists = [
         (
             "ip",

@@ -1,5 +1,5 @@
 //! Actions with state (learn, conjunction, fin_timeout, meter, ...): our `ofproto/trace` beside that of the real
-//! ovs-vswitchd, and the flows that are there afterwards.
+//! ovs-vswitchd.
 
 mod real;
 
@@ -7,20 +7,10 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use real::{Pair, check, report};
-use weft_pipeline::BundleSettings;
-
-fn pair() -> Option<Pair> {
-    let pair = Pair::start()?;
-    pair.bridge("br0", true, 100);
-    for i in 1..=4 {
-        pair.port("br0", i, BundleSettings::trunk(&format!("p{i}")), &[]);
-    }
-    Some(pair)
-}
 
 #[test]
 fn learning_traces_alike() {
-    let Some(pair) = pair() else { return };
+    let Some(pair) = Pair::with_ports(4) else { return };
     pair.flows(
         "br0",
         &[
@@ -67,7 +57,7 @@ fn learning_traces_alike() {
 
 #[test]
 fn conjunctions_trace_alike() {
-    let Some(pair) = pair() else { return };
+    let Some(pair) = Pair::with_ports(4) else { return };
     pair.flows(
         "br0",
         &[
@@ -110,7 +100,7 @@ fn conjunctions_trace_alike() {
 /// Random tables of clauses and ordinary flows; no two conjunctions of one priority, whose order would be undefined.
 #[test]
 fn random_conjunctions_trace_alike() {
-    let Some(pair) = pair() else { return };
+    let Some(pair) = Pair::with_ports(4) else { return };
     let matches = [
         "ip,nw_src=10.0.0.0/8",
         "ip,nw_src=10.1.0.0/16",
@@ -194,7 +184,7 @@ fn meter(pair: &Pair, text: &str) {
 
 #[test]
 fn meters_trace_alike() {
-    let Some(pair) = pair() else { return };
+    let Some(pair) = Pair::with_ports(4) else { return };
     let band = "pktps,bands=type=drop,rate=1";
     meter(&pair, &format!("meter=7,{band}"));
     meter(&pair, &format!("meter=3,{band}"));
@@ -220,7 +210,7 @@ fn meters_trace_alike() {
 
 #[test]
 fn branches_by_length_trace_alike() {
-    let Some(pair) = pair() else { return };
+    let Some(pair) = Pair::with_ports(4) else { return };
     pair.flows(
         "br0",
         &[
@@ -266,7 +256,7 @@ fn branches_by_length_trace_alike() {
 
 #[test]
 fn samples_trace_alike() {
-    let Some(pair) = pair() else { return };
+    let Some(pair) = Pair::with_ports(4) else { return };
     let flows = [
         "in_port=1,actions=sample(probability=12345,collector_set_id=1,obs_domain_id=34567,obs_point_id=45678),2",
         "in_port=2,udp,actions=mod_dl_src:00:00:00:00:00:01,\
@@ -298,7 +288,7 @@ fn samples_trace_alike() {
 /// Lists of the actions that move bits about, overlapping and masked, at random.
 #[test]
 fn random_moves_trace_alike() {
-    let Some(pair) = pair() else { return };
+    let Some(pair) = Pair::with_ports(4) else { return };
     let fields = [
         "NXM_NX_REG0",
         "NXM_NX_REG1",

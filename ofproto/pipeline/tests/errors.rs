@@ -1,10 +1,12 @@
 //! What a wrong message is answered: the same error (type and code) as from the real ovs-vswitchd, where it is installed.
 
+mod oracle;
+mod real;
 mod support;
 
 use std::collections::BTreeMap;
 
-use support::oracle::{Both, Pair, show};
+use oracle::{Both, Pair, show};
 use weft_flow::{FieldId, Match, OfPort};
 use weft_openflow::bundle::{BundleAdd, BundleControl, BundleControlKind, BundleFlags};
 use weft_openflow::codec::{Dialect, encode};

@@ -321,9 +321,10 @@ impl Pipeline {
     /// Take what is queued for the peer.
     pub fn output(&self, id: ConnectionId) -> Vec<u8> {
         let mut control = self.control();
+        let was_full = control.connections.get_mut(id).is_some_and(|c| c.is_full());
         self.go_on_answering(&mut control, id);
         let Some(connection) = control.connections.get_mut(id) else { return Vec::new() };
-        let was_full = connection.is_full();
+        let was_full = was_full || connection.is_full();
         connection.backlog = 0;
         connection.waiting = 0;
         let waits = connection.monitors.is_paused() || connection.input.pending() > 0;

@@ -1,6 +1,6 @@
 //! Random flow tables and frames that meet each other often: few values, few ports, every kind of frame.
 //!
-//! Invariant: equal seeds give equal cases; each flow is one that a switch must accept.
+//! Invariant: equal seeds give equal cases; nearly each flow is one that a switch must accept.
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,6 @@
 //! A datapath that does what the script says, and a switch of dummy ports on it.
 #![allow(dead_code, reason = "each test uses its part")]
 
-pub mod oracle;
 pub mod peer;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -5,82 +5,17 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use weft_openflow::codec::{Dialect, Framer, decode};
 use weft_openflow::{Message, StatsReply, Version};
 use weft_pipeline::{ConnectionId, ConnectionKind, ConnectionSettings, FailMode, PortState};
 
-use super::Switch;
+use crate::real::Real;
+use crate::support::Switch;
 
-const VSWITCHD: &str = "/usr/lib/openvswitch-switch/ovs-vswitchd";
-const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 /// The transaction id of the barrier behind every question.
 const END: u32 = 0xfeed_f00d;
-
-/// The real daemons in a directory of their own.
-pub struct Real {
-    dir: PathBuf,
-    _keep: tempfile::TempDir,
-}
-
-impl Real {
-    /// `None` where it is not installed.
-    pub fn start() -> Option<Real> {
-        if !Path::new(VSWITCHD).exists() || !Path::new(SCHEMA).exists() {
-            eprintln!("skipped: no ovs-vswitchd here");
-            return None;
-        }
-        let keep = tempfile::tempdir().expect("a temporary directory");
-        let real = Real { dir: keep.path().to_owned(), _keep: keep };
-        real.run("ovsdb-tool", &["create", "conf.db", SCHEMA]);
-        let remote = format!("punix:{}/db.sock", real.dir.display());
-        let common = ["--detach", "--no-chdir", "--pidfile", "--log-file"];
-        real.run("ovsdb-server", &[&common[..], &["--remote", &remote, "conf.db"]].concat());
-        real.run("ovs-vsctl", &["--no-wait", "init"]);
-        let db = format!("unix:{}/db.sock", real.dir.display());
-        real.run(VSWITCHD, &[&common[..], &["--enable-dummy=override", "--disable-system", &db]].concat());
-        let mut args: Vec<String> =
-            "add-br br0 -- set bridge br0 datapath-type=dummy fail-mode=secure other-config:datapath-id=fedcba9876543210 other-config:hwaddr=aa:55:aa:55:00:64 protocols=[]"
-                .split(' ')
-                .map(str::to_owned)
-                .collect();
-        for i in 1..=3 {
-            let port = format!("-- add-port br0 p{i} -- set interface p{i} type=dummy ofport_request={i}");
-            args.extend(port.split(' ').map(str::to_owned));
-        }
-        real.run("ovs-vsctl", &args.iter().map(String::as_str).collect::<Vec<_>>());
-        Some(real)
-    }
-
-    /// Standard output of a program that must succeed.
-    pub fn run(&self, program: &str, args: &[&str]) -> String {
-        let mut command = Command::new(program);
-        for var in ["OVS_RUNDIR", "OVS_DBDIR", "OVS_LOGDIR", "OVS_SYSCONFDIR"] {
-            command.env(var, &self.dir);
-        }
-        let output = command.current_dir(&self.dir).args(args).output().expect("the program runs");
-        assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    fn connect(&self) -> UnixStream {
-        let stream = UnixStream::connect(self.dir.join("br0.mgmt")).expect("br0 is there");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-        stream
-    }
-}
-
-impl Drop for Real {
-    fn drop(&mut self) {
-        for program in ["ovs-vswitchd", "ovsdb-server"] {
-            let mut command = Command::new("ovs-appctl");
-            let _ = command.env("OVS_RUNDIR", &self.dir).args(["-t", program, "exit"]).output();
-        }
-    }
-}
 
 /// Both switches.
 pub struct Both {
@@ -92,6 +27,7 @@ impl Both {
     /// `None` where the real one is not installed.
     pub fn start() -> Option<Both> {
         let real = Real::start()?;
+        real.run("ovs-vsctl", &with_ports().iter().map(String::as_str).collect::<Vec<_>>());
         let ours = Switch::new(FailMode::Secure, 3);
         for name in ["br0", "p1", "p2", "p3"] {
             let text = real.run("ovs-vsctl", &["get", "interface", name, "mac_in_use"]);
@@ -108,13 +44,24 @@ impl Both {
     pub fn pair(&self, version: Version) -> Pair<'_> {
         let settings = ConnectionSettings::new(ConnectionKind::Service, "test");
         let id = self.ours.pipeline.connect("br0", settings, self.ours.now).expect("br0 is there");
-        let mut pair = Pair { both: self, version, stream: self.real.connect(), id };
+        let mut pair = Pair { both: self, version, stream: self.real.connect("br0"), id };
         let bitmap = version.bit().to_be_bytes();
         let hello = [&[version as u8, 0, 0, 16, 0, 0, 0, 1, 0, 1, 0, 8][..], &bitmap].concat();
         pair.stream.write_all(&hello).expect("the real one listens");
         self.ours.pipeline.input(id, &hello, self.ours.now);
         pair
     }
+}
+
+/// Words that make `br0` with three ports, as [`Switch::new`] does.
+fn with_ports() -> Vec<String> {
+    let mut text = "add-br br0 -- set bridge br0 datapath-type=dummy fail-mode=secure protocols=[] \
+                    other-config:datapath-id=fedcba9876543210 other-config:hwaddr=aa:55:aa:55:00:64"
+        .to_owned();
+    for i in 1..=3 {
+        text += &format!(" -- add-port br0 p{i} -- set interface p{i} type=dummy ofport_request={i}");
+    }
+    text.split(' ').map(str::to_owned).collect()
 }
 
 /// A connection to each switch, of one version.
@@ -138,7 +85,7 @@ impl Pair<'_> {
         [&[self.version as u8, kind, 0, 8][..], &END.to_be_bytes()].concat()
     }
 
-    /// Send the same to both. `None` for a side that has closed the connection.
+    /// Send the same to both. A side that has closed the connection answers with a message `closed`.
     pub fn ask(&mut self, messages: &[Vec<u8>]) -> Answers {
         let mut bytes = messages.concat();
         bytes.extend(self.barrier());
