@@ -17,6 +17,7 @@ import os
 import random
 import select
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -58,10 +59,19 @@ class Switch:
         self.env = dict(os.environ, **{f"OVS_{kind}": self.dir for kind in ("RUNDIR", "DBDIR", "LOGDIR", "SYSCONFDIR")})
         self.bin, d = args.bin, self.dir
         sbin, vswitchd = args.sbin or args.bin, args.vswitchd or f"{args.bin}/ovs-vswitchd"
+        self.daemons = []
+        try:
+            self.start(sbin, vswitchd)
+        except BaseException:
+            self.stop()
+            raise
+
+    def start(self, sbin, vswitchd):
+        d = self.dir
         self.run(f"{self.bin}/ovsdb-tool", "create", f"{d}/conf.db", "/usr/share/openvswitch/vswitch.ovsschema")
         quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.env)
-        self.daemons = [subprocess.Popen([f"{sbin}/ovsdb-server", f"{d}/conf.db", f"--remote=punix:{d}/db.sock",
-                                          f"--unixctl={d}/db.ctl"], **quiet)]
+        self.daemons.append(subprocess.Popen([f"{sbin}/ovsdb-server", f"{d}/conf.db", f"--remote=punix:{d}/db.sock",
+                                              f"--unixctl={d}/db.ctl"], **quiet))
         self.wait(f"{d}/db.sock")
         self.vsctl("--no-wait", "init")
         self.daemons.append(subprocess.Popen([vswitchd, f"unix:{d}/db.sock", f"--unixctl={d}/v.ctl"], **quiet))
@@ -97,7 +107,11 @@ class Switch:
     def stop(self):
         for daemon in reversed(self.daemons):
             daemon.terminate()
-            daemon.wait()
+            try:
+                daemon.wait(10)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait()
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
@@ -256,12 +270,20 @@ def main():
     if "FLOW_CHANGE_NS" not in os.environ:
         # again, inside a namespace of its own
         sh("ip", "netns", "add", NS)
+        inside = None
         try:
-            inside = ["ip", "netns", "exec", NS, sys.executable, *sys.argv]
-            sys.exit(subprocess.run(inside, env=dict(os.environ, FLOW_CHANGE_NS=NS)).returncode)
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+            inside = subprocess.Popen(["ip", "netns", "exec", NS, sys.executable, *sys.argv],
+                                      env=dict(os.environ, FLOW_CHANGE_NS=NS))
+            sys.exit(inside.wait())
         finally:
+            if inside and inside.poll() is None:
+                inside.terminate()
+                inside.wait()
             sh("ip", "netns", "del", NS)
     switch = None
+    # whoever stops us from outside (a timeout) must not leave daemons behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         for name in "abc":
             sh("ip", "link", "add", f"fc_{name}", "type", "veth", "peer", "name", f"sw_{name}")

@@ -15,7 +15,7 @@ use weft_flow::{FieldId, FlowKey};
 use weft_packet::wire::arp::ArpEdit;
 use weft_packet::wire::ipv4::Ipv4Edit;
 use weft_packet::wire::ipv6::Ipv6Edit;
-use weft_packet::wire::{Missing, arp, ethernet, icmp, ipv4, ipv6, nd, proto, transport, vlan};
+use weft_packet::wire::{Missing, arp, ethernet, ethertype, icmp, ipv4, ipv6, nd, proto, transport, vlan};
 use weft_packet::{Frame, Mac};
 
 pub use shape::Shape;
@@ -209,6 +209,24 @@ impl Edit {
                 Ok(())
             }
         })
+    }
+}
+
+/// Write an IP packet's type of service. What is no IP packet stays as it is.
+///
+/// # Errors
+/// If the header is not there.
+pub fn set_tos(frame: &mut Frame, ethertype: u16, tos: u8, key: &FlowKey) -> Result<(), Missing> {
+    let write = |frame: &mut Frame| match ethertype {
+        ethertype::IPV4 => ipv4::edit(frame, &Ipv4Edit { tos: Some(tos), ..Ipv4Edit::default() }),
+        ethertype::IPV6 => {
+            ipv6::edit(frame, &Ipv6Edit { traffic_class: Some(tos), ..Ipv6Edit::default() }, key.word(1) as u8)
+        }
+        _ => Ok(()),
+    };
+    match write(frame) {
+        Err(_) if key.word(1) >> 32 != 0 => shape::behind_ethernet(frame, write),
+        done => done,
     }
 }
 

@@ -9,12 +9,12 @@
 mod tests;
 
 use weft_base::Time;
-use weft_flow::action::{SetFields, SetHeader, Userspace};
+use weft_flow::action::Userspace;
 use weft_flow::extract::{Limits, extract_again};
 use weft_flow::{FieldId, FlowKey, key};
 use weft_packet::{DropReason, Frame, Pool};
 
-use crate::edit::Edit;
+use crate::edit;
 use crate::egress::truncate;
 use crate::meter::{Beyond, Metered, Meters, remarked};
 use crate::port::Ports;
@@ -228,17 +228,11 @@ fn remark(by: u8, frame: &mut Frame, key: &mut FlowKey, scene: &Scene<'_>) {
     if extract_again(frame, &mut now, scene.limits).is_err() {
         return;
     }
-    let header = match FieldId::EthType.get(&now) {
-        0x0800 => SetHeader::Ipv4,
-        0x86dd => SetHeader::Ipv6,
-        _ => return,
-    };
     let tos = FieldId::NwTos.get(&now) as u8;
     let marked = remarked(tos >> 2, by) << 2 | tos & 3;
     if marked != tos {
-        let fields = [(FieldId::NwTos, u128::from(marked), FieldId::NwTos.field().all_ones())].into_iter().collect();
-        // its IP header has just been read
-        let _ = Edit::set(&SetFields { header, fields }).apply(frame, key);
+        // its IP header has just been read, and what is no IP has no such bits
+        let _ = edit::set_tos(frame, FieldId::EthType.get(&now) as u16, marked, key);
     }
 }
 

@@ -191,18 +191,21 @@ pub struct Meters(ArcSwap<Vec<Option<Arc<Meter>>>>);
 impl Meters {
     /// Put a meter in, replace or remove it.
     pub fn set(&self, id: u32, meter: Option<Arc<Meter>>) {
-        let mut all = Vec::clone(&self.0.load());
         let at = id as usize;
-        if meter.is_some() && all.len() <= at {
-            all.resize(at + 1, None);
-        }
-        if let Some(slot) = all.get_mut(at) {
-            *slot = meter;
-        }
-        while all.last().is_some_and(Option::is_none) {
-            all.pop();
-        }
-        self.0.store(Arc::new(all));
+        // two may write at once: neither's meter may get lost
+        self.0.rcu(|all| {
+            let mut all = Vec::clone(all);
+            if meter.is_some() && all.len() <= at {
+                all.resize(at + 1, None);
+            }
+            if let Some(slot) = all.get_mut(at) {
+                slot.clone_from(&meter);
+            }
+            while all.last().is_some_and(Option::is_none) {
+                all.pop();
+            }
+            all
+        });
     }
 
     /// Charge a frame to a meter. One that is not there lets everything pass, as a meter that was deleted must.

@@ -110,6 +110,10 @@ impl Shape {
                     other => retype(key, kind, other),
                 }
             }
+            // a frame that has an Ethernet header takes no second one, one that has none loses none
+            Shape::PushEth { .. } if kind == 0 => return Err(Missing),
+            Shape::PopEth if kind != 0 => return Err(Missing),
+            Shape::PopNsh if kind != NS_ETHERTYPE | u32::from(ethertype::NSH) => return Err(Missing),
             Shape::PushEth { src, dst } => {
                 frame.insert(0, ethernet::LEN);
                 frame.bytes_mut()[..6].copy_from_slice(&dst.0);
@@ -257,6 +261,18 @@ mod tests {
         Shape::PopNsh.apply(&mut frame, &mut key).unwrap();
         assert_eq!((frame.bytes(), FieldId::PacketType.get(&key)), (&before[..], 0));
         assert!(run(&mut frame, "pop_eth,pop_nsh()").is_err());
+    }
+
+    #[test]
+    fn what_a_frame_has_does_not_go_on_twice_nor_come_off_twice() {
+        let mut frame = tcp(false);
+        let before = frame.bytes().to_vec();
+        for text in ["push_eth(src=00:00:00:00:00:01,dst=11:22:33:44:55:66)", "pop_nsh()"] {
+            assert!(run(&mut frame, text).is_err(), "{text}");
+            assert_eq!(frame.bytes(), before);
+        }
+        assert!(run(&mut frame, "pop_eth,pop_eth").is_err());
+        assert_eq!(frame.bytes(), &before[14..]);
     }
 
     #[test]

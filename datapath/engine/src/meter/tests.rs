@@ -135,3 +135,18 @@ fn meters_come_and_go_by_number() {
     meters.set(3, None);
     assert_eq!(meters.charge(3, &frame(60), now), Metered::Within);
 }
+
+#[test]
+fn of_two_who_set_meters_at_once_neither_loses_its_own() {
+    let meters = Meters::default();
+    let put = |id: u32| {
+        for _ in 0..2000 {
+            meters.set(id, Some(Arc::new(meter(MeterUnit::Packets, &[]))));
+            assert!(meters.0.load().get(id as usize).is_some_and(Option::is_some), "meter {id} was lost");
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| put(1));
+        scope.spawn(|| put(2));
+    });
+}

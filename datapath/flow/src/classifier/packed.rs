@@ -10,10 +10,11 @@ use smallvec::SmallVec;
 
 use crate::key::{FlowKey, FlowMask, SALT, UsedWords, fold};
 use crate::matching::Match;
-use crate::tun_metadata::TunLayout;
+use crate::tun_metadata::{PRESENT_WORD, TunLayout};
 
-/// A mask without its empty words.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// A mask without its empty words. Two are equal if they ask for the same bits and, where tunnel options are among these,
+/// have the same options at the same places; what else a bridge maps does not matter.
+#[derive(Clone, Debug, Default)]
 pub struct PackedMask {
     /// Which words, ascending, each with the bits that matter.
     words: SmallVec<[(u8, u64); 6]>,
@@ -62,26 +63,45 @@ impl PackedMask {
         Match::with_layout(key, self.unpack(), self.tun.clone())
     }
 
+    /// Which bits of word `i` matter.
+    #[inline]
+    pub fn bits(&self, i: usize) -> u64 {
+        self.words.iter().find(|(at, _)| usize::from(*at) == i).map_or(0, |(_, bits)| *bits)
+    }
+
+    /// Whether every bit that matters to `other` matters here too.
+    pub fn covers(&self, other: &FlowMask) -> bool {
+        UsedWords(other.used()).all(|i| other.word(i) == 0 || other.word(i) & !self.bits(i) == 0)
+    }
+
     /// Word `i` of the key that packed values stand for.
     #[inline]
     pub(super) fn word_of(&self, values: &[u64], i: usize) -> u64 {
         self.words.iter().position(|&(at, _)| usize::from(at) == i).map_or(0, |nth| values[nth])
     }
 
+    /// Which tunnel options it speaks of.
+    fn options(&self) -> u64 {
+        self.bits(PRESENT_WORD)
+    }
+
     /// Whether it is what [`PackedMask::of`] would make of `pattern`.
     fn is(&self, pattern: &Match) -> bool {
-        let mask = pattern.mask();
         let same_layout = match (&self.tun, layout_of(pattern)) {
             (None, None) => true,
             (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
             _ => false,
         };
+        same_layout && self.has_words_of(pattern.mask())
+    }
+
+    /// Whether the same bits matter.
+    fn has_words_of(&self, mask: &FlowMask) -> bool {
         let mut words = self.words.iter();
         UsedWords(mask.used())
             .filter(|&i| mask.word(i) != 0)
             .all(|i| words.next().is_some_and(|&(at, bits)| usize::from(at) == i && bits == mask.word(i)))
             && words.next().is_none()
-            && same_layout
     }
 
     /// Whether packed values say what `key` says.
@@ -90,6 +110,19 @@ impl PackedMask {
         self.words.iter().zip(values).all(|(&(i, bits), &value)| key.word(i.into()) & bits == value)
     }
 }
+
+impl PartialEq for PackedMask {
+    fn eq(&self, other: &PackedMask) -> bool {
+        self.words == other.words
+            && match (&self.tun, &other.tun) {
+                (None, None) => true,
+                (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs) || ours.same_places(theirs, self.options()),
+                _ => false,
+            }
+    }
+}
+
+impl Eq for PackedMask {}
 
 fn layout_of(pattern: &Match) -> Option<&Arc<TunLayout>> {
     pattern.layout().filter(|_| pattern.has_tun())
@@ -110,8 +143,31 @@ impl CompactMatch {
 
     /// Pack a match whose packed mask is at hand.
     pub(super) fn with_mask(pattern: &Match, mask: Arc<PackedMask>) -> CompactMatch {
-        let values = mask.words.iter().map(|&(i, bits)| pattern.key().word(i.into()) & bits).collect();
+        CompactMatch::of(pattern.key(), mask)
+    }
+
+    /// What a key says under a mask.
+    pub fn of(key: &FlowKey, mask: Arc<PackedMask>) -> CompactMatch {
+        let values = mask.words.iter().map(|&(i, bits)| key.word(i.into()) & bits).collect();
         CompactMatch { mask, values }
+    }
+
+    /// The values as a key: zero where nothing matters.
+    pub fn key(&self) -> FlowKey {
+        let mut key = FlowKey::new();
+        self.iter().for_each(|(i, value, _)| key.set_word(i, value));
+        key
+    }
+
+    /// The values of one word.
+    #[inline]
+    pub fn word(&self, i: usize) -> u64 {
+        self.mask.word_of(&self.values, i)
+    }
+
+    /// Whether some key fits both.
+    pub fn overlaps(&self, other: &CompactMatch) -> bool {
+        self.iter().all(|(i, value, bits)| (value ^ other.word(i)) & bits & other.mask.bits(i) == 0)
     }
 
     /// The match in full.
@@ -170,6 +226,23 @@ impl Masks {
         };
         self.last = Some(Arc::clone(&shared));
         CompactMatch::with_mask(pattern, shared)
+    }
+
+    /// What a key says under a mask, in the datapath's terms: tunnel options are no more than bits.
+    pub fn pack(&mut self, key: &FlowKey, mask: &FlowMask) -> CompactMatch {
+        if let Some(last) = &self.last
+            && last.tun.is_none()
+            && last.has_words_of(mask)
+        {
+            return CompactMatch::of(key, Arc::clone(last));
+        }
+        let packed = PackedMask::new(mask);
+        let shared = match self.all.get_key_value(&packed) {
+            Some((shared, ())) => Arc::clone(shared),
+            None => self.add(packed),
+        };
+        self.last = Some(Arc::clone(&shared));
+        CompactMatch::of(key, shared)
     }
 
     fn add(&mut self, packed: PackedMask) -> Arc<PackedMask> {

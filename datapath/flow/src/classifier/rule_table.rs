@@ -171,7 +171,7 @@ impl<V> RuleTable<V> {
 
     /// The rule with exactly this match and priority.
     pub fn get(&self, pattern: &Match, priority: u32) -> Option<&V> {
-        let id = *self.by_mask.get(&PackedMask::new(pattern.mask()))?;
+        let id = *self.by_mask.get(&PackedMask::of(pattern))?;
         let subtable = self.at(id);
         subtable.get(&subtable.mask().pack(pattern.key()), priority)
     }

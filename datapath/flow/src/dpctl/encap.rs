@@ -195,7 +195,8 @@ fn read_ct(inside: &str) -> Option<Ct> {
             Some(("zone", zone)) => ct.zone = u16::try_from(parse_u64(zone)?).ok()?,
             Some(("mark", mark)) => {
                 let (value, mask) = masked(mark)?;
-                ct.mark = Some((u32::try_from(value).ok()?, mask as u32));
+                let mask = if mask == u128::MAX { u32::MAX } else { u32::try_from(mask).ok()? };
+                ct.mark = Some((u32::try_from(value).ok()?, mask));
             }
             Some(("label", label)) => ct.label = Some(masked(label)?),
             Some(("helper", helper)) => ct.helper = Some(helper.to_owned()),

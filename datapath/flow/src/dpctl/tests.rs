@@ -74,6 +74,7 @@ fn actions_read_back_as_printed() {
         let parsed = parse_actions(text, &names()).unwrap();
         assert_eq!(format_actions(&parsed, &names()), text);
     }
+    assert!(parse_actions("ct(commit,mark=0x5/0x1ffffffff)", &names()).is_err());
     assert!(parse_actions("nonsense(", &names()).is_err());
     assert!(parse_actions("set(eth(foo=1))", &names()).is_err());
     assert!(parse_actions(&"clone(".repeat(100), &names()).is_err());

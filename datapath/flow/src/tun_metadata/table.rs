@@ -55,16 +55,6 @@ impl TlvTable {
         &self.layout
     }
 
-    /// The mapping of a field.
-    pub fn field(&self, index: u8) -> Option<&TlvMap> {
-        self.maps.iter().find(|map| map.index == index)
-    }
-
-    /// The mapping of an option.
-    pub fn option(&self, class: u16, kind: u8) -> Option<&TlvMap> {
-        self.maps.iter().find(|map| (map.class, map.kind) == (class, kind))
-    }
-
     /// Map options to fields: all of them, or none.
     ///
     /// # Errors

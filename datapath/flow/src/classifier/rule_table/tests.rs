@@ -225,3 +225,27 @@ fn verdicts_rest_on_the_bits_that_ovs_names() {
         }
     }
 }
+
+/// A rule that speaks of tunnel options is found by the very match that put it in, also after the bridge has mapped more.
+#[test]
+fn rules_of_tunnel_options_are_found_by_their_match() {
+    use crate::text::{PortNames, parse_match};
+    use crate::tun_metadata::{TlvMap, TlvTable};
+    let map = |class, index| TlvMap { class, kind: 1, len: 4, index };
+    let mut options = TlvTable::default();
+    options.add(&[map(1, 0), map(2, 1)]).unwrap();
+    let bound = |options: &TlvTable, text: &str| {
+        let mut pattern = parse_match(text, &PortNames::new()).unwrap();
+        pattern.bind(options.layout()).unwrap();
+        pattern
+    };
+    let mut table = RuleTable::new();
+    table.insert(&bound(&options, "tun_metadata1=5"), 7, "one");
+    table.insert(&bound(&options, "tun_metadata0=5,tun_metadata1=6"), 7, "both");
+    assert_eq!(table.get(&bound(&options, "tun_metadata1=5"), 7), Some(&"one"));
+    options.add(&[map(3, 2)]).unwrap();
+    assert_eq!(table.get(&bound(&options, "tun_metadata1=5"), 7), Some(&"one"));
+    assert_eq!(table.insert(&bound(&options, "tun_metadata1=5"), 7, "again"), Some("one"));
+    assert_eq!(table.remove(&bound(&options, "tun_metadata0=5,tun_metadata1=6"), 7), Some("both"));
+    assert_eq!((table.len(), table.masks()), (1, 1));
+}
