@@ -5,7 +5,7 @@
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use weft_benches::classbench::{KINDS, keys, rules};
 use weft_benches::frames::Random;
-use weft_flow::{FieldId, FlowKey, FlowMask, FlowTable, Match, RuleTable};
+use weft_flow::{CompactMatch, FieldId, FlowKey, FlowMask, FlowTable, Match, RuleTable};
 
 const MASKS: [u32; 4] = [1, 10, 100, 500];
 const RULES: u32 = 10_000;
@@ -42,7 +42,7 @@ fn lookups(criterion: &mut Criterion) {
         let mut flows = FlowTable::new(0x5eed);
         let mut rules = RuleTable::new();
         for (nth, pattern) in patterns.iter().enumerate() {
-            flows.insert(pattern, nth);
+            flows.insert(&CompactMatch::new(pattern), nth);
             rules.insert(pattern, nth as u32 % masks, nth);
         }
         let mut at = 0;

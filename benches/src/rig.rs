@@ -95,6 +95,11 @@ pub struct Rig {
 impl Rig {
     /// Play `frames` for ever, with `rules` as the slow path.
     pub fn new(frames: &[Vec<u8>], rules: Rules) -> Rig {
+        Rig::over(frames, Arc::new(rules))
+    }
+
+    /// The same with any slow path.
+    pub fn over(frames: &[Vec<u8>], slowpath: Arc<dyn Slowpath>) -> Rig {
         const IN_MEMORY: &str = "files in a temporary directory and devices in memory";
         let files = tempfile::tempdir().expect(IN_MEMORY);
         let path = files.path().join("source.pcap");
@@ -107,7 +112,7 @@ impl Rig {
         let sink = Spec { name: "sink".to_owned(), kind: Kind::Null };
 
         let shared = Arc::new(Shared {
-            slowpath: Arc::new(rules),
+            slowpath,
             flows: AtomicUsize::new(0),
             vlan_limit: AtomicU8::new(1),
             seed: 1,

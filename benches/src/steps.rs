@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use weft_base::Time;
 use weft_engine::cache::Cache;
 use weft_engine::counters::PortCounters;
@@ -15,7 +14,7 @@ use weft_engine::{Slowpath, Upcall};
 use weft_flow::action::{SetFields, SetHeader};
 use weft_flow::classifier::FlowTable;
 use weft_flow::extract::{Limits, extract};
-use weft_flow::{DpAction, FieldId, FlowKey, Match, OfPort};
+use weft_flow::{CompactMatch, DpAction, FieldId, FlowKey, Match, OfPort};
 use weft_netdev::{BURST, Kind, Spec};
 use weft_openflow::FlowModCommand;
 use weft_openflow::text::{FlowCommand, Names, parse_flow};
@@ -164,16 +163,9 @@ fn ladder(masks: u32) -> (FlowTable<SlotId>, Store) {
             continue;
         }
         let verdict = rules.upcall(&Upcall { key: &key, frame: &frame, worker: 0, may_install: true }, Time::ZERO);
-        let pattern = Match::new(key, verdict.mask);
-        let flow = Megaflow {
-            ufid: 0,
-            pattern: pattern.clone(),
-            worker: Some(0),
-            actions: ArcSwap::from_pointee(verdict.actions),
-            stats: Default::default(),
-            created: Time::ZERO,
-            attachment: no_attachment(),
-        };
+        let pattern = CompactMatch::new(&Match::new(key, verdict.mask));
+        let actions = Arc::new(verdict.actions);
+        let flow = Megaflow::new(pattern.clone(), Some(0), actions, no_attachment(), Time::ZERO);
         let slot = store.insert(Arc::new(flow), Program::Output(SINK));
         table.insert(&pattern, slot);
     }
@@ -194,8 +186,8 @@ fn rules_of_masks() -> Vec<String> {
     (0..30).map(rule).collect()
 }
 
-/// What a frame of an unknown flow costs in the slow path, its megaflow's installation not included.
-fn translation(flows: &[String]) -> Box<dyn FnMut()> {
+/// A pipeline with one bridge between source and sink, and these flows.
+pub fn pipeline(flows: impl IntoIterator<Item = impl AsRef<str>>) -> Arc<Pipeline> {
     let now = Time::from_millis(1000);
     let pipeline = Pipeline::new(Hooks::default());
     let bridge = BridgeSettings { fail_mode: FailMode::Secure, datapath_id: 1, ..BridgeSettings::default() };
@@ -213,9 +205,16 @@ fn translation(flows: &[String]) -> Box<dyn FnMut()> {
         pipeline.add_port("br0", &name, settings, now).expect("a new port");
     }
     for flow in flows {
-        let flow = parse_flow(flow, FlowCommand::Mod(FlowModCommand::Add), &Names::none()).expect("a flow");
+        let flow = parse_flow(flow.as_ref(), FlowCommand::Mod(FlowModCommand::Add), &Names::none()).expect("a flow");
         pipeline.program("br0", flow, now).expect("a flow that can be added");
     }
+    pipeline
+}
+
+/// What a frame of an unknown flow costs in the slow path, its megaflow's installation not included.
+fn translation(flows: &[String]) -> Box<dyn FnMut()> {
+    let now = Time::from_millis(1000);
+    let pipeline = pipeline(flows);
     let frames: Vec<Frame> = frames::flows(1024).iter().map(|bytes| Frame::copy_of(bytes)).collect();
     let keys = keys_of(&frames::flows(1024));
     let mut next = bursts(&keys);

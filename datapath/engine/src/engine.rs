@@ -13,15 +13,14 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
-use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use weft_base::Clock;
-use weft_flow::{DpAction, Match};
+use weft_flow::{CompactMatch, DpAction, Match};
 use weft_netdev::{QueuePair, Waker};
 use weft_packet::{DpPort, DropReason};
 
 use crate::counters::{PortLedger, WorkerCounters};
-use crate::megaflow::{no_attachment, ufid};
+use crate::megaflow::no_attachment;
 use crate::meter::{Meter, Meters};
 use crate::port::MAX_PORTS;
 use crate::registry::Registry;
@@ -275,15 +274,8 @@ impl Datapath for Engine {
     }
 
     fn flow_put(&self, pattern: Match, actions: Vec<DpAction>) -> Result<Arc<Megaflow>, FlowExists> {
-        let flow = Arc::new(Megaflow {
-            ufid: ufid(&pattern),
-            pattern,
-            worker: None,
-            actions: ArcSwap::from_pointee(actions),
-            stats: Default::default(),
-            created: self.clock.now(),
-            attachment: no_attachment(),
-        });
+        let pattern = CompactMatch::new(&pattern);
+        let flow = Arc::new(Megaflow::new(pattern, None, Arc::new(actions), no_attachment(), self.clock.now()));
         let put = self.ask_all(|_| Command::Put(Arc::clone(&flow)));
         self.common().push(Arc::clone(&flow));
         if !put {

@@ -7,16 +7,14 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use arc_swap::ArcSwap;
 use weft_base::{Counter, Time};
-use weft_flow::{DpAction, Match};
+use weft_flow::{CompactMatch, DpAction};
 
 use crate::seam::Attachment;
 
-/// A cached verdict.
+/// A cached verdict. There may be a million of them: what many have in common they share.
 pub struct Megaflow {
-    /// Unique flow id: the same match always gets the same id within one run of the daemon (printed as `ufid`).
-    pub ufid: u128,
     /// Which frames, in the datapath's terms (`in_port` is a [`weft_packet::DpPort`]).
-    pub pattern: Match,
+    pub pattern: CompactMatch,
     /// Which worker has it in its table; `None` for a flow that every worker has (`dpctl add-flow`).
     pub worker: Option<usize>,
     /// What is done; replaced when revalidation finds a new verdict.
@@ -29,9 +27,27 @@ pub struct Megaflow {
     pub attachment: ArcSwap<Attachment>,
 }
 
-/// What a worker counts per megaflow: one cache line.
+impl Megaflow {
+    /// One that no frame has met yet.
+    pub fn new(
+        pattern: CompactMatch,
+        worker: Option<usize>,
+        actions: Arc<Vec<DpAction>>,
+        attachment: Attachment,
+        created: Time,
+    ) -> Megaflow {
+        let attachment = ArcSwap::from_pointee(attachment);
+        Megaflow { pattern, worker, actions: ArcSwap::new(actions), stats: Default::default(), created, attachment }
+    }
+
+    /// Unique flow id: the same match always gets the same id within one run of the daemon (printed as `ufid`).
+    pub fn ufid(&self) -> u128 {
+        ufid(&self.pattern)
+    }
+}
+
+/// What a worker counts per megaflow.
 #[derive(Default)]
-#[repr(align(64))]
 pub struct MegaflowStats {
     /// Frames (a GSO frame is one).
     pub packets: Counter,
@@ -71,18 +87,17 @@ impl MegaflowStats {
 }
 
 /// An attachment for flows that the slow path knows nothing of.
-pub fn no_attachment() -> ArcSwap<Attachment> {
-    ArcSwap::new(Arc::new(Box::new(())))
+pub fn no_attachment() -> Attachment {
+    Box::new(())
 }
 
 /// The id of a megaflow with this pattern: a hash, the same in every run.
-pub fn ufid(pattern: &Match) -> u128 {
-    let (key, mask) = (pattern.key(), pattern.mask());
+fn ufid(pattern: &CompactMatch) -> u128 {
     let mut halves = [0x243f_6a88_85a3_08d3_u64, 0x1319_8a2e_0370_7345];
-    for word in mask.used_words().filter(|&word| mask.word(word) != 0) {
+    for (word, value, bits) in pattern.iter() {
         for half in &mut halves {
-            let a = key.word(word) ^ *half ^ (word as u64) << 56;
-            let b = mask.word(word).rotate_left(29) ^ half.rotate_left(32) ^ 0xa409_3822_299f_31d0;
+            let a = value ^ *half ^ (word as u64) << 56;
+            let b = bits.rotate_left(29) ^ half.rotate_left(32) ^ 0xa409_3822_299f_31d0;
             let product = u128::from(a | 1 << 63) * u128::from(b | 1);
             *half = (product as u64 ^ (product >> 64) as u64).wrapping_add(half.rotate_left(11));
         }

@@ -80,6 +80,12 @@ impl Default for Program {
 impl Program {
     /// Compile a list of actions.
     pub fn compile(actions: &[DpAction]) -> Program {
+        // what most of them are needs no list
+        match actions {
+            [DpAction::Output(port)] => return Program::Output(port.0),
+            [DpAction::Drop(reason)] => return Program::Drop(*reason),
+            _ => {}
+        }
         let steps = compile(actions);
         match &steps[..] {
             [Step::Output { port, max_len: WHOLE }] => Program::Output(*port),

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use weft_base::Time;
-use weft_flow::{FlowKey, Match};
+use weft_flow::{CompactMatch, FlowKey};
 
 use crate::Megaflow;
 use crate::program::Program;
@@ -25,6 +25,10 @@ const INLINE: usize = 8;
 
 /// So many megaflows, with their counters, stay in the second-level cache.
 const FEW: usize = 2048;
+
+/// So many slots have their place from the start, that none moves while frames wait. Places that nobody uses are
+/// addresses without memory.
+const ROOM: usize = 1 << 18;
 
 /// One megaflow as the packet loop sees it.
 #[repr(C, align(64))]
@@ -64,16 +68,13 @@ impl Slot {
     }
 
     fn new(flow: Arc<Megaflow>, program: Program) -> Slot {
-        let (key, mask) = (flow.pattern.key(), flow.pattern.mask());
-        let rest = mask
-            .used_words()
-            .filter(|&at| at >= INLINE && mask.word(at) != 0)
-            .map(|at| Word { at: at as u16, value: key.word(at), mask: mask.word(at) })
-            .collect();
+        let rest = flow.pattern.iter().filter(|(at, ..)| *at >= INLINE);
+        let rest = rest.map(|(at, value, mask)| Word { at: at as u16, value, mask }).collect();
         let shared = flow.worker.is_none();
         let mut slot = Slot { value: [0; INLINE], mask: [0; INLINE], rest, shared, program, flow: None };
-        slot.value.copy_from_slice(&key.words()[..INLINE]);
-        slot.mask.copy_from_slice(&mask.words()[..INLINE]);
+        for (at, value, mask) in flow.pattern.iter().take_while(|(at, ..)| *at < INLINE) {
+            (slot.value[at], slot.mask[at]) = (value, mask);
+        }
         slot.flow = Some(flow);
         slot
     }
@@ -115,7 +116,9 @@ pub struct Store {
 impl Default for Store {
     /// No megaflows.
     fn default() -> Store {
-        Store { slots: vec![Slot::free()], free: Vec::new() }
+        let mut slots = Vec::with_capacity(ROOM);
+        slots.push(Slot::free());
+        Store { slots, free: Vec::new() }
     }
 }
 
@@ -178,8 +181,8 @@ impl Store {
     }
 
     /// The slot of a megaflow whose keys overlap those of `pattern`.
-    pub fn overlapping(&self, pattern: &Match) -> Option<SlotId> {
-        self.iter().find(|(_, flow)| overlap(&flow.pattern, pattern)).map(|(id, _)| id)
+    pub fn overlapping(&self, pattern: &CompactMatch) -> Option<SlotId> {
+        self.iter().find(|(_, flow)| flow.pattern.overlaps(pattern)).map(|(id, _)| id)
     }
 
     /// Forget all megaflows.
@@ -187,9 +190,4 @@ impl Store {
         self.slots.truncate(1);
         self.free.clear();
     }
-}
-
-/// Whether some key fits both.
-fn overlap(a: &Match, b: &Match) -> bool {
-    a.mask().used_words().all(|i| (a.key().word(i) ^ b.key().word(i)) & a.mask().word(i) & b.mask().word(i) == 0)
 }

@@ -27,6 +27,7 @@ use std::time::Duration;
 use weft_base::Time;
 use weft_flow::classifier::FlowTable;
 use weft_flow::extract::Limits;
+use weft_flow::{DpAction, Masks};
 use weft_netdev::BURST;
 use weft_packet::Pool;
 
@@ -69,6 +70,10 @@ pub struct Worker {
     /// When the table's masks were ranked.
     ranked: Time,
     store: Store,
+    /// Masks that megaflows share.
+    masks: Masks,
+    /// The newest megaflow's actions.
+    last_actions: Arc<Vec<DpAction>>,
     out: Executor,
     /// Ports to ask for frames, one burst each a turn: warm ones, and those that cannot wake us.
     polled: Vec<u32>,
@@ -107,6 +112,8 @@ impl Worker {
             table: FlowTable::new(shared.seed),
             ranked: Time::ZERO,
             store: Store::default(),
+            masks: Masks::default(),
+            last_actions: Arc::default(),
             out: Executor::new(Ports::new(nobody), Pool::new(BUFFERS)),
             polled: Vec::new(),
             failed: Vec::new(),

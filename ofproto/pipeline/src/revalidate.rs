@@ -268,7 +268,7 @@ impl Pipeline {
                 return Fate::Delete;
             }
         }
-        if !attachment.deps.stale(tables, flow.pattern.key(), flow.pattern.mask()) {
+        if !attachment.deps.stale(tables, &flow.pattern) {
             return Fate::Keep;
         }
         push_attached(tables, flow, attachment);
@@ -290,7 +290,7 @@ impl Pipeline {
 /// The verdict as it would be now, for any frame of the megaflow; `None` if its port is no bridge's any more, or what it
 /// was to go on with is gone.
 fn translate_again(tables: &Tables, flow: &Megaflow) -> Option<Translation> {
-    let entry = Entry::of(tables, flow.pattern.key()).ok()?;
+    let entry = Entry::of(tables, &flow.pattern.key()).ok()?;
     Some(translate(&entry.input(tables), None))
 }
 

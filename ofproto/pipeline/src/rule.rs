@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use weft_base::Time;
-use weft_flow::{CompactMatch, FlowKey, FlowMask, Match, OfPort};
+use weft_flow::{CompactMatch, Match, OfPort};
 use weft_openflow::action::Action;
 use weft_openflow::{Cookie, FlowModFlags, GroupId, Instructions, TableId, Timeout};
 
@@ -204,9 +204,9 @@ impl Rule {
     }
 }
 
-/// Whether some frame could match both `pattern` and `key` under `mask`, looking at the datapath's words only.
-/// `in_port` replaces the key's ingress port, which is a datapath port there.
-pub(crate) fn may_overlap(pattern: &CompactMatch, key: &FlowKey, mask: &FlowMask, in_port: OfPort) -> bool {
+/// Whether some frame could match both a rule's pattern and a megaflow's, looking at the datapath's words only.
+/// `in_port` replaces the megaflow's ingress port, which is a datapath port there.
+pub(crate) fn may_overlap(pattern: &CompactMatch, megaflow: &CompactMatch, in_port: OfPort) -> bool {
     pattern.iter().all(|(i, value, bits)| {
         if i >= weft_flow::key::OPENFLOW_WORDS {
             return true;
@@ -214,7 +214,8 @@ pub(crate) fn may_overlap(pattern: &CompactMatch, key: &FlowKey, mask: &FlowMask
         if i == 0 {
             return (value ^ u64::from(in_port.0)) & bits & 0xffff_ffff == 0;
         }
-        (value ^ key.word(i)) & bits & mask.word(i) == 0
+        let bits = bits & megaflow.mask().bits(i);
+        bits == 0 || (value ^ megaflow.word(i)) & bits == 0
     })
 }
 

@@ -100,13 +100,13 @@ pub(crate) fn dp_actions(actions: &[DpAction], names: &DpNames) -> String {
 pub(crate) fn megaflow(flow: &Megaflow, names: &DpNames, more: bool, now: Time) -> String {
     let mut line = String::new();
     if more {
-        let _ = write!(line, "ufid:{}, ", ufid(flow.ufid));
+        let _ = write!(line, "ufid:{}, ", ufid(flow.ufid()));
     }
     let stats = &flow.stats;
     let _ = write!(
         line,
         "{}, packets:{}, bytes:{}, used:",
-        dpctl::format_match(&flow.pattern, names),
+        dpctl::format_match(&flow.pattern.unpack(), names),
         stats.packets.get(),
         stats.bytes.get()
     );

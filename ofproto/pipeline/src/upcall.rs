@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use smallvec::SmallVec;
 use weft_base::Time;
 use weft_engine::{Slowpath, Upcall, Verdict};
 use weft_flow::action::{ControllerAction, Userspace};
@@ -19,14 +18,14 @@ use crate::learn::saw_tcp_flags;
 use crate::mac_table::Learned;
 use crate::pipeline::{Pipeline, lock};
 use crate::tables::{BridgeId, Tables};
-use crate::translate::{Credit, Deps, Input, LearnMac, Translation, translate};
+use crate::translate::{Credit, Deps, Input, KeptDeps, LearnMac, Translation, translate};
 
 /// What a megaflow remembers of its translation ([`weft_engine::Megaflow::attachment`]).
 pub(crate) struct Attachment {
-    pub credits: SmallVec<[Credit; 6]>,
-    pub deps: Deps,
+    pub credits: Box<[Credit]>,
+    pub deps: KeptDeps,
     /// Keeps the metadata of its packet-ins findable.
-    _frozen: SmallVec<[Arc<Frozen>; 1]>,
+    _frozen: Box<[Arc<Frozen>]>,
     /// Frames and bytes that were credited already.
     pub pushed: (AtomicU64, AtomicU64),
 }
@@ -34,9 +33,9 @@ pub(crate) struct Attachment {
 impl Attachment {
     pub fn new(translation: &mut Translation, pushed: (u64, u64)) -> Attachment {
         Attachment {
-            credits: std::mem::take(&mut translation.credits),
-            deps: std::mem::take(&mut translation.deps),
-            _frozen: std::mem::take(&mut translation.frozen),
+            credits: translation.credits.drain(..).collect(),
+            deps: std::mem::take(&mut translation.deps).into(),
+            _frozen: translation.frozen.drain(..).collect(),
             pushed: (AtomicU64::new(pushed.0), AtomicU64::new(pushed.1)),
         }
     }
@@ -204,9 +203,9 @@ fn no_entry(tables: &Tables, why: DropReason) -> Verdict {
     mask.set_word(0, u64::MAX);
     mask.set_word(1, 0xffff_ffff_ffff_ff00);
     let attachment = Attachment {
-        credits: SmallVec::new(),
-        deps: Deps::no_bridge(tables),
-        _frozen: SmallVec::new(),
+        credits: Box::default(),
+        deps: Deps::no_bridge(tables).into(),
+        _frozen: Box::default(),
         pushed: Default::default(),
     };
     let actions = vec![DpAction::Drop(why)];

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use weft_base::Time;
 use weft_engine::{Datapath, Megaflow};
+use weft_flow::CompactMatch;
 use weft_flow::dpctl::{self, DpNames};
 use weft_packet::DpPort;
 
@@ -173,10 +174,10 @@ fn line(flows: &[Arc<Megaflow>], names: &DpNames, more: bool, now: Time) -> Stri
     };
     let flags = flows.iter().fold(0, |flags, flow| flags | flow.stats.tcp_flags());
     let flags = if flags == 0 { String::new() } else { format!(", flags:{}", tcp_flags(flags)) };
-    let prefix = if more { format!("ufid:{}, ", ufid(first.ufid)) } else { String::new() };
+    let prefix = if more { format!("ufid:{}, ", ufid(first.ufid())) } else { String::new() };
     format!(
         "{prefix}{}, packets:{}, bytes:{}, used:{used}{flags}, actions:{}",
-        dpctl::format_match(&first.pattern, names),
+        dpctl::format_match(&first.pattern.unpack(), names),
         sum(|flow| flow.stats.packets.get()),
         sum(|flow| flow.stats.bytes.get()),
         dpctl::format_actions(&first.actions.load(), names)
@@ -206,7 +207,7 @@ fn tcp_flags(flags: u16) -> String {
 fn grouped(owner: &Owner) -> Vec<Vec<Arc<Megaflow>>> {
     let mut groups: BTreeMap<u128, Vec<Arc<Megaflow>>> = BTreeMap::new();
     for flow in owner.switch.engine.flows() {
-        groups.entry(flow.ufid).or_default().push(flow);
+        groups.entry(flow.ufid()).or_default().push(flow);
     }
     let mut groups: Vec<_> = groups.into_values().collect();
     groups.sort_by_key(|flows| flows.iter().map(|flow| flow.created).min());
@@ -229,11 +230,11 @@ fn dump_flows(owner: &mut Owner, args: &[String]) -> Answer {
         }
     }
     let names = if with_names { names(owner) } else { DpNames::new() };
-    let wanted = filter.map(|text| parse_filter(&text)).transpose()?;
+    let wanted = filter.map(|text| parse_filter(&text)).transpose()?.map(|wanted| CompactMatch::new(&wanted));
     let now = owner.now();
     let lines: Vec<String> = grouped(owner)
         .iter()
-        .filter(|flows| wanted.as_ref().is_none_or(|wanted| overlaps(wanted, &flows[0].pattern)))
+        .filter(|flows| wanted.as_ref().is_none_or(|wanted| flows[0].pattern.overlaps(wanted)))
         .map(|flows| line(flows, &names, more, now) + "\n")
         .collect();
     if lines.is_empty() {
@@ -255,18 +256,10 @@ fn parse_filter(text: &str) -> Result<weft_flow::Match, String> {
     Ok(wanted)
 }
 
-/// Whether some frame could match both.
-fn overlaps(a: &weft_flow::Match, b: &weft_flow::Match) -> bool {
-    a.mask().used_words().all(|i| {
-        let both = a.mask().word(i) & b.mask().word(i);
-        (a.key().word(i) ^ b.key().word(i)) & both == 0
-    })
-}
-
 fn get_flow(owner: &mut Owner, args: &[String]) -> Answer {
     let wanted = args.iter().find_map(|arg| arg.strip_prefix("ufid:")).ok_or("Failed to parse ufid")?;
     let id = uuid::Uuid::parse_str(wanted).map_err(|_| "Failed to parse ufid".to_owned())?.as_u128();
-    let flows = grouped(owner).into_iter().find(|flows| flows[0].ufid == id);
+    let flows = grouped(owner).into_iter().find(|flows| flows[0].ufid() == id);
     let flows = flows.ok_or("ovs-vswitchd: getting flow (No such file or directory)")?;
     let more = args.iter().any(|arg| matches!(arg.as_str(), "-m" | "--more"));
     let names = if args.iter().any(|arg| arg == "--names") { names(owner) } else { DpNames::new() };
@@ -291,8 +284,9 @@ fn change(owner: &mut Owner, args: &[String], verb: Verb) -> Answer {
     let pattern =
         dpctl::parse_match(&rest[0], &names).map_err(|error| format!("ovs-vswitchd: parsing flow key: {error}"))?;
     let actions = rest.get(1).map(|text| dpctl::parse_actions(text, &names)).transpose()?;
+    let compact = CompactMatch::new(&pattern);
     let there: Vec<Arc<Megaflow>> =
-        owner.switch.engine.flows().into_iter().filter(|flow| flow.pattern == pattern).collect();
+        owner.switch.engine.flows().into_iter().filter(|flow| flow.pattern == compact).collect();
     let engine = &owner.switch.engine;
     match (verb, actions) {
         (Verb::Add, Some(actions)) if there.is_empty() => {
@@ -410,6 +404,7 @@ mod tests {
     #[test]
     fn matches_that_contradict_do_not_overlap() {
         let one = |text: &str| dpctl::parse_match(text, &DpNames::new()).unwrap();
+        let overlaps = |a: &weft_flow::Match, b| CompactMatch::new(a).overlaps(&CompactMatch::new(b));
         assert!(overlaps(&one("in_port(1)"), &one("eth_type(0x0800)")));
         assert!(!overlaps(&one("in_port(1)"), &one("in_port(2),eth_type(0x0800)")));
     }

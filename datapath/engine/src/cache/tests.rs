@@ -1,8 +1,7 @@
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use weft_base::Time;
-use weft_flow::{FieldId, FlowKey, Match};
+use weft_flow::{CompactMatch, FieldId, FlowKey, Match};
 
 use super::*;
 use crate::Megaflow;
@@ -19,15 +18,7 @@ fn flow(port: u32) -> Arc<Megaflow> {
     let mut pattern = Match::any();
     pattern.set(FieldId::InPort, port.into());
     pattern.set(FieldId::RecircId, 0);
-    Arc::new(Megaflow {
-        ufid: 0,
-        pattern,
-        worker: Some(0),
-        actions: ArcSwap::from_pointee(vec![]),
-        stats: Default::default(),
-        created: Time::ZERO,
-        attachment: no_attachment(),
-    })
+    Arc::new(Megaflow::new(CompactMatch::new(&pattern), Some(0), Arc::default(), no_attachment(), Time::ZERO))
 }
 
 fn knows(cache: &Cache, store: &Store, hash: u64, key: &FlowKey) -> Option<SlotId> {

@@ -6,17 +6,15 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arc_swap::ArcSwap;
 use weft_base::Time;
 use weft_flow::dpctl::{self, DpNames};
-use weft_flow::{FlowKey, Match};
+use weft_flow::{CompactMatch, DpAction, FlowMask};
 use weft_packet::DropReason;
 
 use super::{ONCE, Worker};
-use crate::megaflow::ufid;
 use crate::program::Program;
 use crate::store::SlotId;
-use crate::{Megaflow, Upcall, Verdict};
+use crate::{Megaflow, Upcall};
 
 impl Worker {
     /// Each new flow asks once: the flows that this burst brought are tried before the next question.
@@ -46,7 +44,7 @@ impl Worker {
         }
         self.counters.missed.add(1);
         let may_install = self.shared.flows.load(Ordering::Relaxed) < self.shared.slowpath.flow_limit();
-        let (key, hash) = self.burst.key(at);
+        let (key, _) = self.burst.key(at);
         let upcall = Upcall { key, frame: self.burst.frame(at), worker: self.id, may_install };
         tracing::trace!(
             target: "dpif_netdev",
@@ -58,16 +56,11 @@ impl Worker {
         if !(may_install && verdict.install) {
             return self.remember_once(Program::compile(&verdict.actions));
         }
-        let pattern = pattern_of(key.clone(), &verdict);
-        let slot = self.install(Arc::new(Megaflow {
-            ufid: ufid(&pattern),
-            pattern,
-            worker: Some(self.id),
-            actions: ArcSwap::from_pointee(verdict.actions),
-            stats: Default::default(),
-            created: now,
-            attachment: ArcSwap::from_pointee(verdict.attachment),
-        }));
+        let pattern = self.pattern_of(at, verdict.mask);
+        let actions = self.share(verdict.actions);
+        let flow = Megaflow::new(pattern, Some(self.id), actions, verdict.attachment, now);
+        let slot = self.install(Arc::new(flow));
+        let (_, hash) = self.burst.key(at);
         self.cache.insert(hash, slot, &self.store);
         self.fresh.push(slot);
         self.credited.push((slot, self.burst.frame(at).len() as u64));
@@ -90,8 +83,8 @@ impl Worker {
         tracing::trace!(
             target: "dpif_netdev",
             "flow_add: ufid:{} {}, actions:{}",
-            uuid::Uuid::from_u128(flow.ufid).hyphenated(),
-            dpctl::format_match(&flow.pattern, &DpNames::new()),
+            uuid::Uuid::from_u128(flow.ufid()).hyphenated(),
+            dpctl::format_match(&flow.pattern.unpack(), &DpNames::new()),
             dpctl::format_actions(&flow.actions.load(), &DpNames::new())
         );
         let slot = self.store.insert(Arc::clone(&flow), Program::compile(&flow.actions.load()));
@@ -111,15 +104,22 @@ impl Worker {
         slot
     }
 
+    /// What a verdict rests on; always on port and recirculation id too.
+    fn pattern_of(&mut self, at: usize, mut mask: FlowMask) -> CompactMatch {
+        mask.set_word(0, u64::MAX);
+        self.masks.pack(self.burst.key(at).0, &mask)
+    }
+
+    /// Neighbours mostly have the same actions: they share them.
+    fn share(&mut self, actions: Vec<DpAction>) -> Arc<Vec<DpAction>> {
+        if *self.last_actions != actions {
+            self.last_actions = Arc::new(actions);
+        }
+        Arc::clone(&self.last_actions)
+    }
+
     pub(super) fn count_flows(&self) {
         self.counters.flows.set(self.table.len() as u64);
         self.counters.masks.set(self.table.masks() as u64);
     }
-}
-
-/// What the verdict rests on; always on port and recirculation id too.
-fn pattern_of(key: FlowKey, verdict: &Verdict) -> Match {
-    let mut mask = verdict.mask.clone();
-    mask.set_word(0, u64::MAX);
-    Match::new(key, mask)
 }

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arc_swap::ArcSwap;
 use weft_base::Time;
 use weft_flow::action::{ControllerAction, SetFields, SetHeader, SlowPathReason, Userspace};
-use weft_flow::{DpAction, FieldId};
+use weft_flow::{CompactMatch, DpAction, FieldId};
 use weft_packet::DropReason;
 
 use super::Command;
 use crate::Execute;
-use crate::megaflow::{Megaflow, no_attachment, ufid};
+use crate::megaflow::{Megaflow, no_attachment};
 use crate::sim::{Sim, Wire, output, script, tcp, udp, verdict};
 
 #[test]
@@ -39,7 +38,7 @@ fn flows_that_differ_where_the_verdict_looked_get_a_megaflow_each() {
         assert_eq!((sim.asked(), sim.flows().len()), (40, 40), "round {round}");
     }
     assert!(sim.flows().iter().all(|f| f.stats.packets.get() == 2));
-    let mut ufids: Vec<_> = sim.flows().iter().map(|f| f.ufid).collect();
+    let mut ufids: Vec<_> = sim.flows().iter().map(|f| f.ufid()).collect();
     ufids.sort_unstable();
     ufids.dedup();
     assert_eq!(ufids.len(), 40);
@@ -84,17 +83,10 @@ fn an_installed_flow_must_not_overlap_another() {
     let mut sim = Sim::new(2, &script(vec![output(2)], &[FieldId::EthDst]));
     sim.wire(1).put(&udp(1, 2, 1));
     sim.run();
-    let mut pattern = sim.flows()[0].pattern.clone();
+    let mut pattern = sim.flows()[0].pattern.unpack();
     let make = |pattern: &weft_flow::Match| {
-        Arc::new(Megaflow {
-            ufid: ufid(pattern),
-            pattern: pattern.clone(),
-            worker: None,
-            actions: ArcSwap::from_pointee(vec![output(1)]),
-            stats: Default::default(),
-            created: Time::ZERO,
-            attachment: no_attachment(),
-        })
+        let actions = Arc::new(vec![output(1)]);
+        Arc::new(Megaflow::new(CompactMatch::new(pattern), None, actions, no_attachment(), Time::ZERO))
     };
     assert!(!sim.obey(Command::Put(make(&pattern))));
     pattern.set(FieldId::EthDst, 0x0200_0000_0003);

@@ -8,11 +8,11 @@
 //! Invariants: a subtable is never empty; a partition is never without subtables.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
-use crate::key::{FlowKey, FlowMask};
-use crate::matching::Match;
+use crate::key::FlowKey;
 
-use super::packed::PackedMask;
+use super::packed::{CompactMatch, PackedMask};
 use super::store::{Salts, Store};
 
 /// Flows found by key. See the module.
@@ -35,7 +35,7 @@ struct Subtable<V> {
     store: Store<V>,
     hits: Cell<u64>,
     /// Not looked at while probing.
-    mask: Box<PackedMask>,
+    mask: Arc<PackedMask>,
 }
 
 /// The mask in one cache line, if it has at most seven words.
@@ -94,15 +94,16 @@ impl<V> FlowTable<V> {
     }
 
     /// The flow with exactly this match.
-    pub fn get(&self, pattern: &Match) -> Option<&V> {
+    pub fn get(&self, pattern: &CompactMatch) -> Option<&V> {
         self.partition(pattern)?.get(pattern)
     }
 
     /// Add a flow; returns the one with the same match that it replaces. The caller knows that no other overlaps it.
-    pub fn insert(&mut self, pattern: &Match, value: V) -> Option<V> {
+    /// The table shares its mask from then on: quickest where equal masks are one (see [`super::Masks`]).
+    pub fn insert(&mut self, pattern: &CompactMatch, value: V) -> Option<V> {
         let salts = self.salts;
         let partition = if is_partitioned(pattern.mask()) {
-            let words = partition_words(pattern.key());
+            let words = partition_of(pattern);
             let index = self.partitions.find_words(&words).unwrap_or_else(|| {
                 let index = self.partitions.push(&words, Partition::new());
                 self.partitions.link(index, salts.hash(&words));
@@ -118,13 +119,13 @@ impl<V> FlowTable<V> {
     }
 
     /// Remove the flow with exactly this match.
-    pub fn remove(&mut self, pattern: &Match) -> Option<V> {
+    pub fn remove(&mut self, pattern: &CompactMatch) -> Option<V> {
         if !is_partitioned(pattern.mask()) {
             let removed = self.loose.remove(pattern)?;
             self.len -= 1;
             return Some(removed);
         }
-        let index = self.partitions.find_words(&partition_words(pattern.key()))?;
+        let index = self.partitions.find_words(&partition_of(pattern))?;
         let partition = &mut self.partitions.entries_mut()[index];
         let removed = partition.remove(pattern)?;
         self.len -= 1;
@@ -157,9 +158,9 @@ impl<V> FlowTable<V> {
         }
     }
 
-    fn partition(&self, pattern: &Match) -> Option<&Partition<V>> {
+    fn partition(&self, pattern: &CompactMatch) -> Option<&Partition<V>> {
         if is_partitioned(pattern.mask()) {
-            let index = self.partitions.find_words(&partition_words(pattern.key()))?;
+            let index = self.partitions.find_words(&partition_of(pattern))?;
             Some(self.partitions.entry(index))
         } else {
             Some(&self.loose)
@@ -185,37 +186,35 @@ impl<V> Partition<V> {
         None
     }
 
-    fn position(&self, mask: &PackedMask) -> Option<usize> {
-        self.subtables.iter().position(|s| *s.mask == *mask)
+    fn position(&self, mask: &Arc<PackedMask>) -> Option<usize> {
+        let same = self.subtables.iter().position(|s| Arc::ptr_eq(&s.mask, mask));
+        same.or_else(|| self.subtables.iter().position(|s| s.mask.words() == mask.words()))
     }
 
-    fn get(&self, pattern: &Match) -> Option<&V> {
-        let mask = PackedMask::new(pattern.mask());
-        let subtable = &self.subtables[self.position(&mask)?];
-        subtable.store.find_words(&mask.pack(pattern.key())).map(|i| subtable.store.entry(i))
+    fn get(&self, pattern: &CompactMatch) -> Option<&V> {
+        let store = &self.subtables[self.position(pattern.mask())?].store;
+        store.find_words(pattern.values()).map(|i| store.entry(i))
     }
 
-    fn insert(&mut self, pattern: &Match, value: V, salts: Salts) -> Option<V> {
-        let mask = PackedMask::new(pattern.mask());
-        let position = self.position(&mask).unwrap_or_else(|| {
-            self.subtables.push(Subtable::new(mask.clone(), salts));
+    fn insert(&mut self, pattern: &CompactMatch, value: V, salts: Salts) -> Option<V> {
+        let position = self.position(pattern.mask()).unwrap_or_else(|| {
+            self.subtables.push(Subtable::new(Arc::clone(pattern.mask()), salts));
             self.subtables.len() - 1
         });
         let store = &mut self.subtables[position].store;
-        let words = mask.pack(pattern.key());
-        if let Some(index) = store.find_words(&words) {
+        let hash = store.hash(pattern.values());
+        if let Some(index) = store.find(hash, |stored| stored == pattern.values()) {
             return Some(std::mem::replace(&mut store.entries_mut()[index], value));
         }
-        let index = store.push(&words, value);
-        store.link(index, store.hash(&words));
+        let index = store.push(pattern.values(), value);
+        store.link(index, hash);
         None
     }
 
-    fn remove(&mut self, pattern: &Match) -> Option<V> {
-        let mask = PackedMask::new(pattern.mask());
-        let position = self.position(&mask)?;
+    fn remove(&mut self, pattern: &CompactMatch) -> Option<V> {
+        let position = self.position(pattern.mask())?;
         let store = &mut self.subtables[position].store;
-        let index = store.find_words(&mask.pack(pattern.key()))?;
+        let index = store.find_words(pattern.values())?;
         store.unlink(index);
         let value = store.take(index, true);
         if store.len() == 0 {
@@ -226,7 +225,7 @@ impl<V> Partition<V> {
 }
 
 impl<V> Subtable<V> {
-    fn new(mask: PackedMask, salts: Salts) -> Subtable<V> {
+    fn new(mask: Arc<PackedMask>, salts: Salts) -> Subtable<V> {
         let mut probe = Probe { len: u8::MAX, index: [0; 7], bits: [0; 7] };
         if mask.words().len() <= 7 {
             probe.len = mask.words().len() as u8;
@@ -234,7 +233,7 @@ impl<V> Subtable<V> {
                 (probe.index[nth], probe.bits[nth]) = (index, bits);
             }
         }
-        Subtable { probe, store: Store::new(mask.words().len(), salts), hits: Cell::new(0), mask: Box::new(mask) }
+        Subtable { probe, store: Store::new(mask.words().len(), salts), hits: Cell::new(0), mask }
     }
 
     #[inline]
@@ -271,8 +270,12 @@ fn partition_words(key: &FlowKey) -> [u64; 2] {
     [key.word(0), key.word(1) & PARTITION_BITS]
 }
 
-fn is_partitioned(mask: &FlowMask) -> bool {
-    mask.word(0) == u64::MAX && mask.word(1) & PARTITION_BITS == PARTITION_BITS
+fn partition_of(pattern: &CompactMatch) -> [u64; 2] {
+    [pattern.word(0), pattern.word(1) & PARTITION_BITS]
+}
+
+fn is_partitioned(mask: &PackedMask) -> bool {
+    mask.bits(0) == u64::MAX && mask.bits(1) & PARTITION_BITS == PARTITION_BITS
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ impl Pipeline {
         let mut lines: Vec<String> = datapath
             .flows()
             .iter()
-            .filter(|f| ports.contains_key(&DpPort(f.pattern.key().word(0) as u32)))
+            .filter(|f| ports.contains_key(&DpPort(f.pattern.word(0) as u32)))
             .map(|f| text::megaflow(f, &shown, more, now))
             .collect();
         lines.sort();

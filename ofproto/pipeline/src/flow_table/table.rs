@@ -188,10 +188,10 @@ impl FlowTable {
         self.version
     }
 
-    /// Whether a change since `version` could matter to frames that agree with `key` under `mask`.
-    pub fn affected(&self, version: u64, key: &FlowKey, mask: &FlowMask, in_port: OfPort) -> bool {
+    /// Whether a change since `version` could matter to frames of a megaflow that came in by `in_port`.
+    pub fn affected(&self, version: u64, megaflow: &CompactMatch, in_port: OfPort) -> bool {
         let newer = (self.version - version) as usize;
-        newer > self.log.len() || self.log.iter().rev().take(newer).any(|r| may_overlap(&r.pattern, key, mask, in_port))
+        newer > self.log.len() || self.log.iter().rev().take(newer).any(|r| may_overlap(&r.pattern, megaflow, in_port))
     }
 
     /// Something other than a rule changed: all verdicts that asked this table are open again.

@@ -56,7 +56,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use smallvec::SmallVec;
 use weft_flow::action::{SlowPathReason, Userspace};
 use weft_flow::key::OPENFLOW_WORDS;
-use weft_flow::{DpAction, FieldId, FlowKey, FlowMask, OfPort};
+use weft_flow::{CompactMatch, DpAction, FieldId, FlowKey, FlowMask, OfPort};
 use weft_openflow::action::Action;
 use weft_openflow::ids::MeterId;
 use weft_openflow::port::PortConfig;
@@ -170,7 +170,7 @@ pub enum Credit {
     Bucket(Arc<Bucket>),
 }
 
-/// What a verdict rests on, to find out cheaply whether it still stands.
+/// What a verdict rests on, as translation finds it.
 #[derive(Default)]
 pub struct Deps {
     /// For frames of no bridge's port: which ports there were.
@@ -180,6 +180,15 @@ pub struct Deps {
     macs: SmallVec<[(BridgeId, MacDep); 2]>,
     /// Groups by serial; 0 for one that was not there.
     groups: SmallVec<[(BridgeId, GroupId, u64); 1]>,
+}
+
+/// What a verdict rests on, to find out cheaply whether it still stands; in few bytes, as each megaflow has it.
+pub struct KeptDeps {
+    ports: Option<u64>,
+    bridges: SmallVec<[(BridgeId, u64); 1]>,
+    tables: SmallVec<[TableDep; 1]>,
+    macs: Box<[(BridgeId, MacDep)]>,
+    groups: Box<[(BridgeId, GroupId, u64)]>,
 }
 
 pub(crate) struct TableDep {
@@ -198,9 +207,24 @@ impl Deps {
     pub(crate) fn no_bridge(tables: &Tables) -> Deps {
         Deps { ports: Some(tables.ports_generation), ..Deps::default() }
     }
+}
 
-    /// Whether the verdict for frames that match `key` under `mask` may have changed.
-    pub fn stale(&self, tables: &Tables, key: &FlowKey, mask: &FlowMask) -> bool {
+impl From<Deps> for KeptDeps {
+    fn from(deps: Deps) -> KeptDeps {
+        let Deps { ports, bridges, tables, macs, groups } = deps;
+        KeptDeps {
+            ports,
+            bridges: bridges.into_iter().collect(),
+            tables: tables.into_iter().collect(),
+            macs: macs.into_iter().collect(),
+            groups: groups.into_iter().collect(),
+        }
+    }
+}
+
+impl KeptDeps {
+    /// Whether the verdict for the frames of a megaflow may have changed.
+    pub fn stale(&self, tables: &Tables, pattern: &CompactMatch) -> bool {
         let bridge = |id| tables.bridge(id);
         self.bridges.iter().any(|(id, generation)| bridge(*id).is_none_or(|b| b.generation != *generation))
             || self.ports.is_some_and(|generation| tables.ports_generation != generation)
@@ -211,18 +235,18 @@ impl Deps {
                 .any(|(id, group, serial)| bridge(*id).is_none_or(|b| b.flows.groups().serial(*group) != *serial))
             || self.tables.iter().any(|dep| match bridge(dep.bridge).and_then(|b| b.flows.table(dep.table)) {
                 None => true,
-                Some(table) => dep.is_affected(table, key, mask),
+                Some(table) => dep.is_affected(table, pattern),
             })
     }
 }
 
 impl TableDep {
-    fn is_affected(&self, table: &FlowTable, key: &FlowKey, mask: &FlowMask) -> bool {
+    fn is_affected(&self, table: &FlowTable, pattern: &CompactMatch) -> bool {
         let (then, now) = (self.version.load(Ordering::Relaxed), table.version());
         if then == now {
             return false;
         }
-        let affected = !self.pristine || table.affected(then, key, mask, self.in_port);
+        let affected = !self.pristine || table.affected(then, pattern, self.in_port);
         if !affected {
             self.version.store(now, Ordering::Relaxed);
         }

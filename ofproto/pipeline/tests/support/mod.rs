@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use weft_base::Time;
-use weft_engine::{Datapath, DpStats, Execute, Megaflow, MegaflowStats, Slowpath, Upcall};
+use weft_engine::{Datapath, DpStats, Execute, Megaflow, Slowpath, Upcall};
 use weft_engine::{FlowExists, PortStats};
 use weft_flow::action::Userspace;
-use weft_flow::{DpAction, FlowKey, Match, OfPort};
+use weft_flow::{CompactMatch, DpAction, FlowKey, Match, OfPort};
 use weft_openflow::text::{FlowCommand, Names, parse_flow};
 use weft_openflow::{ErrorCode, FlowModCommand};
 use weft_packet::{DpPort, DropReason, Frame};
@@ -176,15 +176,9 @@ impl Switch {
         let upcall = Upcall { key, frame, worker: 0, may_install: true };
         let verdict = self.pipeline.upcall(&upcall, self.now);
         let install = verdict.install;
-        let flow = Arc::new(Megaflow {
-            ufid: 0,
-            pattern: Match::new(key.clone(), verdict.mask),
-            worker: Some(0),
-            actions: arc_swap::ArcSwap::from_pointee(verdict.actions),
-            stats: MegaflowStats::default(),
-            created: self.now,
-            attachment: arc_swap::ArcSwap::from_pointee(verdict.attachment),
-        });
+        let pattern = CompactMatch::new(&Match::new(key.clone(), verdict.mask));
+        let flow = Megaflow::new(pattern, Some(0), Arc::new(verdict.actions), verdict.attachment, self.now);
+        let flow = Arc::new(flow);
         if install {
             self.script.flows.lock().unwrap().push(flow.clone());
         }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::FieldId;
+use crate::{FieldId, Match};
 use proptest::prelude::*;
 
 fn exact(in_port: u128, eth_type: u128) -> Match {
@@ -31,11 +31,11 @@ proptest! {
             let flow = pattern(mask, value & 7);
             let old = list.iter().position(|(p, _)| *p == flow).map(|i| list.swap_remove(i).1);
             if insert {
-                prop_assert_eq!(table.insert(&flow, nth as u32), old);
+                prop_assert_eq!(table.insert(&CompactMatch::new(&flow), nth as u32), old);
                 list.push((flow.clone(), nth as u32));
-                prop_assert_eq!(table.get(&flow), Some(&(nth as u32)));
+                prop_assert_eq!(table.get(&CompactMatch::new(&flow)), Some(&(nth as u32)));
             } else {
-                prop_assert_eq!(table.remove(&flow), old);
+                prop_assert_eq!(table.remove(&CompactMatch::new(&flow)), old);
             }
             let mut key = pattern(mask, u32::MAX).key().clone();
             FieldId::IpDst.set(&mut key, u128::from(probe & 7));
@@ -59,7 +59,7 @@ fn five_hundred_masks_stay_correct_and_the_busy_one_comes_first() {
         flow.set(FieldId::TcpSrc, u128::from(nth));
         flow.set(FieldId::EthSrc, 7);
         flow.set(FieldId::Ipv6Src, 9);
-        table.insert(&flow, nth);
+        table.insert(&CompactMatch::new(&flow), nth);
     }
     let key_of = |nth: u32| {
         let mut key = exact(1, 0x86dd).key().clone();
@@ -88,8 +88,8 @@ fn a_flow_that_leaves_the_port_open_is_found_too() {
     let mut table = FlowTable::new(3);
     let mut any_port = Match::any();
     any_port.set(FieldId::EthType, 0x0806);
-    table.insert(&any_port, 1);
-    table.insert(&exact(5, 0x0800), 2);
+    table.insert(&CompactMatch::new(&any_port), 1);
+    table.insert(&CompactMatch::new(&exact(5, 0x0800)), 2);
     assert_eq!(table.lookup(exact(9, 0x0806).key()), Some(&1));
     assert_eq!(table.lookup(exact(5, 0x0800).key()), Some(&2));
     assert_eq!(table.lookup(exact(5, 0x86dd).key()), None);
