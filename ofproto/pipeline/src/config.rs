@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use weft_flow::OfPort;
-use weft_openflow::Version;
+use weft_openflow::action::Action;
 use weft_openflow::controller::Role;
+use weft_openflow::{QueueId, Version};
 use weft_packet::DpPort;
 
 use crate::vlan::{PriorityTags, VlanMode, VlanSet};
@@ -354,6 +355,15 @@ pub struct HiddenRule {
     pub matching: weft_flow::Match,
     /// Bridge other_config:in-band-queue.
     pub queue: Option<u32>,
+}
+
+impl HiddenRule {
+    pub(crate) fn actions(&self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        actions.extend(self.queue.map(|queue| Action::SetQueue(QueueId(queue))));
+        actions.push(Action::Output { port: OfPort::NORMAL, max_len: 0 });
+        actions
+    }
 }
 
 /// Why the daemon's request was refused.

@@ -8,22 +8,24 @@
 //! Invariant: bytes from outside: what does not read back exactly is refused, and actions are checked like a packet-out's.
 
 use weft_base::Time;
+use weft_flow::extract::extract_again;
 use weft_flow::key::{UsedWords, WORDS};
 use weft_flow::{FlowKey, Match, OfPort};
 use weft_openflow::action::Action;
 use weft_openflow::instruction::WriteMetadata;
 use weft_openflow::{Cookie, Dialect, ErrorCode, Message, PacketIn, PacketOut, TableId, Version, Xid, codec};
-use weft_packet::{DpPort, Frame};
+use weft_packet::Frame;
 
 use crate::check;
+use crate::connection::Begin;
 use crate::frozen::{FrozenState, Step};
 use crate::pipeline::Pipeline;
 use crate::tables::BridgeId;
-use crate::translate::{Input, translate};
+use crate::translate::packet_type;
 use crate::upcall::set_in_port;
 
 /// What the bytes begin with: a name and a version.
-const MAGIC: [u8; 4] = *b"WFC1";
+const MAGIC: [u8; 4] = *b"WFC2";
 /// Words of a key that its packet does not say: conntrack, tunnel, marks, metadata, registers.
 const METADATA_WORDS: u128 = ((1 << WORDS) - 1) & !weft_flow::key::FRAME_WORDS & !1;
 /// More steps or values than this nobody has.
@@ -36,6 +38,7 @@ pub(crate) fn encode(state: &FrozenState, key: &FlowKey) -> Option<Vec<u8>> {
     let mut out = MAGIC.to_vec();
     out.extend(state.bridge.0.to_be_bytes());
     out.extend(state.in_port.to_be_bytes());
+    out.extend(packet_type(key).to_be_bytes());
     out.extend([state.table.0, u8::from(state.conntracked), u8::from(state.steps.is_some())]);
     let words: Vec<usize> = UsedWords(key.used() & METADATA_WORDS).filter(|&i| key.word(i) != 0).collect();
     out.push(words.len() as u8);
@@ -102,10 +105,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(FrozenState, FlowKey), ErrorCode> 
         return Err(ErrorCode::OFPBRC_BAD_LEN);
     }
     let bridge = BridgeId(reader.u32()?);
-    let in_port = reader.u32()?;
+    let (in_port, packet_type) = (reader.u32()?, reader.u32()?);
     let [table, conntracked, has_steps, words] = reader.array()?;
     let mut key = FlowKey::new();
     set_in_port(&mut key, OfPort(in_port));
+    key.set_word(1, u64::from(packet_type) << 32);
     for _ in 0..words {
         let [i] = reader.array()?;
         if METADATA_WORDS.checked_shr(i.into()).unwrap_or(0) & 1 == 0 {
@@ -198,8 +202,7 @@ impl Pipeline {
     pub(crate) fn resume(&self, of: &PacketIn, now: Time) -> Result<(), ErrorCode> {
         let (mut state, mut key) = decode(&of.continuation)?;
         let mut frame = Frame::copy_of(&of.packet);
-        weft_flow::extract::extract(&mut frame, &mut key, Default::default())
-            .map_err(|_| ErrorCode::OFPBRC_BAD_PACKET)?;
+        extract_again(&mut frame, &mut key, Default::default()).map_err(|_| ErrorCode::OFPBRC_BAD_PACKET)?;
         // what the controller says of the packet's metadata counts
         let (said, bits) = (of.metadata.key(), of.metadata.mask());
         for i in UsedWords(bits.used() & METADATA_WORDS) {
@@ -207,23 +210,8 @@ impl Pipeline {
         }
         let fresh = FrozenState::new(state.bridge, &key);
         (state.words, state.tunnel) = (fresh.words, fresh.tunnel);
-        let (actions, frozen, flows) = {
-            let tables = self.read();
-            let bridge = tables.bridge(state.bridge).ok_or(ErrorCode::NXR_STALE)?;
-            let input = Input { tables: &tables, bridge, key: &key, actions: None, frozen: Some(&state) };
-            let translation = translate(&input, None);
-            self.learn(&tables, &translation.learn, now);
-            crate::upcall::credit(&tables, &translation.credits, 1, frame.len() as u64, now);
-            let dp = bridge.port(OfPort(state.in_port)).and_then(|port| port.dp());
-            set_in_port(&mut key, OfPort(dp.unwrap_or(DpPort::NONE).0));
-            (translation.actions, translation.frozen, translation.flows)
-        };
-        self.learn_flows(&flows, now);
-        if let Some(datapath) = self.datapath() {
-            datapath.execute(weft_engine::Execute { frame, key, actions });
-        }
-        drop(frozen); // only now: packet-ins and recirculations of this frame have found their states
-        Ok(())
+        // the one thing that it can be refused for
+        self.send_through(state.bridge, frame, key, Begin::Frozen(&state), now).map_err(|_| ErrorCode::NXR_STALE)
     }
 }
 
@@ -241,6 +229,7 @@ mod tests {
     fn state() -> (FrozenState, FlowKey) {
         let mut key = FlowKey::new();
         set_in_port(&mut key, OfPort(3));
+        key.set_word(1, 0x1_0800 << 32);
         FieldId::Reg5.set(&mut key, 0x1234);
         FieldId::Metadata.set(&mut key, u128::from(u64::MAX));
         FieldId::TunId.set(&mut key, 77);

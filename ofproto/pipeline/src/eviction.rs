@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use weft_base::Time;
-use weft_flow::text::field_by_any_name;
 use weft_openflow::action::SubField;
 
 use crate::rule::Rule;
@@ -95,7 +94,7 @@ impl EvictionIndex {
             return Key::default();
         }
         let matching = rule.pattern.unpack();
-        self.fields.iter().map(|sub| matching.get(sub.field).0 >> sub.ofs & low_bits(sub.n_bits)).collect()
+        self.fields.iter().map(|sub| (matching.get(sub.field).0 & sub.mask()) >> sub.ofs).collect()
     }
 
     fn resize(&mut self, key: Key, before: usize, after: usize) {
@@ -106,22 +105,10 @@ impl EvictionIndex {
     }
 }
 
-fn low_bits(n: u16) -> u128 {
-    if n >= 128 { u128::MAX } else { (1 << n) - 1 }
-}
-
 /// `field[]`, `field[bit]` or `field[start..end]`.
 pub fn parse_subfield(text: &str) -> Option<SubField> {
-    let (name, range) = text.trim().split_once('[')?;
-    let field = field_by_any_name(name)?;
-    let range = range.strip_suffix(']')?;
-    let bits = field.field().bits;
-    let (first, last) = match range.split_once("..") {
-        _ if range.is_empty() => (0, bits.checked_sub(1)?),
-        Some((first, last)) => (first.parse().ok()?, last.parse().ok()?),
-        None => (range.parse().ok()?, range.parse().ok()?),
-    };
-    (first <= last && last < bits).then(|| SubField { field, ofs: first, n_bits: last - first + 1 })
+    let text = text.trim();
+    text.contains('[').then(|| weft_openflow::text::parse_subfield(text).ok())?
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Flow mods: what adding, modifying and deleting does to the tables (OpenFlow 1.3 §6.4, and 1.0 where it differs).
 //!
-//! How: [`prepare`] does what needs no tables, so that they are locked for the rest only: [`apply`] changes them and says what it did as a list of [`Change`]s. The list serves three: the caller's
-//! notifications, [`settle`] (counters go over to successors, once it is certain that the change stays), and [`revert`],
-//! so that a bundle of messages can be all or nothing.
+//! How: [`prepare`] does what needs no tables, so that they are locked for the rest only: [`apply`] changes them and says
+//! what it did as a list of [`Change`]s. The list serves three: the caller's notifications, [`settle`] (counters go over to
+//! successors, once it is certain that the change stays), and [`revert`], so that a bundle of messages can be all or
+//! nothing.
 //!
 //! Invariant: on an error the tables are as before.
 

@@ -149,6 +149,7 @@ impl FlowTables {
         self.queue_timeout(&rule);
         let used = self.uses.come(&rule);
         let grouped = uses_groups(&rule.instructions).then(|| Arc::clone(&rule));
+        let hidden = usize::from(rule.is_hidden());
         let table = Arc::make_mut(&mut self.tables[usize::from(rule.table.0)]);
         table.used.add(used);
         table.changed(&rule);
@@ -157,7 +158,10 @@ impl FlowTables {
         }
         let old = table.rules.insert_compact(&Arc::clone(&rule).pattern, rule.priority, rule);
         match &old {
-            None => self.n_rules += 1,
+            None => {
+                self.n_rules += 1;
+                table.hidden += hidden;
+            }
             Some(old) => table.used.take(self.uses.go(old)),
         }
         if let Some(old) = old.as_ref().filter(|old| uses_groups(&old.instructions)) {
@@ -177,6 +181,7 @@ impl FlowTables {
         }
         table.rules.remove_compact(&rule.pattern, rule.priority);
         table.used.take(self.uses.go(rule));
+        table.hidden -= usize::from(rule.is_hidden());
         table.changed(rule);
         self.n_rules -= 1;
         if uses_groups(&rule.instructions) {
@@ -195,6 +200,7 @@ impl FlowTables {
             }
             table.used = Used::default();
         }
+        table.hidden = 0;
         self.waste._indexes.push(table.rules.take_all());
         table.set_eviction();
         table.touch();
@@ -357,7 +363,7 @@ impl FlowTables {
         let rules: Vec<Arc<Rule>> = wanted
             .iter()
             .map(|one| {
-                let instructions = Instructions::apply(crate::connection::hidden_actions(one));
+                let instructions = Instructions::apply(one.actions());
                 Arc::new(Rule::new(TableId(0), one.priority, &one.matching, instructions, now))
             })
             .collect();

@@ -280,10 +280,12 @@ impl Pipeline {
         let bridge = tables.bridge_named_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
         let id = bridge.id;
         let mut changes = Vec::new();
-        flow_mod::apply(&mut bridge.flows, &ready, now, &mut changes)?;
+        let outcome = flow_mod::apply(&mut bridge.flows, &ready, now, &mut changes);
+        let waste = bridge.flows.take_waste();
         drop(tables);
+        drop(waste); // a million flows that went take a while
         self.changes_made(&mut control, None, id, &changes, now);
-        Ok(())
+        outcome
     }
 
     /// Do what a group mod says, as if a controller had sent it (for restoring groups after a restart).

@@ -43,6 +43,8 @@ impl Shared {
     fn add(&mut self, of: Instructions) -> Arc<Instructions> {
         if self.instructions.len() == self.instructions.capacity() {
             self.instructions.retain(|held, ()| Arc::strong_count(held) > 1);
+            // room for as many again: not every newcomer shall look through all of them
+            self.instructions.reserve(self.instructions.len().max(16));
         }
         let shared = Arc::new(of);
         self.instructions.insert(Arc::clone(&shared), ());
@@ -71,5 +73,20 @@ mod tests {
         }
         assert!(shared.instructions.capacity() < 100);
         assert!(Arc::ptr_eq(&one, &shared.instructions(output(1))));
+    }
+
+    /// While few of many go, newcomers do not look through all of them each.
+    #[test]
+    fn a_full_set_makes_room_for_many() {
+        let mut shared = Shared::default();
+        let held: Vec<_> = (0..5000).map(|port| shared.instructions(output(port))).collect();
+        let (mut grown, mut before) = (0, shared.instructions.capacity());
+        for port in 5000..6000 {
+            shared.instructions(output(port));
+            let full = shared.instructions.len() == shared.instructions.capacity();
+            grown += usize::from(full || shared.instructions.capacity() != before);
+            before = shared.instructions.capacity();
+        }
+        assert!(grown < 5, "looked through {grown} times for {} held", held.len());
     }
 }

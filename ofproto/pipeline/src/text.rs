@@ -67,12 +67,10 @@ pub(crate) fn matching(of: &Match) -> String {
 
 /// `NXM_OF_ETH_DST[] is now 00:00:00:00:00:00`
 pub(crate) fn is_now(dst: SubField, value: u128) -> String {
-    let text = match dst.mask() == dst.field.field().all_ones() {
+    let text = match dst == SubField::whole(dst.field) {
         true => format_value(dst.field, value, dst.mask(), &PortNames::new()),
         false => format!("{:#x}", (value & dst.mask()) >> dst.ofs),
     };
-    let whole = dst == SubField::whole(dst.field);
-    let text = if whole { text } else { format!("{:#x}", (value & dst.mask()) >> dst.ofs) };
     let text = if text == "0x0" { "0" } else { &text };
     format!("{} is now {text}", format_subfield(dst))
 }

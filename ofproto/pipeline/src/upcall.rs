@@ -85,10 +85,10 @@ impl Slowpath for Pipeline {
 
     fn userspace(&self, upcall: &Upcall<'_>, what: &Userspace, now: Time) -> Vec<DpAction> {
         match what {
-            Userspace::Controller(action) => {
-                self.to_controllers(upcall, action);
-                Vec::new()
-            }
+            Userspace::Controller(action) => match self.to_controllers(upcall, action) {
+                Ok(()) => Vec::new(),
+                Err(why) => vec![DpAction::Drop(why)],
+            },
             Userspace::FlowSample(sample) => {
                 (self.hooks().sample)(sample, upcall);
                 Vec::new()
@@ -152,22 +152,24 @@ impl Pipeline {
         }
     }
 
-    fn to_controllers(&self, upcall: &Upcall<'_>, action: &ControllerAction) {
+    fn to_controllers(&self, upcall: &Upcall<'_>, action: &ControllerAction) -> Result<(), DropReason> {
         let mut key = upcall.key.clone();
-        let Some(frozen) = self.read().frozen.find(action.recirc_id) else { return };
+        let frozen = self.read().frozen.find(action.recirc_id).ok_or(DropReason::RecircUnknown)?;
         frozen.state.thaw(&mut key);
         let continuation = match action.continuation {
-            true => crate::continuation::encode(&frozen.state, &key).unwrap_or_default(),
+            true => crate::continuation::encode(&frozen.state, &key).ok_or(DropReason::TranslationError)?,
             false => Vec::new(),
         };
         let (bridge, packet) = (frozen.state.bridge, upcall.frame.bytes().to_vec());
         let event = PacketEvent { bridge, action: action.clone(), packet, key, continuation };
         let mut events = lock(self.events());
-        if events.len() < MAX_EVENTS {
-            events.push_back(event);
-            drop(events);
-            self.wake();
+        if events.len() >= MAX_EVENTS {
+            return Err(DropReason::ControllerQueue);
         }
+        events.push_back(event);
+        drop(events);
+        self.wake();
+        Ok(())
     }
 }
 

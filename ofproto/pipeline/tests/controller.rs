@@ -3,49 +3,15 @@
 mod support;
 
 use support::Switch;
+use support::peer::{Peer, flow_mod};
 use weft_flow::{Match, OfPort};
 use weft_openflow::bundle::{BundleAdd, BundleControl, BundleControlKind, BundleFlags};
-use weft_openflow::codec::{Dialect, Framer, decode, encode};
 use weft_openflow::monitor::{FlowMonitorCommand, FlowMonitorFlags, FlowMonitorRequest, FlowUpdate, FlowUpdateEvent};
-use weft_openflow::text::{FlowCommand, Names, parse_flow};
 use weft_openflow::{ErrorCode, FlowModCommand, GroupId, Message, StatsReply, StatsRequest, TableId, Version, Xid};
-use weft_pipeline::{ConnectionId, ConnectionKind, ConnectionSettings, FailMode};
+use weft_pipeline::{BridgeSettings, FailMode, TableSettings};
 
-struct Peer<'a> {
-    switch: &'a Switch,
-    id: ConnectionId,
-    version: Version,
-}
-
-impl<'a> Peer<'a> {
-    fn new(switch: &'a Switch, version: Version) -> Peer<'a> {
-        let settings = ConnectionSettings::new(ConnectionKind::Controller, "test");
-        let id = switch.pipeline.connect("br0", settings, switch.now).unwrap();
-        let peer = Peer { switch, id, version };
-        peer.ask(Message::Hello { versions: version.bit() });
-        peer
-    }
-
-    /// Send one message and return what has come since the last.
-    fn ask(&self, message: Message) -> Vec<Message> {
-        let dialect = Dialect::new(self.version);
-        self.switch.pipeline.input(self.id, &encode(&message, Xid(7), &dialect).unwrap(), self.switch.now);
-        let mut framer = Framer::new();
-        framer.push(&self.switch.pipeline.output(self.id));
-        let mut all = Vec::new();
-        while let Some(bytes) = framer.next_message().unwrap() {
-            all.push(decode(bytes, &dialect).unwrap().message);
-        }
-        all
-    }
-
-    fn bundle(&self, kind: BundleControlKind, flags: BundleFlags) -> Message {
-        self.ask(Message::BundleControl(BundleControl { id: 1, kind, flags })).pop().expect("an answer")
-    }
-}
-
-fn flow_mod(command: FlowModCommand, text: &str) -> Message {
-    Message::FlowMod(parse_flow(text, FlowCommand::Mod(command), &Names::none()).expect(text))
+fn bundle(peer: &Peer<'_>, kind: BundleControlKind, flags: BundleFlags) -> Message {
+    peer.ask(Message::BundleControl(BundleControl { id: 1, kind, flags })).pop().expect("an answer")
 }
 
 fn is_error(message: &Message, code: ErrorCode) -> bool {
@@ -60,12 +26,12 @@ fn replies_about_bundles_carry_no_flags_and_requests_must_agree_on_theirs() {
     for version in [Version::V13, Version::V14] {
         let peer = Peer::new(&switch, version);
         let reply = |kind| Message::BundleControl(BundleControl { id: 1, kind, flags: BundleFlags::empty() });
-        assert_eq!(peer.bundle(OpenRequest, ordered), reply(OpenReply));
-        assert_eq!(peer.bundle(CloseRequest, ordered), reply(CloseReply));
-        assert!(is_error(&peer.bundle(CommitRequest, atomic), ErrorCode::OFPBFC_BAD_FLAGS));
-        assert_eq!(peer.bundle(OpenRequest, ordered), reply(OpenReply));
-        assert!(is_error(&peer.bundle(CloseRequest, atomic), ErrorCode::OFPBFC_BAD_FLAGS));
-        assert!(is_error(&peer.bundle(CommitRequest, ordered), ErrorCode::OFPBFC_BAD_ID));
+        assert_eq!(bundle(&peer, OpenRequest, ordered), reply(OpenReply));
+        assert_eq!(bundle(&peer, CloseRequest, ordered), reply(CloseReply));
+        assert!(is_error(&bundle(&peer, CommitRequest, atomic), ErrorCode::OFPBFC_BAD_FLAGS));
+        assert_eq!(bundle(&peer, OpenRequest, ordered), reply(OpenReply));
+        assert!(is_error(&bundle(&peer, CloseRequest, atomic), ErrorCode::OFPBFC_BAD_FLAGS));
+        assert!(is_error(&bundle(&peer, CommitRequest, ordered), ErrorCode::OFPBFC_BAD_ID));
     }
 }
 
@@ -73,7 +39,7 @@ fn replies_about_bundles_carry_no_flags_and_requests_must_agree_on_theirs() {
 fn a_flow_mod_that_is_not_permitted_is_refused_when_it_is_put_into_a_bundle() {
     let switch = Switch::new(FailMode::Secure, 3);
     let peer = Peer::new(&switch, Version::V14);
-    peer.bundle(BundleControlKind::OpenRequest, BundleFlags::ORDERED);
+    bundle(&peer, BundleControlKind::OpenRequest, BundleFlags::ORDERED);
     let message = Box::new(flow_mod(FlowModCommand::Add, "table=254,actions=drop"));
     let add = BundleAdd { id: 1, flags: BundleFlags::ORDERED, xid: Xid(7), message };
     let answers = peer.ask(Message::BundleAdd(add));
@@ -152,4 +118,27 @@ fn a_table_description_says_how_much_is_free_once_vacancy_is_asked_for() {
     let heard = peer.ask(Message::StatsRequest(StatsRequest::TableDesc));
     let [Message::StatsReply { body: StatsReply::TableDesc(tables), .. }] = &heard[..] else { panic!("{heard:?}") };
     assert_eq!(tables[1].vacancy, Vacancy { current: 100, ..vacancy });
+}
+
+#[test]
+fn a_learned_flow_that_fills_a_table_is_a_vacancy_event_too() {
+    use weft_openflow::controller::AsyncConfig;
+    use weft_openflow::table::{TableMod, Vacancy};
+    let switch = Switch::new(FailMode::Secure, 3);
+    let limit = TableSettings { flow_limit: Some(2), ..Default::default() };
+    let tables = [(1, limit)].into_iter().collect();
+    let settings = BridgeSettings { fail_mode: FailMode::Secure, tables, ..BridgeSettings::default() };
+    switch.pipeline.set_bridge("br0", settings, switch.now).unwrap();
+    let peer = Peer::new(&switch, Version::V14);
+    let wanted = AsyncConfig { table_status: [Some(0b1_1000), Some(0)], ..AsyncConfig::default() };
+    assert_eq!(peer.ask(Message::SetAsync(wanted)), []);
+    let vacancy = Vacancy { enabled: true, down: 60, up: 80, current: 0 };
+    let change =
+        TableMod { table: TableId(1), miss: None, eviction: None, eviction_flags: None, vacancy: Some(vacancy) };
+    assert_eq!(peer.ask(Message::TableMod(change)), []);
+    peer.ask(flow_mod(FlowModCommand::Add, "in_port=1,actions=learn(table=1,NXM_OF_ETH_SRC[]),2"));
+    switch.frame(1, 5, 6, 0x1234);
+    switch.pipeline.run(switch.now);
+    let heard = peer.heard();
+    assert!(matches!(&heard[..], [Message::TableStatus(status)] if status.desc.table == TableId(1)), "{heard:?}");
 }

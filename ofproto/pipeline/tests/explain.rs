@@ -61,6 +61,15 @@ fn a_frame_that_lives_says_where_it_goes() {
 }
 
 #[test]
+fn a_paused_frame_is_its_controllers_and_not_dropped() {
+    let switch = Switch::new(FailMode::Secure, 3);
+    switch.flow("udp,actions=controller(pause),2").unwrap();
+    let said = explain(&switch, &["br0", UDP]);
+    assert!(said.contains("Verdict: sent to the controllers"), "{said}");
+    assert!(!said.contains("decided by"), "{said}");
+}
+
+#[test]
 fn programs_get_the_same_as_json() {
     let switch = Switch::new(FailMode::Secure, 3);
     switch.flow("table=0,priority=5,udp,nw_dst=10.0.0.3,actions=2").unwrap();

@@ -90,3 +90,24 @@ fn a_controller_without_asynchronous_messages_hears_of_nothing_by_itself() {
     switch.pipeline.ask_for_a_sign(peer.id, switch.now);
     assert!(peer.heard().is_empty());
 }
+
+#[test]
+fn hidden_rules_take_no_room_of_a_tables_limit() {
+    let switch = Switch::new(FailMode::Secure, 2);
+    let limit = weft_pipeline::TableSettings { flow_limit: Some(2), ..Default::default() };
+    let tables = [(0, limit)].into_iter().collect();
+    let settings = BridgeSettings { fail_mode: FailMode::Secure, tables, ..BridgeSettings::default() };
+    switch.pipeline.set_bridge("br0", settings, switch.now).unwrap();
+    let hidden = |n: u32| {
+        let mut matching = Match::any();
+        matching.set(FieldId::EthType, 0x0800 + u128::from(n));
+        HiddenRule { priority: 180_000 + n, matching, queue: None }
+    };
+    let all: Vec<HiddenRule> = (0..5).map(hidden).collect();
+    switch.pipeline.set_in_band("br0", &all, switch.now).unwrap();
+    switch.flow("in_port=1,actions=2").unwrap();
+    switch.flow("in_port=2,actions=1").unwrap();
+    assert_eq!(switch.flow("actions=drop"), Err(weft_openflow::ErrorCode::OFPFMFC_TABLE_FULL));
+    switch.pipeline.set_in_band("br0", &all[..1], switch.now).unwrap();
+    assert_eq!(switch.flow("actions=drop"), Err(weft_openflow::ErrorCode::OFPFMFC_TABLE_FULL));
+}

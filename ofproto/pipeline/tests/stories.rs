@@ -228,3 +228,33 @@ fn a_slow_flow_asks_for_every_frame() {
     assert_eq!(switch.frame(1, 0x99, 2, 0x1234), vec![DpAction::Userspace(slow.clone())]);
     assert_eq!(switch.userspace(1, &slow, &support::ethernet(0x99, 2, 0x1234)), outputs(&[2]));
 }
+
+/// What the control thread cannot be told is counted where it is lost.
+#[test]
+fn packets_for_controllers_are_not_lost_in_silence() {
+    let switch = Switch::new(FailMode::Secure, 3);
+    switch.flow("in_port=1,actions=controller").unwrap();
+    let actions = switch.frame(1, 0x99, 2, 0x1234);
+    let [DpAction::Userspace(what)] = &actions[..] else { panic!("{actions:?}") };
+    let frame = support::ethernet(0x99, 2, 0x1234);
+    let lost: Vec<DpAction> = (0..2000).flat_map(|_| switch.userspace(1, what, &frame)).collect();
+    assert_eq!(lost, vec![DpAction::Drop(DropReason::ControllerQueue); 2000 - 1023]);
+    let Userspace::Controller(mut unknown) = what.clone() else { panic!("{what:?}") };
+    unknown.recirc_id = 0x7777;
+    let lost = switch.userspace(1, &Userspace::Controller(unknown), &frame);
+    assert_eq!(lost, [DpAction::Drop(DropReason::RecircUnknown)]);
+}
+
+/// A change takes effect where the clock stands still.
+#[test]
+fn changes_can_be_looked_at_without_waiting() {
+    let switch = Switch::new(FailMode::Secure, 3);
+    switch.flow("in_port=1,actions=2").unwrap();
+    assert_eq!(switch.frame(1, 1, 2, 0x1234), outputs(&[2]));
+    for port in [3, 2, 3] {
+        switch.pipeline.run(switch.now);
+        switch.flow(&format!("in_port=1,actions={port}")).unwrap();
+        switch.pipeline.look_at_changes(switch.now);
+        assert_eq!(switch.frame(1, 1, 2, 0x1234), outputs(&[port]));
+    }
+}

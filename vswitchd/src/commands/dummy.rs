@@ -24,6 +24,7 @@ fn dummy(owner: &Owner, name: &str) -> Result<Arc<Dummy>, String> {
 /// Hands frames to the switch and waits until it has dealt with them.
 fn receive(owner: &mut Owner, args: &[String]) -> Answer {
     let dummy = dummy(owner, &args[0])?;
+    owner.switch.pipeline.look_at_changes(owner.now());
     let mut queue = None;
     let mut words = args[1..].iter().peekable();
     while let Some(word) = words.next() {

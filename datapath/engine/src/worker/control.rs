@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use weft_base::Time;
-use weft_flow::extract::extract;
+use weft_flow::extract::extract_again;
 use weft_flow::key::FRAME_WORDS;
 use weft_netdev::QueuePair;
 use weft_packet::{DpPort, DropReason};
@@ -126,8 +126,10 @@ impl Worker {
     fn execute_one(&mut self, execute: Execute, now: Time) {
         let Execute { mut frame, mut key, actions } = execute;
         frame.in_port = DpPort(key.word(0) as u32);
+        let packet_type = key.word(1) & !0xffff_ffff;
         key.clear_words(FRAME_WORDS);
-        let read = extract(&mut frame, &mut key, self.limits());
+        key.set_word(1, packet_type);
+        let read = extract_again(&mut frame, &mut key, self.limits());
         match read {
             Ok(()) => {
                 let program = Program::compile(&actions);

@@ -167,7 +167,7 @@ pub(super) fn number<T: TryFrom<u64>>(text: &str, what: &str) -> Result<T, Strin
 }
 
 /// `FIELD`, `FIELD[]`, `FIELD[BIT]`, `FIELD[LOW..HIGH]`.
-pub(super) fn subfield(text: &str) -> Result<SubField, String> {
+pub fn subfield(text: &str) -> Result<SubField, String> {
     let (name, brackets) = match text.find('[') {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),

@@ -202,11 +202,15 @@ impl Report {
             let frozen = Some(&fork.frozen.state);
             waiting.extend(way.go(&Input { tables, bridge: resumed, key: &fork.key, actions: None, frozen }).1);
         }
-        let Way { steps, ports, controller } = way;
         let verdict = match actions.last() {
-            Some(DpAction::Drop(reason)) => Verdict::Dropped { reason: *reason, by: decider(&steps, *reason) },
+            // a paused packet is all that its controller got
+            Some(DpAction::Drop(reason)) if !way.controller => {
+                Verdict::Dropped { reason: *reason, by: decider(&way.steps, *reason) }
+            }
             _ if is_lost => Verdict::Dropped { reason: DropReason::NoConntrack, by: "the datapath".into() },
-            _ if !ports.is_empty() || controller => Verdict::Forwarded { ports, controller },
+            _ if !way.ports.is_empty() || way.controller => {
+                Verdict::Forwarded { ports: way.ports, controller: way.controller }
+            }
             _ => Verdict::Handled,
         };
         let number = OfPort(key.word(0) as u32);
@@ -214,7 +218,7 @@ impl Report {
             bridge: bridge.name.clone(),
             in_port: bridge.port(number).map_or_else(|| number.to_string(), |p| p.settings.name.clone()),
             frame: text::flow(key, bridge),
-            steps,
+            steps: way.steps,
             verdict,
             datapath: text::dp_actions(&actions, &dp_names(tables)),
             dropped: None,
@@ -268,6 +272,10 @@ impl Way {
                 Fact::Refused(reason) => Step::Note { text: reason.meaning().into(), bad: true },
             };
             self.steps.push(step);
+        }
+        if done.failure.is_some() {
+            // what it would have sent is not sent
+            (self.ports, self.controller) = (Vec::new(), false);
         }
         (done.actions, trace.forks)
     }

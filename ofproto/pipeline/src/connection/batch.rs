@@ -12,7 +12,6 @@ use weft_openflow::codec::{self as wire, Dialect, Kind};
 use weft_openflow::controller::Role;
 use weft_openflow::{ErrorCode, FlowModCommand, Message, Version, Xid};
 
-use super::Connection;
 use super::bundle::first_message;
 use crate::config::{ConnectionId, ConnectionKind};
 use crate::flow_mod::{self, Change, Ready};
@@ -143,19 +142,6 @@ impl Pipeline {
             }
         }
         Ok(())
-    }
-}
-
-impl Connection {
-    /// Whether it follows what becomes of flows.
-    fn is_monitor(&self) -> bool {
-        !self.monitors.is_empty()
-    }
-}
-
-impl super::Connections {
-    fn is_monitored(&mut self, bridge: BridgeId) -> bool {
-        self.of_bridge(bridge).any(|(_, c)| c.is_monitor())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What each message asks for.
 
 use weft_base::Time;
+use weft_flow::extract::extract_again;
 use weft_flow::{FlowKey, OfPort};
 use weft_openflow::codec::Dialect;
 use weft_openflow::controller::{Role, RoleMessage, RoleStatus};
@@ -13,9 +14,10 @@ use weft_packet::{DpPort, Frame};
 
 use super::features;
 use crate::config::{ConnectionId, PortKind};
+use crate::frozen::FrozenState;
 use crate::pipeline::{Control, Pipeline};
 use crate::tables::BridgeId;
-use crate::translate::{Input, translate};
+use crate::translate::{Input, packet_type, translate};
 use crate::{check, flow_mod, tlv};
 
 /// Replies to a request, or the error that it gets.
@@ -209,10 +211,11 @@ impl Pipeline {
         }
         let mut frame = Frame::copy_of(&out.packet);
         let mut key = FlowKey::new();
-        if weft_flow::extract::extract(&mut frame, &mut key, Default::default()).is_err() {
+        let mut matched = out.metadata.key().clone();
+        key.set_word(1, u64::from(packet_type(&matched)) << 32);
+        if extract_again(&mut frame, &mut key, Default::default()).is_err() {
             return Ok(()); // too short to go anywhere, which is no error of the message
         }
-        let mut matched = out.metadata.key().clone();
         for word in weft_flow::key::OPENFLOW_WORDS..weft_flow::key::WORDS {
             if matched.used() >> word & 1 == 1 {
                 key.set_word(word, matched.word(word));
@@ -220,7 +223,7 @@ impl Pipeline {
         }
         matched.clear();
         crate::upcall::set_in_port(&mut key, in_port);
-        self.send_through(bridge, frame, key, Some(&out.actions), now)
+        self.send_through(bridge, frame, key, Begin::Actions(&out.actions), now)
     }
 
     /// Translate one frame (in OpenFlow's terms) and have the datapath do it.
@@ -229,13 +232,17 @@ impl Pipeline {
         bridge: BridgeId,
         frame: Frame,
         mut key: FlowKey,
-        actions: Option<&[weft_openflow::Action]>,
+        begin: Begin<'_>,
         now: Time,
     ) -> Result<(), ErrorCode> {
+        let (actions, frozen) = match begin {
+            Begin::Actions(actions) => (Some(actions), None),
+            Begin::Frozen(state) => (None, Some(state)),
+        };
         let (actions, frozen, flows) = {
             let tables = self.read();
             let bridge = tables.bridge(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
-            let translation = translate(&Input { tables: &tables, bridge, key: &key, actions, frozen: None }, None);
+            let translation = translate(&Input { tables: &tables, bridge, key: &key, actions, frozen }, None);
             self.learn(&tables, &translation.learn, now);
             crate::upcall::credit(&tables, &translation.credits, 1, frame.len() as u64, now);
             let dp = bridge.port(OfPort(key.word(0) as u32)).and_then(|p| p.dp());
@@ -377,6 +384,14 @@ impl Pipeline {
         self.peers_changed(control, bridge);
         Ok(vec![Message::RoleReply(RoleMessage { role, generation_id })])
     }
+}
+
+/// Where a frame of the control thread enters translation.
+pub(crate) enum Begin<'a> {
+    /// With a packet-out's actions.
+    Actions(&'a [weft_openflow::Action]),
+    /// Where a translation was stopped.
+    Frozen(&'a FrozenState),
 }
 
 /// Whether a secondary controller may not send it.

@@ -6,7 +6,6 @@
 
 use weft_base::Time;
 use weft_flow::{FieldId, Match, OfPort};
-use weft_openflow::action::Action;
 use weft_openflow::{Message, PacketIn, PacketInReason, TableId, Xid};
 
 use crate::config::{ConfigError, ConnectionId, HiddenRule};
@@ -64,12 +63,4 @@ fn nobodys_request(now: Time) -> Vec<u8> {
         frame.extend_from_slice(&[0; 4]);
     }
     frame
-}
-
-/// A rule's actions, out of what the daemon asked for.
-pub(crate) fn actions(wanted: &HiddenRule) -> Vec<Action> {
-    let mut actions = Vec::new();
-    actions.extend(wanted.queue.map(|queue| Action::SetQueue(weft_openflow::QueueId(queue))));
-    actions.push(Action::Output { port: OfPort::NORMAL, max_len: 0 });
-    actions
 }

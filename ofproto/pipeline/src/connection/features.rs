@@ -86,7 +86,7 @@ fn actions10() -> ActionSet {
         | ActionSet::SET_TP_DST
 }
 
-/// The actions of later versions that flows here can have.
+/// The actions of later versions but setting fields, which 1.1 has not.
 fn actions() -> ActionSet {
     ActionSet::OUTPUT
         | ActionSet::STRIP_VLAN
@@ -99,7 +99,6 @@ fn actions() -> ActionSet {
         | ActionSet::GROUP
         | ActionSet::SET_NW_TTL
         | ActionSet::DEC_NW_TTL
-        | ActionSet::SET_FIELD
 }
 
 /// What a table can do, the same for every table but for where it can go on to. `version`: only its fields are named
@@ -113,7 +112,7 @@ pub(super) fn table_features(table: &FlowTable, version: Version) -> TableFeatur
     let all: Vec<FieldId> = FieldId::ALL.into_iter().filter(known).collect();
     let maskable = |f: &FieldId| f.field().masking != weft_flow::field::Masking::None;
     let set_fields: Vec<FieldId> = all.iter().copied().filter(|f| f.field().writable).collect();
-    let can = TableActions { actions: actions(), set_fields };
+    let can = TableActions { actions: actions() | ActionSet::SET_FIELD, set_fields };
     let last = HIDDEN_TABLE.0 - 1;
     let mut instructions = InstructionSet::WRITE_METADATA
         | InstructionSet::WRITE_ACTIONS
@@ -144,26 +143,15 @@ pub(super) fn table_features(table: &FlowTable, version: Version) -> TableFeatur
 
 /// What buckets can do in a version.
 pub(super) fn group_actions(version: Version) -> ActionSet {
-    let later = ActionSet::OUTPUT
-        | ActionSet::GROUP
-        | ActionSet::STRIP_VLAN
-        | ActionSet::PUSH_VLAN
-        | ActionSet::SET_NW_TTL
-        | ActionSet::DEC_NW_TTL
-        | ActionSet::SET_MPLS_TTL
-        | ActionSet::DEC_MPLS_TTL
-        | ActionSet::PUSH_MPLS
-        | ActionSet::POP_MPLS
-        | ActionSet::SET_QUEUE;
     match version {
         Version::V10 => actions10(),
         Version::V11 => {
-            later
+            actions()
                 | (actions10() - ActionSet::ENQUEUE)
                 | ActionSet::SET_MPLS_LABEL
                 | ActionSet::SET_MPLS_TC
                 | ActionSet::SET_NW_ECN
         }
-        _ => later | ActionSet::SET_FIELD,
+        _ => actions() | ActionSet::SET_FIELD,
     }
 }

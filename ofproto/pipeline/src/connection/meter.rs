@@ -1,5 +1,7 @@
 //! Meter mods, and what is asked about meters.
 
+use std::collections::BTreeSet;
+
 use weft_base::Time;
 use weft_openflow::flow::FlowRemovedReason;
 use weft_openflow::ids::MeterId;
@@ -42,11 +44,10 @@ impl Pipeline {
                 MeterModCommand::Modify => vec![bridge.meters.modify(todo.meter, now)?],
                 MeterModCommand::Delete => {
                     let ids: Vec<MeterId> = bridge.meters.ids().filter(|m| id == MeterId::ALL || id == *m).collect();
-                    for &meter in &ids {
-                        if bridge.flows.uses.flows_of_meter(meter) == 0 {
-                            continue;
-                        }
-                        let users: Vec<_> = bridge.flows.all().iter().flat_map(|t| t.rules_through(meter)).collect();
+                    let is_used = |meter: &MeterId| bridge.flows.uses.flows_of_meter(*meter) > 0;
+                    let used: BTreeSet<MeterId> = ids.iter().copied().filter(is_used).collect();
+                    if !used.is_empty() {
+                        let users: Vec<_> = bridge.flows.all().iter().flat_map(|t| t.rules_through(&used)).collect();
                         for rule in users {
                             bridge.flows.remove(&rule);
                             gone.push(Change::Removed(rule, FlowRemovedReason::MeterDelete));

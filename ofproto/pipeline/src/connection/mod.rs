@@ -36,7 +36,7 @@ mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
-pub(crate) use fail_open::actions as hidden_actions;
+pub(crate) use dispatch::Begin;
 use pace::Pace;
 use weft_base::Time;
 use weft_openflow::codec::{self as wire, Dialect, Framer, Incoming};

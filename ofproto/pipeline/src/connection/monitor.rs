@@ -169,8 +169,7 @@ impl Pipeline {
         bridge: BridgeId,
         changes: &[Change],
     ) {
-        let watched = control.connections.of_bridge(bridge).any(|(_, c)| !c.monitors.all.is_empty());
-        if watched {
+        if control.connections.is_monitored(bridge) {
             changes.chunks(BATCH).for_each(|some| self.some_updates(control, by, bridge, some));
         }
     }
@@ -225,6 +224,13 @@ impl Pipeline {
         let updates = updates(&connection.monitors, &paused.changes(), None);
         send(control, id, updates);
         pause_or_resume(control, id, FlowUpdate::Resumed);
+    }
+}
+
+impl super::Connections {
+    /// Whether anybody follows what becomes of the bridge's flows.
+    pub(super) fn is_monitored(&mut self, bridge: BridgeId) -> bool {
+        self.of_bridge(bridge).any(|(_, c)| !c.monitors.is_empty())
     }
 }
 

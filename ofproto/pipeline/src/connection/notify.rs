@@ -136,10 +136,7 @@ impl Pipeline {
         reason: FlowRemovedReason,
         now: Time,
     ) {
-        self.flow_removed(control, bridge, rule, reason, now);
-        let changes = [Change::Removed(rule.clone(), reason)];
-        self.flow_updates(control, None, bridge, &changes);
-        self.vacancy_events(control, bridge, &changes);
+        self.change_settled(control, bridge, Change::Removed(rule.clone(), reason), now);
     }
 
     /// A change that was settled when it was made.
@@ -147,7 +144,9 @@ impl Pipeline {
         if let Change::Removed(rule, reason) = &change {
             self.flow_removed(control, bridge, rule, *reason, now);
         }
-        self.flow_updates(control, None, bridge, &[change]);
+        let changes = [change];
+        self.flow_updates(control, None, bridge, &changes);
+        self.vacancy_events(control, bridge, &changes);
     }
 
     fn flow_removed(&self, control: &mut Control, bridge: BridgeId, rule: &Rule, reason: FlowRemovedReason, now: Time) {

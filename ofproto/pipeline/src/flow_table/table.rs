@@ -2,7 +2,7 @@
 //!
 //! Invariant: only [`super::FlowTables`] adds and removes rules, so that `log`, `used` and `evictable` are true.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,7 +16,7 @@ use weft_openflow::table::{TableMiss, Vacancy};
 use super::uses::{self, Used};
 use crate::config::TableSettings;
 use crate::eviction::{EvictionIndex, parse_subfield};
-use crate::rule::{MAX_PRIORITY, Rule, may_overlap};
+use crate::rule::{Rule, may_overlap};
 
 /// How many changes a table remembers.
 const LOG: usize = 256;
@@ -48,6 +48,8 @@ pub struct FlowTable {
     pub(super) rules: RuleTable<Arc<Rule>>,
     /// How many of them use something.
     pub(super) used: Used,
+    /// How many of them controllers do not see.
+    pub(super) hidden: usize,
     version: u64,
     log: VecDeque<Arc<Rule>>,
 }
@@ -88,6 +90,7 @@ impl FlowTable {
             counters: Arc::default(),
             rules: RuleTable::default(),
             used: Used::default(),
+            hidden: 0,
             version: 0,
             log: VecDeque::new(),
         }
@@ -126,8 +129,7 @@ impl FlowTable {
 
     /// Number of rules, without hidden ones.
     pub fn visible_len(&self) -> usize {
-        let hidden = usize::from(self.rules.highest().is_some_and(|priority| priority > MAX_PRIORITY));
-        self.len() - hidden
+        self.len() - self.hidden
     }
 
     /// The rule for a frame; the bits that led to the answer are added to `mask`.
@@ -139,12 +141,12 @@ impl FlowTable {
         }
     }
 
-    /// The rules that send frames through a meter.
-    pub(crate) fn rules_through(&self, meter: MeterId) -> Vec<Arc<Rule>> {
+    /// The rules that send frames through one of these meters.
+    pub(crate) fn rules_through(&self, these: &BTreeSet<MeterId>) -> Vec<Arc<Rule>> {
         if self.used.any == 0 {
             return Vec::new();
         }
-        self.rules().filter(|rule| uses::meters(&rule.instructions).any(|m| m == meter)).cloned().collect()
+        self.rules().filter(|rule| uses::meters(&rule.instructions).any(|m| these.contains(&m))).cloned().collect()
     }
 
     /// The rule with exactly this match and priority.

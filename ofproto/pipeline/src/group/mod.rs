@@ -159,15 +159,19 @@ impl GroupTable {
         for id in named_by(&rule.instructions) {
             if let Some(rules) = self.users.get_mut(&id) {
                 rules.remove(&(Arc::as_ptr(rule) as usize));
+                if rules.is_empty() {
+                    self.users.remove(&id);
+                }
             }
         }
     }
 
     /// All rules of a flow table went.
     pub(crate) fn table_cleared(&mut self, table: TableId) {
-        for rules in self.users.values_mut() {
+        self.users.retain(|_, rules| {
             rules.retain(|_, rule| rule.table != table);
-        }
+            !rules.is_empty()
+        });
     }
 
     fn next_serial(&mut self) -> u64 {

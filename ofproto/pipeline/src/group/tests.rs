@@ -151,3 +151,17 @@ fn a_bucket_that_cannot_be_is_refused() {
     todo.command_bucket = Bucket::ALL;
     assert_eq!(t.change(&todo), Err(ErrorCode::OFPGMFC_BAD_COMMAND));
 }
+
+#[test]
+fn a_group_that_no_flow_uses_any_more_costs_nothing() {
+    let mut t = Tables::new();
+    for id in 1..4 {
+        t.group(Add, &format!("group_id={id},type=all,bucket=output:1")).unwrap();
+        t.flow(&format!("table={id},actions=group:{id}")).unwrap();
+    }
+    let one = t.flows.table(weft_openflow::TableId(1)).unwrap().rules().next().cloned().unwrap();
+    t.flows.remove(&one);
+    assert_eq!(t.flows.groups().users.len(), 2);
+    t.flows.clear(weft_openflow::TableId(2));
+    assert_eq!(t.flows.groups().users.len(), 1);
+}

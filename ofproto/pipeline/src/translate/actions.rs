@@ -149,7 +149,7 @@ impl<'t> Context<'t, '_> {
             Action::FinTimeout { idle, hard } => self.fin_timeout(*idle, *hard),
             // clauses are the lookup's; here they do nothing
             Action::Note(_) | Action::Conjunction { .. } => {}
-            // refused when a flow is added (`flow_mod::unsupported`); a packet-out is checked by the same function
+            // only inside `ct` (`check`)
             Action::Nat(_)
             // where a list's rest is not at hand: inside an action set, where it cannot be
             | Action::CheckPktLarger { .. } => self.note(NodeKind::Warn, || "action not supported, skipped".into()),

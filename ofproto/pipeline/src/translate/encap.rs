@@ -11,7 +11,7 @@ use weft_openflow::action::{Controller, Encap};
 use weft_packet::{DropReason, Mac};
 
 use super::actions::Flow;
-use super::fields::{ETH_IPV4, ETH_IPV6, eth_type, outer_tag};
+use super::fields::{ETH_IPV4, ETH_IPV6, ETH_NSH, eth_type, outer_tag};
 use super::mpls::{self, forget_network, is_mpls};
 use super::recirc::GoOn;
 use super::trace::NodeKind;
@@ -27,11 +27,10 @@ pub(super) enum Pending {
 
 const ETHERNET: u32 = 0;
 const NS_ETHERTYPE: u32 = 1 << 16;
-const ETH_NSH: u16 = 0x894f;
 /// Transparent Ethernet bridging: what an MPLS label says of a frame beneath it.
 const ETH_FRAME: u16 = 0x6558;
 
-pub(super) fn packet_type(key: &FlowKey) -> u32 {
+pub(crate) fn packet_type(key: &FlowKey) -> u32 {
     (key.word(1) >> 32) as u32
 }
 

@@ -15,6 +15,7 @@ pub(super) const ETH_IPV4: u16 = 0x0800;
 pub(super) const ETH_ARP: u16 = 0x0806;
 pub(super) const ETH_RARP: u16 = 0x8035;
 pub(super) const ETH_IPV6: u16 = 0x86dd;
+pub(super) const ETH_NSH: u16 = 0x894f;
 
 #[inline]
 pub(super) fn eth_type(key: &FlowKey) -> u16 {

@@ -73,6 +73,7 @@ use crate::mac_table::MacDep;
 use crate::rule::Rule;
 use crate::tables::{BridgeId, BundleId, Tables};
 
+pub(crate) use encap::packet_type;
 pub(crate) use learn::require;
 pub use trace::Trace;
 

@@ -14,7 +14,7 @@ use weft_openflow::action::{Action, Controller};
 use weft_packet::DropReason;
 
 use super::actions::Flow;
-use super::fields::{ETH_IPV6, eth_type, is_ip};
+use super::fields::{ETH_IPV6, ETH_NSH, eth_type, is_ip};
 use super::recirc::GoOn;
 use super::trace::NodeKind;
 use super::{Context, Failure};
@@ -24,7 +24,6 @@ const MAX_LABELS: usize = 3;
 /// The bottom of the stack.
 pub(super) const BOTTOM: u32 = 0x100;
 const ETH_MPLS: u16 = 0x8847;
-const ETH_NSH: u16 = 0x894f;
 
 pub(super) const fn is_mpls(eth_type: u16) -> bool {
     matches!(eth_type, 0x8847 | 0x8848)

@@ -123,6 +123,9 @@ impl<'t> Context<'t, '_> {
             return;
         }
         let (pause, before) = (freezing.pause, freezing.before);
+        if pause.is_some() {
+            self.fact(|_| super::facts::Fact::ToController);
+        }
         // a trace that does nothing asks nobody
         if pause.is_some() && self.trace.as_deref().is_some_and(|trace| !trace.learns) {
             return;

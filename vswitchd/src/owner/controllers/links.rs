@@ -143,6 +143,9 @@ impl Owner {
         self.drive_machines(now);
         self.modes_turn(false);
         let due = self.switch.pipeline.run(now);
+        if self.switch.clock.is_stopped() {
+            self.switch.pipeline.look_at_changes(now); // the time for it would never come
+        }
         self.switch.pipeline.ran(self.now().since(now));
         self.controllers.due = (due < Time::MAX).then_some(due);
         self.flush_connections();
