@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("weft-engine", 3),
     ("weft-openflow", 3),
     ("weft-server", 3),
+    ("weft-intent", 3),
     ("weft-pipeline", 4),
     ("weft-vswitchd", 5),
     ("weft-cli", 5),

@@ -14,9 +14,11 @@
 mod autoattach;
 mod bridge;
 pub mod command;
+mod commits;
 mod context;
 mod controller;
 mod database;
+mod desired;
 mod expression;
 mod help;
 mod lookup;
@@ -24,6 +26,7 @@ mod model;
 mod overview;
 mod port;
 mod reset;
+mod words;
 mod zone;
 
 use crate::Call;
@@ -50,7 +53,10 @@ pub fn run(call: &Call) -> Result<Exit, Failure> {
     let commands = command::split(options.first_options.clone(), &rest)?;
     tracing::info!(target: "vsctl", "Called as {} {}", call.program, call.args.join(" "));
     timeout::arm(timeout::parse(options.timeout.as_deref(), "-t or --timeout")?);
-    block_on(serve(call, &options, &commands))
+    match &commands[..] {
+        [only] if commits::is_one(only) => block_on(commits::serve(call, &options, only)),
+        _ => block_on(serve(call, &options, &commands)),
+    }
 }
 
 /// The options in front of the first command.
@@ -194,14 +200,23 @@ async fn attempt(link: &mut Link, call: &Call, options: &Options, commands: &[Gi
     context.symbols.check()?;
     let request = if options.dry_run { None } else { context.tx.request() };
     let status = context.status;
-    let output = std::mem::take(&mut context.output);
+    let mut output = std::mem::take(&mut context.output);
+    let confirm = context.confirm;
     let new_interfaces = std::mem::take(&mut context.new_interfaces);
     drop(context);
     let outcome = match request {
         None => Outcome::Unchanged,
         Some(request) => {
             let mut changed = false;
-            let outcome = link.commit(request, |event| changed |= matches!(event, Event::Changed(_))).await;
+            let aside = |event: Event| changed |= matches!(event, Event::Changed(_));
+            let outcome = match confirm {
+                None => link.commit(request, aside).await,
+                Some(seconds) => {
+                    let (outcome, told) = commits::commit(link, &request, seconds, aside).await?;
+                    output.push(Output::Text(told));
+                    outcome
+                }
+            };
             if outcome == Outcome::TryAgain && changed {
                 return Box::pin(attempt(link, call, options, commands)).await;
             }

@@ -3,7 +3,7 @@
 //! Invariants: one row of [`COMMANDS`] makes a command's parser, its help and its `--commands` line.
 
 use super::context::Context;
-use super::{autoattach, bridge, controller, database, overview, port, reset, zone};
+use super::{autoattach, bridge, commits, controller, database, desired, overview, port, reset, zone};
 use crate::failure::{Failure, fail};
 use std::collections::BTreeMap;
 
@@ -122,6 +122,14 @@ pub const COMMANDS: &[(&str, &[Command])] = &[
         command("destroy", (1, ANY), "!TABLE *RECORD", &["if-exists", "all"], "delete records", database::destroy),
         command("wait-until", (2, ANY), "!TABLE !RECORD *COLUMN?:KEY=VALUE", &[], "wait until a record fulfils conditions", database::wait_until),
         command("comment", (0, ANY), "*ARG", &[], "leave words in the database's log", database::comment),
+    ]),
+    ("Desired state and commits (beyond Open vSwitch)", &[
+        command("plan", (1, 2), "!FILE", &["json"], "print what a desired state would change; exit with status 2 if anything", desired::plan),
+        command("apply", (1, 4), "!FILE", &["json", "confirm="], "make a desired state real; roll it back unless confirmed within TIME", desired::apply),
+        command("confirm", (0, 1), "?ID", &[], "keep what apply --confirm changed", commits::alone),
+        command("rollback", (0, 1), "?ID", &[], "take back at once what apply --confirm changed", commits::alone),
+        command("history", (0, ANY), "?ID", &["json", "all", "limit=", "show="], "list commits with time and comment, or show one", commits::alone),
+        command("revert", (1, 3), "!ID", &["comment="], "undo a commit in a new one", commits::alone),
     ]),
 ];
 

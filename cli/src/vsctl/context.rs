@@ -23,6 +23,8 @@ pub struct Context<'a> {
     pub must_wait: bool,
     /// The exit status, if nothing fails.
     pub status: u8,
+    /// The server shall take the changes back unless they are confirmed within so many seconds.
+    pub confirm: Option<u64>,
     /// Interfaces that were added, to be checked once the switch has taken them.
     pub new_interfaces: BTreeSet<String>,
 }
@@ -64,6 +66,7 @@ impl<'a> Context<'a> {
             symbols: Symbols::default(),
             must_wait: false,
             status: 0,
+            confirm: None,
             new_interfaces: BTreeSet::new(),
         }
     }

@@ -15,6 +15,35 @@ pub fn schema() -> DatabaseSchema {
     DatabaseSchema::from_text(SCHEMA_TEXT).expect("the embedded schema is tested")
 }
 
+/// Whether the switch itself writes the column: what is, not what shall be. Columns that are kept on disk for other
+/// reasons than being settings are among them; ephemeral ones need not be listed.
+pub fn is_reported(table: &str, column: &str) -> bool {
+    REPORTED.iter().any(|(name, columns)| *name == table && columns.contains(&column))
+}
+
+const REPORTED: &[(&str, &[&str])] = &[
+    (
+        "Open_vSwitch",
+        &[
+            "next_cfg",
+            "cur_cfg",
+            "statistics",
+            "ovs_version",
+            "db_version",
+            "system_type",
+            "system_version",
+            "datapath_types",
+            "iface_types",
+            "dpdk_initialized",
+            "dpdk_version",
+        ],
+    ),
+    ("Bridge", &["datapath_version", "status", "rstp_status"]),
+    ("Port", &["bond_active_slave", "status", "statistics", "rstp_status", "rstp_statistics"]),
+    ("Interface", &["ofport", "cfm_flap_count", "error", "status", "statistics"]),
+    ("Datapath", &["datapath_version", "capabilities"]),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@
 
 use crate::commit::{apply_unchecked, commit, rebuild};
 use crate::exec::{Context, Outcome, execute};
+use crate::history::{self, Commit, History, Replayed};
 use crate::log;
 use crate::storage::{MemoryStorage, Storage};
 use crate::table::Table;
@@ -29,6 +30,7 @@ pub struct Database {
     uuids: UuidSource,
     batch: Batch,
     compacted_size: u64,
+    history: History,
 }
 
 /// Transactions whose records are not written yet.
@@ -36,6 +38,7 @@ pub struct Database {
 struct Batch {
     framed: Vec<u8>,
     sets: Vec<Arc<ChangeSet>>,
+    commits: Vec<Commit>,
     durable: bool,
 }
 
@@ -67,13 +70,22 @@ impl Database {
         let torn = storage.replay(&mut |record| {
             match &mut loading {
                 None => loading = Some(Database::new(DatabaseSchema::from_json(&record)?)),
-                Some(db) => log::apply(&db.schema, &mut db.tables, &record, &mut db.uuids)?,
+                Some(db) => {
+                    let replayed = Replayed::before(&db.schema, &db.tables, &record);
+                    log::apply(&db.schema, &mut db.tables, &record, &mut db.uuids)?;
+                    if let Some(replayed) = replayed {
+                        db.history.push(replayed.after(&db.tables));
+                    }
+                }
             }
             Ok(())
         })?;
         let Some(mut db) = loading else { return Err(Error::new("ovsdb error", "log has no schema")) };
         rebuild(&db.schema, &mut db.tables)?;
         db.compacted_size = storage.size();
+        if let Some(note) = storage.kept(history::NOTE) {
+            db.history.restore(&note, &db.schema, &db.tables);
+        }
         db.storage = Some(storage);
         Ok((db, torn))
     }
@@ -89,6 +101,7 @@ impl Database {
             uuids: UuidSource::new(),
             batch: Batch::default(),
             compacted_size: 0,
+            history: History::default(),
         }
     }
 
@@ -148,6 +161,7 @@ impl Database {
         if let Some(record) = log::transaction(&self.tables, changes, comment, date_ms) {
             log::frame(&record, &mut self.batch.framed);
             self.batch.durable |= durable;
+            self.batch.commits.push(Commit::new(date_ms, comment, changes.clone()));
         }
     }
 
@@ -167,6 +181,9 @@ impl Database {
             for set in batch.sets.iter().rev() {
                 apply_unchecked(&self.schema, &mut self.tables, set, true);
             }
+        }
+        if written.is_ok() {
+            batch.commits.into_iter().for_each(|commit| self.history.push(commit));
         }
         // Keep the allocation, unless something huge passed through.
         batch.framed.clear();
@@ -191,9 +208,40 @@ impl Database {
         if let Some(record) = log::snapshot(&self.tables, "compacting database online", date_ms) {
             log::frame(&record, &mut framed);
         }
+        if let Err(error) = storage.keep(history::NOTE, Some(&self.history.to_note(&self.tables))) {
+            tracing::warn!(target: "ovsdb_server", "the history before this compaction is lost: {error}");
+        }
         storage.compact(&framed)?;
         self.compacted_size = storage.size();
         Ok(())
+    }
+
+    /// The latest commit that waits for the flush.
+    pub fn staged(&self) -> Option<&Commit> {
+        self.batch.commits.last()
+    }
+
+    /// Undoes what has been executed since the last flush.
+    pub fn discard(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        for set in batch.sets.iter().rev() {
+            apply_unchecked(&self.schema, &mut self.tables, set, true);
+        }
+    }
+
+    /// The commits that are remembered.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Keeps a note beside the log; see [`Storage::keep`].
+    pub fn keep(&mut self, name: &str, note: Option<&[u8]>) -> Result<()> {
+        self.storage.as_mut().map_or(Ok(()), |storage| storage.keep(name, note))
+    }
+
+    /// The note, if there is one.
+    pub fn kept(&mut self, name: &str) -> Option<Vec<u8>> {
+        self.storage.as_mut()?.kept(name)
     }
 
     /// Bytes in the log.
@@ -228,7 +276,9 @@ impl Database {
             std::mem::replace(&mut self.schema_text, text),
             std::mem::replace(&mut self.tables, tables),
         );
+        let history = std::mem::take(&mut self.history);
         if let Err(error) = self.compact(date_ms) {
+            self.history = history;
             (self.schema, self.schema_text, self.tables) = before;
             return Err(error);
         }

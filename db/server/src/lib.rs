@@ -8,6 +8,7 @@ pub mod table;
 pub mod txn;
 
 pub mod database;
+pub mod history;
 pub mod locks;
 pub mod log;
 pub mod monitor;

@@ -13,6 +13,7 @@
 //! that the log refused.
 
 mod databases;
+mod operator;
 mod requests;
 
 use crate::database::{Database, Execution};
@@ -95,6 +96,8 @@ pub struct Server {
     next_session: u64,
     locks: Locks<SessionId>,
     pending: Vec<Pending>,
+    /// Changes that wait for a confirmation, by database.
+    armed: BTreeMap<String, operator::Armed>,
     out: VecDeque<Output>,
     counters: Counters,
 }
@@ -168,6 +171,7 @@ impl Server {
             next_session: 1,
             locks: Locks::default(),
             pending: Vec::new(),
+            armed: BTreeMap::new(),
             out: VecDeque::new(),
             counters: Counters::default(),
         };
@@ -248,11 +252,13 @@ impl Server {
 
     /// When [`Server::on_deadline`] wants to be called, if at all.
     pub fn next_deadline(&self) -> Option<Time> {
-        self.databases.values().flat_map(|h| h.waits.iter().filter_map(|w| w.deadline)).min()
+        let waits = self.databases.values().flat_map(|h| h.waits.iter().filter_map(|w| w.deadline));
+        waits.chain(self.armed_deadline()).min()
     }
 
-    /// Lets transactions whose waits have lasted too long fail.
+    /// Lets transactions whose waits have lasted too long fail, and takes back what was not confirmed in time.
     pub fn on_deadline(&mut self) {
+        self.expire();
         let now = self.clock.now();
         self.run_waits(|_, waiting| waiting.deadline.is_some_and(|deadline| deadline <= now));
         self.flush();

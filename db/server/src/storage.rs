@@ -29,6 +29,15 @@ pub trait Storage: Send {
     fn compact(&mut self, framed: &[u8]) -> Result<()>;
     /// Bytes in the log.
     fn size(&self) -> u64;
+    /// Keeps a note beside the log in one step, or removes it; it is on the disk when this returns. A storage that has
+    /// no place for notes forgets them.
+    fn keep(&mut self, _name: &str, _note: Option<&[u8]>) -> Result<()> {
+        Ok(())
+    }
+    /// The note, if there is one.
+    fn kept(&mut self, _name: &str) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// A log in a file, locked against other servers and tools.
@@ -70,6 +79,12 @@ impl FileStorage {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Notes lie beside the lock, under names like its: `.conf.db.~history~`.
+    fn note_path(&self, name: &str) -> PathBuf {
+        let file = self.path.file_name().unwrap_or_default().to_string_lossy();
+        self.path.with_file_name(format!(".{file}.~{name}~"))
     }
 
     fn cut(&mut self) -> io::Result<()> {
@@ -150,6 +165,33 @@ impl Storage for FileStorage {
     fn size(&self) -> u64 {
         self.size
     }
+
+    fn keep(&mut self, name: &str, note: Option<&[u8]>) -> Result<()> {
+        let path = self.note_path(name);
+        let failed = |e: io::Error| Error::io(format!("{}: write failed", path.display()), &e);
+        let Some(note) = note else {
+            return match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
+                _ => sync_dir(&path).map_err(failed),
+            };
+        };
+        let temporary = path.with_extension("tmp");
+        let write = || -> io::Result<()> {
+            let mode = self.file.metadata()?.mode() & 0o777;
+            // A left-over of a note that was cut short.
+            let _ = std::fs::remove_file(&temporary);
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+            file.write_all(note)?;
+            file.sync_all()?;
+            std::fs::rename(&temporary, &path)?;
+            sync_dir(&path)
+        };
+        write().map_err(failed)
+    }
+
+    fn kept(&mut self, name: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.note_path(name)).ok()
+    }
 }
 
 /// A log in memory, which can be told to fail and shows what a crash would leave.
@@ -162,6 +204,7 @@ struct Memory {
     synced: usize,
     syncs: usize,
     full: bool,
+    notes: std::collections::BTreeMap<String, Vec<u8>>,
 }
 
 impl MemoryStorage {
@@ -233,6 +276,18 @@ impl Storage for MemoryStorage {
 
     fn size(&self) -> u64 {
         self.memory().bytes.len() as u64
+    }
+
+    fn keep(&mut self, name: &str, note: Option<&[u8]>) -> Result<()> {
+        match note {
+            Some(note) => drop(self.memory().notes.insert(name.to_owned(), note.to_vec())),
+            None => drop(self.memory().notes.remove(name)),
+        }
+        Ok(())
+    }
+
+    fn kept(&mut self, name: &str) -> Option<Vec<u8>> {
+        self.memory().notes.get(name).cloned()
     }
 }
 

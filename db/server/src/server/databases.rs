@@ -35,7 +35,8 @@ impl Server {
             return Err(Error::new("ovsdb error", format!("{name}: duplicate database name")));
         }
         self.disconnect_unaware(&format!("adding {name} database"));
-        self.host(name, db, false);
+        self.host(name.clone(), db, false);
+        self.rearm(&name);
         Ok(())
     }
 
@@ -48,6 +49,8 @@ impl Server {
             Some(_) => {}
         }
         self.abandon(name);
+        // Whoever opens the file next goes on waiting.
+        self.armed.remove(name);
         self.databases.remove(name);
         self.disconnect_unaware(&format!("removing {name} database by user request"));
         self.describe_databases();

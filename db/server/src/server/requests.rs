@@ -32,6 +32,17 @@ impl Server {
             "get_server_id" => Ok(format!("\"{}\"", self.id)),
             "set_db_change_aware" => self.set_change_aware(session, params),
             "convert" => self.convert(params),
+            "weft_history" => self.database_of(method, &params).and_then(|db| self.weft_history(&db, &params)),
+            "weft_revert" => self.database_of(method, &params).and_then(|db| self.weft_revert(&db, &params)),
+            "weft_confirm" => self.database_of(method, &params).and_then(|db| self.weft_confirm(&db, &params)),
+            "weft_transact" => {
+                let began = self.database_of(method, &params);
+                match began.and_then(|db| self.weft_transact(session, &db, params, &id)) {
+                    // It has replied by itself.
+                    Ok(()) => return,
+                    Err(error) => Err(error),
+                }
+            }
             _ => return self.reply_error(session, &id, &"unknown method".into()),
         };
         match result {

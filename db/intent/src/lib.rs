@@ -1,0 +1,31 @@
+//! Desired state: a file says what a switch should be; this room says what that changes.
+//!
+//! Why: rows, references and UUIDs are the database's business. Operators think in bridges, ports and controllers, and
+//! before they change a switch they want to know which ports will flap and which flows will go.
+//!
+//! ```text
+//!   text ─> Document ─ write ─> Transaction over a replica ─ request ─> the server
+//!                                       │
+//!                                    effects ─> [Effect]   "port eth1 of br0 flaps: options:remote_ip ..."
+//! ```
+//!
+//! How: [`Document`] is TOML or JSON; [`shape`] maps its words to the schema's tables and columns; [`Document::write`]
+//! puts what differs into a transaction; [`effects`] compares what the transaction shows with what lies under it, so it
+//! explains any transaction, not only those that come from files.
+//!
+//! Invariants: no socket, no clock. A document that is written twice changes nothing the second time.
+
+mod document;
+mod effect;
+mod error;
+pub mod shape;
+mod value;
+mod view;
+mod write;
+
+pub use document::{Document, Format};
+pub use effect::{Effect, Kind, Plan, effects};
+pub use error::{Error, Result};
+
+#[cfg(test)]
+mod tests;
