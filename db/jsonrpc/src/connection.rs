@@ -63,6 +63,11 @@ impl Connection {
         self.stream.peer()
     }
 
+    /// Who the peer has proved to be; see [`Stream::identity`].
+    pub fn identity(&self) -> Option<String> {
+        self.stream.identity()
+    }
+
     /// Puts a message behind those that wait to be written. Driven by `recv`, `flush` or `send`.
     pub fn queue(&mut self, message: Message) {
         tracing::debug!(target: "jsonrpc", "{}: send {}", self.stream.peer(), Summary(&message));

@@ -68,6 +68,11 @@ impl Stream {
     pub fn peer(&self) -> &str {
         &self.peer
     }
+
+    /// Who the peer has proved to be: the common name in its certificate. Known once something has been read.
+    pub fn identity(&self) -> Option<String> {
+        self.io.identity()
+    }
 }
 
 impl Listener {
@@ -160,8 +165,19 @@ pub fn connect_unix_blocking(path: &Path) -> io::Result<std::os::unix::net::Unix
     std::os::unix::net::UnixStream::connect(path)
 }
 
-trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
+trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {
+    fn identity(&self) -> Option<String> {
+        None
+    }
+}
+impl Bytes for UnixStream {}
+impl Bytes for TcpStream {}
+impl Bytes for DuplexStream {}
+impl Bytes for tls::TlsStream {
+    fn identity(&self) -> Option<String> {
+        self.peer_name()
+    }
+}
 
 enum Socket {
     Unix(UnixListener),

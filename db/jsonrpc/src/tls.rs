@@ -53,18 +53,23 @@ pub struct Settings {
 impl Settings {
     /// Takes a command line's option, without its dashes. False: it is none of TLS.
     pub fn take(&mut self, option: &str, value: &str) -> bool {
-        // A daemon leaves its directory before it reads the files.
-        let file = || if value == "none" { value.into() } else { std::path::absolute(value).unwrap_or(value.into()) };
+        // A daemon leaves its directory before it reads the files. An empty value takes the setting back.
+        let file = || match value {
+            "" => None,
+            "none" => Some(value.into()),
+            value => Some(std::path::absolute(value).unwrap_or(value.into())),
+        };
+        let words = || Some(value.to_owned()).filter(|value| !value.is_empty());
         match option {
-            "private-key" => self.private_key = Some(file()),
-            "certificate" => self.certificate = Some(file()),
+            "private-key" => self.private_key = file(),
+            "certificate" => self.certificate = file(),
             "ca-cert" | "bootstrap-ca-cert" => {
-                self.ca_cert = Some(file());
+                self.ca_cert = file();
                 self.bootstrap = option == "bootstrap-ca-cert";
             }
-            "peer-ca-cert" => self.peer_ca_cert = Some(file()),
-            "ssl-protocols" => self.protocols = Some(value.to_owned()),
-            "ssl-ciphers" => self.ciphers = Some(value.to_owned()),
+            "peer-ca-cert" => self.peer_ca_cert = file(),
+            "ssl-protocols" => self.protocols = words(),
+            "ssl-ciphers" => self.ciphers = words(),
             _ => return false,
         }
         true

@@ -184,13 +184,14 @@ impl Operation {
 }
 
 impl Operation {
-    /// The name of the operation if it is one that changes rows.
+    /// The name of the operation if it is one that a server that only serves readers refuses.
     pub fn writes(&self) -> Option<&'static str> {
         match self {
             Operation::Insert { .. } => Some("insert"),
             Operation::Update { .. } => Some("update"),
             Operation::Mutate { .. } => Some("mutate"),
             Operation::Delete { .. } => Some("delete"),
+            Operation::Commit { durable: true } => Some("commit"),
             _ => None,
         }
     }

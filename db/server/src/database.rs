@@ -10,6 +10,7 @@ use crate::commit::{apply_unchecked, commit, rebuild};
 use crate::exec::{Context, Outcome, execute};
 use crate::history::{self, Commit, History, Replayed};
 use crate::log;
+use crate::mirror::{RowUpdate, Update};
 use crate::storage::{MemoryStorage, Storage};
 use crate::table::Table;
 use crate::txn::{ChangeSet, Txn};
@@ -17,7 +18,7 @@ use crate::uuids::UuidSource;
 use serde_json::Value;
 use std::sync::Arc;
 use weft_ovsdb::error::compact_sorted;
-use weft_ovsdb::operation::default_row;
+use weft_ovsdb::operation::{Values, default_row};
 use weft_ovsdb::schema::{COL_UUID, N_IMPLICIT};
 use weft_ovsdb::{DatabaseSchema, Datum, Error, Result};
 
@@ -31,6 +32,8 @@ pub struct Database {
     batch: Batch,
     compacted_size: u64,
     history: History,
+    /// Why the last write failed, if it did.
+    trouble: Option<String>,
 }
 
 /// Transactions whose records are not written yet.
@@ -102,6 +105,7 @@ impl Database {
             batch: Batch::default(),
             compacted_size: 0,
             history: History::default(),
+            trouble: None,
         }
     }
 
@@ -153,6 +157,50 @@ impl Database {
         }
     }
 
+    /// Makes changes that another server has made before; see [`crate::mirror`]. They wait for the flush too.
+    pub fn replicate(&mut self, updates: Vec<Update>, date_ms: i64) -> Result<Option<Arc<ChangeSet>>> {
+        let mut txn = Txn::default();
+        for (t, uuid, update) in updates {
+            let (old, table) = (self.tables[t].get(uuid).cloned(), self.tables[t].schema.clone());
+            let values: Values = match (update, &old) {
+                (RowUpdate::Gone, _) => {
+                    txn.delete(&mut self.tables, t, uuid);
+                    continue;
+                }
+                (RowUpdate::Is(values), _) => {
+                    let mut columns = default_row(&table);
+                    values.into_iter().for_each(|(column, value)| columns[column] = value);
+                    columns[COL_UUID] = Datum::One(uuid.into());
+                    if old.is_none() {
+                        txn.insert(&mut self.tables, t, columns, &mut self.uuids);
+                        continue;
+                    }
+                    columns.into_iter().enumerate().skip(N_IMPLICIT).collect()
+                }
+                (RowUpdate::Changes(diffs), Some(old)) => {
+                    let apply = |(c, diff): (usize, Datum)| (c, old[c].apply_diff(&diff, &table.columns[c].kind));
+                    diffs.into_iter().map(apply).collect()
+                }
+                (RowUpdate::Changes(_), None) => {
+                    txn.rollback(&mut self.tables);
+                    return Err(Error::new("ovsdb error", format!("no row {uuid} in table {} to change", table.name)));
+                }
+            };
+            if let Some(old) = old {
+                let values: Values = values.into_iter().filter(|(c, value)| old[*c] != *value).collect();
+                if !values.is_empty() {
+                    txn.update(&mut self.tables, t, &old, values, &mut self.uuids);
+                }
+            }
+        }
+        let changes = commit(&self.schema, &mut self.tables, txn, &mut self.uuids)?;
+        let changes = (!changes.is_empty()).then(|| Arc::new(changes));
+        if let Some(changes) = &changes {
+            self.stage(changes, None, false, date_ms);
+        }
+        Ok(changes)
+    }
+
     fn stage(&mut self, changes: &Arc<ChangeSet>, comment: Option<&str>, durable: bool, date_ms: i64) {
         if self.storage.is_none() {
             return;
@@ -177,6 +225,7 @@ impl Database {
         } else {
             storage.append(&batch.framed).and_then(|()| if batch.durable { storage.sync() } else { Ok(()) })
         };
+        self.trouble = written.as_ref().err().map(ToString::to_string);
         if written.is_err() {
             for set in batch.sets.iter().rev() {
                 apply_unchecked(&self.schema, &mut self.tables, set, true);
@@ -242,6 +291,11 @@ impl Database {
     /// The note, if there is one.
     pub fn kept(&mut self, name: &str) -> Option<Vec<u8>> {
         self.storage.as_mut()?.kept(name)
+    }
+
+    /// "ok", or what went wrong with the storage and has not gone well since.
+    pub fn storage_status(&self) -> &str {
+        self.trouble.as_deref().unwrap_or("ok")
     }
 
     /// Bytes in the log.

@@ -3,6 +3,7 @@
 //! Results are written as JSON text at once; a reply is never built as a tree.
 
 use crate::commit::commit;
+use crate::rbac::{Client, Wish};
 use crate::table::{Row, Table};
 use crate::txn::{ChangeSet, Txn};
 use crate::uuids::UuidSource;
@@ -23,6 +24,8 @@ pub struct Context<'a> {
     pub elapsed: Duration,
     /// Whether clients may only read.
     pub read_only: bool,
+    /// Who asks, if it has a role that restricts what it may change.
+    pub client: Option<Client<'a>>,
 }
 
 /// What became of a transaction.
@@ -155,6 +158,8 @@ impl Run<'_> {
             Operation::Select { table, condition, columns, sort } => self.select(&table, &condition, columns, &sort),
             Operation::Update { table, condition, row } => {
                 let rows = self.matching(table.index, &condition);
+                let columns: Vec<usize> = row.iter().map(|(column, _)| *column).collect();
+                self.check_role(Wish::Update, &table, &rows, &columns)?;
                 for old in &rows {
                     self.change(table.index, old, row.iter().cloned())?;
                 }
@@ -162,6 +167,8 @@ impl Run<'_> {
             }
             Operation::Mutate { table, condition, mutations } => {
                 let rows = self.matching(table.index, &condition);
+                let columns: Vec<usize> = mutations.iter().map(|mutation| mutation.column).collect();
+                self.check_role(Wish::Mutate, &table, &rows, &columns)?;
                 for old in &rows {
                     self.mutate(&table, old, &mutations)?;
                 }
@@ -169,6 +176,7 @@ impl Run<'_> {
             }
             Operation::Delete { table, condition } => {
                 let rows = self.matching(table.index, &condition);
+                self.check_role(Wish::Delete, &table, &rows, &[])?;
                 for row in &rows {
                     self.txn.delete(self.tables, table.index, row.uuid());
                 }
@@ -242,6 +250,9 @@ impl Run<'_> {
         // A default can be illegal, such as 0 where at least 1 is asked for; then the client must give a value.
         for (column, value) in columns.iter().enumerate().filter(|(c, _)| !given[*c]) {
             table.columns[column].kind.check_atoms(value)?;
+        }
+        if self.context.client.is_some() {
+            self.check_role(Wish::Insert, table, &[Row::new(columns.clone())], &[])?;
         }
         self.txn.insert(self.tables, table.index, columns, self.uuids);
         self.out.push_str("{\"uuid\":");
@@ -328,6 +339,13 @@ impl Run<'_> {
                 Err(Error::new("timed out", format!("\"wait\" timed out after {ms} ms")).into())
             }
             timeout => Err(Stop::Wait { table: table.index, timeout }),
+        }
+    }
+
+    fn check_role(&self, wish: Wish, table: &TableSchema, rows: &[Row], columns: &[usize]) -> Result<(), Error> {
+        match &self.context.client {
+            Some(client) => client.may(wish, self.schema, self.tables, table, rows, columns),
+            None => Ok(()),
         }
     }
 

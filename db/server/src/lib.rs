@@ -4,11 +4,13 @@ pub mod uuids;
 
 pub mod commit;
 pub mod exec;
+pub mod rbac;
 pub mod table;
 pub mod txn;
 
 pub mod database;
 pub mod history;
+pub mod mirror;
 pub mod locks;
 pub mod log;
 pub mod monitor;

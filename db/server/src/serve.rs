@@ -11,16 +11,24 @@
 //! client is counted, and a client that lets more than a limit pile up is cut off, so that it costs itself only.
 //! All messages that are there are handed in before one flush: that is where group commit comes from.
 
+mod calls;
 mod commands;
 mod connection;
+mod relay;
 mod remotes;
+mod replication;
 mod state;
+mod sync;
+mod upstream;
 
 use crate::database::Database;
 use crate::server::{Output, Server, SessionId, Text, open_file};
 use connection::Peer;
+use relay::Relay;
 use remotes::Remotes;
 use state::State;
+use sync::Sync;
+use upstream::UpstreamId;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -31,10 +39,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use weft_base::{Clock, SystemClock};
 use weft_jsonrpc::message::Message;
+use weft_jsonrpc::session::SessionEvent;
 use weft_jsonrpc::stream::Stream;
 use weft_ovsdb::{Error, Result};
 
+pub use calls::Call;
 pub use commands::register as register_commands;
+pub use sync::{SyncCall, SyncConfig};
 
 /// How a server begins.
 pub struct OvsdbServerConfig {
@@ -49,6 +60,10 @@ pub struct OvsdbServerConfig {
     /// Where to keep what appctl changes, so that a restart after a crash goes on with it. A file that is there
     /// already counts instead of `databases` and `remotes`; a server that ends in peace removes it.
     pub state: Option<PathBuf>,
+    /// Replication from another server.
+    pub sync: SyncConfig,
+    /// TLS settings that a database holds: the option's name and `db:DATABASE,TABLE,COLUMN`.
+    pub tls: Vec<(String, String)>,
 }
 
 impl Default for OvsdbServerConfig {
@@ -59,6 +74,8 @@ impl Default for OvsdbServerConfig {
             clock: Arc::new(SystemClock::new()),
             backlog_limit: BACKLOG_LIMIT,
             state: None,
+            sync: SyncConfig::default(),
+            tls: Vec::new(),
         }
     }
 }
@@ -79,6 +96,10 @@ pub struct Handle {
 enum Event {
     /// A client is there.
     Connected(Box<Incoming>),
+    /// A client has proved who it is.
+    Identified(SessionId, String),
+    /// Something came from a server that we copy from.
+    Upstream(UpstreamId, SessionEvent),
     /// A client sent something.
     Message(SessionId, Message),
     /// A client is gone.
@@ -95,64 +116,43 @@ struct Incoming {
     _gone: Option<oneshot::Sender<()>>,
 }
 
-/// What the process can ask for; the answers are text for people, except where said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// Open a database file.
-    AddDatabase(PathBuf),
-    /// Close a database.
-    RemoveDatabase(String),
-    /// Their names, a line each.
-    ListDatabases,
-    /// Compact the logs.
-    Compact(Option<String>),
-    /// Serve at a further place.
-    AddRemote(String),
-    /// Serve there no longer.
-    RemoveRemote(String),
-    /// Where it serves, a line each.
-    ListRemotes,
-    /// Hang up on all clients; they come back.
-    Reconnect,
-    /// `name:number` for `memory/show`.
-    Memory,
-    /// Counters.
-    Counters,
-    /// Execute operations (JSON text of an array); the answer is the JSON text of the results.
-    Transact {
-        /// The database.
-        database: String,
-        /// An array of operations.
-        operations: String,
-    },
-    /// End.
-    Stop,
-}
-
 impl OvsdbServer {
     /// Opens the databases, begins to listen and serves. Needs a tokio runtime.
     pub fn start(mut config: OvsdbServerConfig) -> Result<OvsdbServer> {
         if let Some(state) = config.state.as_deref().and_then(State::load) {
             (config.databases, config.remotes) = (state.databases, state.remotes);
+            if let Some(sync) = state.sync {
+                config.sync = sync;
+            }
         }
         let mut server = Server::new(config.clock.clone());
         let mut files = BTreeMap::new();
+        let mut relayed = Vec::new();
         for path in &config.databases {
+            if let Some(text) = path.to_str().filter(|text| text.starts_with("relay:")) {
+                relayed.push(text.to_owned());
+                continue;
+            }
             let db = open_file(path)?;
             files.insert(db.schema().name.clone(), canonical(path));
             server.add_database(db)?;
         }
-        Ok(OvsdbServer::spawn(server, files, config))
+        OvsdbServer::spawn(server, files, config, &relayed)
     }
 
     /// Serves databases that are open already, for instance in memory.
     pub fn start_with(databases: Vec<Database>, config: OvsdbServerConfig) -> Result<OvsdbServer> {
         let mut server = Server::new(config.clock.clone());
         databases.into_iter().try_for_each(|db| server.add_database(db))?;
-        Ok(OvsdbServer::spawn(server, BTreeMap::new(), config))
+        OvsdbServer::spawn(server, BTreeMap::new(), config, &[])
     }
 
-    fn spawn(server: Server, files: BTreeMap<String, PathBuf>, config: OvsdbServerConfig) -> OvsdbServer {
+    fn spawn(
+        server: Server,
+        files: BTreeMap<String, PathBuf>,
+        config: OvsdbServerConfig,
+        relayed: &[String],
+    ) -> Result<OvsdbServer> {
         let (events, inbox) = mpsc::channel(EVENTS);
         let remotes = Remotes::new(events.clone(), config.remotes);
         let mut owner = Owner {
@@ -164,11 +164,17 @@ impl OvsdbServer {
             clock: config.clock,
             backlog_limit: config.backlog_limit,
             state: config.state,
+            sync: Sync::new(&config.sync).map_err(Error::bare)?,
+            tls: config.tls,
+            relays: BTreeMap::new(),
+            n_upstreams: 0,
             changes_seen: u64::MAX,
             stopping: None,
         };
+        relayed.iter().try_for_each(|text| owner.add_relay(text))?;
+        owner.start_sync(config.sync.active);
         owner.follow_remotes();
-        OvsdbServer { handle: Handle { events }, owner: tokio::spawn(owner.run(inbox)) }
+        Ok(OvsdbServer { handle: Handle { events }, owner: tokio::spawn(owner.run(inbox)) })
     }
 
     /// The way to the server.
@@ -193,7 +199,7 @@ impl Handle {
     /// Connects a client in the same process.
     pub async fn connect(&self, name: &str) -> Result<Stream> {
         let (ours, theirs) = Stream::pair();
-        let peer = Peer { name: name.to_owned(), remote: None, probe: None };
+        let peer = Peer { name: name.to_owned(), remote: None, probe: None, role: None, read_only: false };
         let incoming = Event::Connected(Box::new(Incoming { stream: theirs, peer, _gone: None }));
         self.events.send(incoming).await.map_err(|_| stopped())?;
         Ok(ours)
@@ -225,6 +231,10 @@ struct Owner {
     clock: Arc<dyn Clock>,
     backlog_limit: usize,
     state: Option<PathBuf>,
+    sync: Sync,
+    tls: Vec<(String, String)>,
+    relays: BTreeMap<String, (UpstreamId, Relay)>,
+    n_upstreams: u64,
     changes_seen: u64,
     stopping: Option<oneshot::Sender<Result<String, String>>>,
 }
@@ -282,14 +292,13 @@ impl Owner {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Message(session, message) => self.server.on_message(session, message),
+            Event::Identified(session, identity) => self.server.identify(session, identity),
+            Event::Upstream(id, event) => self.on_upstream(id, event),
             Event::Connected(incoming) => self.connected(*incoming),
             Event::Disconnected(session) => self.disconnected(session),
             Event::Call(Call::Stop, reply) => self.stopping = Some(reply),
             Event::Call(call, reply) => {
-                let lasting = matches!(
-                    call,
-                    Call::AddDatabase(_) | Call::RemoveDatabase(_) | Call::AddRemote(_) | Call::RemoveRemote(_)
-                );
+                let lasting = call.is_lasting();
                 let answer = self.on_call(call);
                 if lasting {
                     self.save_state();
@@ -302,6 +311,7 @@ impl Owner {
 
     fn connected(&mut self, incoming: Incoming) {
         let session = self.server.open_session();
+        self.server.restrict(session, incoming.peer.role.clone(), incoming.peer.read_only);
         let (texts, outbox) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let peer = incoming.peer.clone();
@@ -309,6 +319,19 @@ impl Owner {
         let task = tokio::spawn(serve);
         self.clients.insert(session, Client { peer, texts, waiting, task });
         self.report_remotes();
+    }
+
+    fn on_upstream(&mut self, id: UpstreamId, event: SessionEvent) {
+        let Some(event) = self.on_sync(id, event) else { return };
+        // One that has been given up may still have something to say.
+        if let Some((_, relay)) = self.relays.values_mut().find(|(own, _)| *own == id) {
+            relay.on_event(event, &mut self.server);
+        }
+    }
+
+    fn next_upstream(&mut self) -> UpstreamId {
+        self.n_upstreams += 1;
+        UpstreamId(self.n_upstreams)
     }
 
     fn disconnected(&mut self, session: SessionId) {
@@ -321,6 +344,10 @@ impl Owner {
         while let Some(output) = self.server.poll() {
             match output {
                 Output::Close(session, reason) => self.cut_off(session, &reason),
+                Output::Forward { db, serial, operations } => match self.relays.get_mut(&db) {
+                    Some((_, relay)) => relay.forward(serial, operations),
+                    None => self.server.forwarded(serial, Err("canceled".into())),
+                },
                 Output::Send(session, text) => {
                     let Some(client) = self.clients.get(&session) else { continue };
                     let size = text.len();
@@ -345,77 +372,9 @@ impl Owner {
         self.report_remotes();
     }
 
-    fn on_call(&mut self, call: Call) -> Result<String, String> {
-        let text = |result: Result<()>| result.map(|()| String::new()).map_err(|e| e.to_string());
-        match call {
-            Call::AddDatabase(path) => self.add_database(&path).map_err(|e| e.to_string()),
-            Call::RemoveDatabase(name) => {
-                let removed = self.server.remove_database(&name);
-                if removed.is_ok() {
-                    self.files.remove(&name);
-                    self.follow_remotes();
-                }
-                text(removed)
-            }
-            Call::ListDatabases => Ok(self.server.database_names().map(|name| format!("{name}\n")).collect()),
-            Call::Compact(name) => text(self.server.compact(name.as_deref())),
-            Call::AddRemote(remote) => {
-                if let Some((db, table, column)) = remotes::database_remote(&remote)? {
-                    self.server.remotes_in(db, table, column)?;
-                }
-                self.remotes.add(remote);
-                self.follow_remotes();
-                Ok(String::new())
-            }
-            Call::RemoveRemote(remote) => {
-                if !self.remotes.remove(&remote) {
-                    return Err("no such remote".into());
-                }
-                self.follow_remotes();
-                Ok(String::new())
-            }
-            Call::ListRemotes => Ok(self.remotes.configured().map(|remote| format!("{remote}\n")).collect()),
-            Call::Reconnect => {
-                let sessions: Vec<SessionId> = self.clients.keys().copied().collect();
-                sessions.into_iter().for_each(|session| self.cut_off(session, "by user request"));
-                Ok(String::new())
-            }
-            Call::Memory => {
-                let words = self.server.memory_report().into_iter().map(|(name, n)| format!("{name}:{n}"));
-                Ok(words.collect::<Vec<_>>().join(" "))
-            }
-            Call::Counters => Ok(format!("{:?}", self.server.counters())),
-            Call::Transact { database, operations } => {
-                let operations = serde_json::from_str(&operations).map_err(|e| e.to_string())?;
-                self.server.transact_internal(&database, operations).map_err(|e| e.to_string())
-            }
-            Call::Stop => Ok(String::new()),
-        }
-    }
-
-    /// Keeps which databases and remotes there are.
-    fn save_state(&self) {
-        if let Some(path) = &self.state {
-            let remotes = self.remotes.configured().map(str::to_owned).collect();
-            State { databases: self.files.values().cloned().collect(), remotes }.save(path);
-        }
-    }
-
-    fn add_database(&mut self, path: &Path) -> Result<String> {
-        let file = canonical(path);
-        if self.files.values().any(|open| *open == file) {
-            return Err(Error::new("ovsdb error", format!("{}: already open", path.display())));
-        }
-        let db = open_file(path)?;
-        let name = db.schema().name.clone();
-        self.server.add_database(db)?;
-        self.files.insert(name, file);
-        self.follow_remotes();
-        Ok(String::new())
-    }
-
     /// Listens and connects as the configuration and the databases say now.
     fn follow_remotes(&mut self) {
+        self.follow_tls();
         for stopped in self.remotes.follow(&self.server) {
             let of = |client: &Client| client.peer.remote.as_deref() == Some(stopped.as_str());
             let sessions: Vec<SessionId> = self.clients.iter().filter(|(_, c)| of(c)).map(|(s, _)| *s).collect();

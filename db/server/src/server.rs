@@ -14,17 +14,19 @@
 
 mod databases;
 mod operator;
+mod relays;
 mod requests;
 
 use crate::database::{Database, Execution};
 use crate::exec::Context;
 use crate::locks::Locks;
+use crate::rbac::Client;
 use crate::monitor::{Monitors, Spec, Version};
 use crate::txn::ChangeSet;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use serde_json::Value;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use weft_base::{Clock, Time};
@@ -32,6 +34,7 @@ use weft_jsonrpc::message::Message;
 use weft_ovsdb::Uuid;
 
 pub use databases::{RemoteRow, SERVER_DB, open_file};
+pub use relays::Dialect;
 
 /// A client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +47,16 @@ pub enum Output {
     Send(SessionId, Text),
     /// Hang up.
     Close(SessionId, String),
+    /// Let the server that this database is relayed from execute these operations, and say what came of it with
+    /// [`Server::forwarded`].
+    Forward {
+        /// The database.
+        db: String,
+        /// Which request this is.
+        serial: u64,
+        /// The operations.
+        operations: Vec<Value>,
+    },
 }
 
 /// A message as JSON text. Notifications to many share their body.
@@ -100,6 +113,22 @@ pub struct Server {
     armed: BTreeMap<String, operator::Armed>,
     out: VecDeque<Output>,
     counters: Counters,
+    /// A backup: clients may only read.
+    read_only: bool,
+    /// Whether clients may use `monitor_cond` and its kin.
+    conditions: bool,
+    /// Requests that another server executes, by serial number.
+    forwarded: BTreeMap<u64, Forwarded>,
+    next_forward: u64,
+    /// Tables, by database, whose operations are written to the log for people.
+    narrated: BTreeSet<(String, String)>,
+}
+
+/// A request that another server executes.
+struct Forwarded {
+    db: String,
+    session: SessionId,
+    id: Value,
 }
 
 /// What a server has done so far.
@@ -123,12 +152,32 @@ struct Hosted {
     waits: Vec<Waiting>,
     /// Read-only for clients; internal.
     internal: bool,
+    /// The copy of a database that another server has.
+    relay: Option<RelayState>,
+}
+
+/// What a relayed database is like.
+struct RelayState {
+    /// Whether it follows the other server at the moment.
+    connected: bool,
+    /// Whether it has ever had the other server's schema and contents.
+    ready: bool,
+    /// The last transactions with the identities that the other server gave them, oldest first.
+    history: VecDeque<(Uuid, Arc<ChangeSet>)>,
+    /// The identity of the newest transaction; nil if the other server gives none.
+    last: Uuid,
 }
 
 #[derive(Default)]
 struct Session {
     monitors: BTreeMap<String, Monitor>,
     change_aware: bool,
+    /// What the remote restricts its clients to, if anything.
+    role: Option<String>,
+    /// Who the client has proved to be.
+    identity: Option<String>,
+    /// Whether the remote lets clients only read.
+    read_only: bool,
 }
 
 struct Monitor {
@@ -174,6 +223,11 @@ impl Server {
             armed: BTreeMap::new(),
             out: VecDeque::new(),
             counters: Counters::default(),
+            read_only: false,
+            conditions: true,
+            forwarded: BTreeMap::new(),
+            next_forward: 0,
+            narrated: BTreeSet::new(),
         };
         server.add_internal();
         server
@@ -187,6 +241,20 @@ impl Server {
         id
     }
 
+    /// What the remote that a client came through allows it.
+    pub fn restrict(&mut self, id: SessionId, role: Option<String>, read_only: bool) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            (session.role, session.read_only) = (role, read_only);
+        }
+    }
+
+    /// A client has proved who it is.
+    pub fn identify(&mut self, id: SessionId, identity: String) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.identity = Some(identity);
+        }
+    }
+
     /// A client is gone: its monitors, locks and waiting transactions go too.
     pub fn close_session(&mut self, id: SessionId) {
         let Some(session) = self.sessions.remove(&id) else { return };
@@ -198,6 +266,7 @@ impl Server {
         for hosted in self.databases.values_mut() {
             hosted.waits.retain(|waiting| waiting.request.session != id);
         }
+        self.forwarded.retain(|_, forwarded| forwarded.session != id);
         for name in self.locks.of(id) {
             self.unlock(&name, id);
         }
@@ -322,13 +391,14 @@ impl Server {
     fn notify(&mut self, db: &str, changes: &ChangeSet) {
         let Some(hosted) = self.databases.get(db) else { return };
         self.counters.changes += 1;
+        let txn = hosted.relay.as_ref().map_or(Uuid::nil(), |relay| relay.last);
         for (spec, subscribers) in hosted.monitors.iter() {
             let Some(body) = spec.changes(hosted.db.tables(), changes) else { continue };
             let body: Arc<str> = body.into();
             self.counters.composed_updates += 1;
             for subscriber in subscribers {
                 self.counters.sent_updates += 1;
-                let text = update(spec.version, &subscriber.id, body.clone());
+                let text = update(spec.version, &subscriber.id, txn, body.clone());
                 self.out.push_back(Output::Send(subscriber.session, text));
             }
         }
@@ -341,7 +411,13 @@ impl Server {
         let owns_lock = |name: &str| locks.owns(name, request.session);
         let hosted = self.databases.get_mut(db).expect("the caller has found the database");
         let elapsed = now - request.since;
-        let context = Context { owns_lock: &owns_lock, elapsed, read_only: hosted.internal };
+        let session = self.sessions.get(&request.session);
+        let client = session.and_then(|session| {
+            let role = session.role.as_deref()?;
+            Some(Client { role, id: session.identity.as_deref() })
+        });
+        let read_only = hosted.internal || session.is_some_and(|session| self.read_only || session.read_only);
+        let context = Context { owns_lock: &owns_lock, elapsed, read_only, client };
         hosted.db.execute(&request.operations, &context, date_ms)
     }
 
@@ -421,17 +497,15 @@ impl Server {
 }
 
 /// An update notification.
-fn update(version: Version, id: &str, body: Arc<str>) -> Text {
+fn update(version: Version, id: &str, txn: Uuid, body: Arc<str>) -> Text {
     let head = match version {
         Version::Update => format!("{{\"id\":null,\"method\":\"update\",\"params\":[{id},"),
         Version::Update2 => format!("{{\"id\":null,\"method\":\"update2\",\"params\":[{id},"),
-        Version::Update3 => format!("{{\"id\":null,\"method\":\"update3\",\"params\":[{id},\"{NO_TXN}\","),
+        Version::Update3 => format!("{{\"id\":null,\"method\":\"update3\",\"params\":[{id},\"{txn}\","),
     };
     Text::Shared { head, body }
 }
 
-/// The transaction id of a database that keeps no history, as standalone ones.
-const NO_TXN: &str = "00000000-0000-0000-0000-000000000000";
 const SHARED_TAIL: &str = "]}";
 /// Longer waits than this are for ever; keeps deadlines from overflowing.
 const LONGEST_WAIT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);

@@ -7,6 +7,8 @@ use crate::table::{Row, RowId, Table};
 use crate::uuids::UuidSource;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use weft_ovsdb::operation::Values;
 use weft_ovsdb::schema::COL_VERSION;
 use weft_ovsdb::{Atom, Datum, Uuid};
@@ -55,6 +57,30 @@ impl RowChange {
 }
 
 impl ChangeSet {
+    /// What several transactions, in their order, came to as one.
+    pub fn merged<'a>(sets: impl IntoIterator<Item = &'a ChangeSet>) -> ChangeSet {
+        let mut rows: BTreeMap<RowId, RowChange> = BTreeMap::new();
+        for (table, changes) in sets.into_iter().flat_map(|set| &set.tables) {
+            for change in changes {
+                match rows.entry((*table, change.uuid())) {
+                    Entry::Vacant(entry) => drop(entry.insert(change.clone())),
+                    Entry::Occupied(mut entry) => entry.get_mut().new = change.new.clone(),
+                }
+            }
+        }
+        let mut set = ChangeSet::default();
+        for ((table, _), change) in rows {
+            if change.old.is_none() && change.new.is_none() {
+                continue;
+            }
+            match set.tables.last_mut() {
+                Some((last, changes)) if *last == table => changes.push(change),
+                _ => set.tables.push((table, vec![change])),
+            }
+        }
+        set
+    }
+
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
         self.tables.is_empty()

@@ -106,6 +106,10 @@ pub struct Options {
     pub workers: Option<usize>,
     /// Key, certificate and CA of `ssl:` connections.
     pub tls: weft_jsonrpc::tls::Settings,
+    /// Those of them that a database holds: the option's name and `db:DATABASE,TABLE,COLUMN`.
+    pub tls_columns: Vec<(String, String)>,
+    /// `--sync-from`, `--sync-exclude-tables`, `--active`.
+    pub sync: weft_server::serve::SyncConfig,
 }
 
 /// What parsing came to.
@@ -199,6 +203,16 @@ const TABLE: &[Entry] = &[
         "serve the database at REMOTE (repeatable)",
     ),
     entry("no-dbs", Value::No, "", Of::Server, Section::Database, "start without a database file"),
+    entry("sync-from", Value::Must, "SERVER", Of::Server, Section::Database, "be a backup of the databases at SERVER"),
+    entry(
+        "sync-exclude-tables",
+        Value::Must,
+        "DB:TABLE,...",
+        Of::Server,
+        Section::Database,
+        "tables that a backup does not copy",
+    ),
+    entry("active", Value::No, "", Of::Server, Section::Database, "with --sync-from, begin as the active server"),
     entry("run", Value::Must, "COMMAND", Of::Server, Section::Database, "run COMMAND beside the server, end with it"),
     entry(
         "disable-file-column-diff",

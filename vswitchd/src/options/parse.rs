@@ -111,7 +111,12 @@ fn apply(
     value: Option<String>,
 ) -> Result<Option<String>, UsageError> {
     if entry.section == Section::Ssl {
-        options.tls.take(entry.long, &value.unwrap_or_default());
+        let value = value.unwrap_or_default();
+        if program != Program::Switch && value.starts_with("db:") {
+            options.tls_columns.push((entry.long.to_owned(), value));
+        } else {
+            options.tls.take(entry.long, &value);
+        }
         return Ok(None);
     }
     if options.daemon.take(entry.long, value.as_deref()) {
@@ -119,6 +124,9 @@ fn apply(
     }
     match entry.long {
         "remote" => options.remotes.extend(value),
+        "sync-from" => options.sync.from = value,
+        "sync-exclude-tables" => options.sync.exclude = value,
+        "active" => options.sync.active = true,
         "no-dbs" => options.no_dbs = true,
         "run" => options.run = value,
         "disable-file-column-diff" => options.whole_columns = true,

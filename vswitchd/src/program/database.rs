@@ -26,6 +26,8 @@ async fn serve(base: Base, options: &Options) -> Result<ExitCode> {
         databases: files(options),
         remotes: options.remotes.clone(),
         state: options.daemon.monitor.then(state_file),
+        sync: options.sync.clone(),
+        tls: options.tls_columns.clone(),
         ..OvsdbServerConfig::default()
     })
     .map_err(|error| anyhow::anyhow!("{error}"))?;

@@ -114,7 +114,8 @@ async fn embedded(options: &Options, commands: &mut weft_jsonrpc::unixctl::Comma
     let mut remotes = options.remotes.clone();
     remotes.push(format!("punix:{}", rundir::run_dir().join("db.sock").display()));
     remotes.push("db:Open_vSwitch,Open_vSwitch,manager_options".to_owned());
-    let config = OvsdbServerConfig { databases: vec![file], remotes, ..OvsdbServerConfig::default() };
+    let tls = options.tls_columns.clone();
+    let config = OvsdbServerConfig { databases: vec![file], remotes, tls, ..OvsdbServerConfig::default() };
     let server = OvsdbServer::start(config).map_err(|error| anyhow::anyhow!("{error}"))?;
     let handle: Handle = server.handle();
     weft_server::serve::register_commands(commands, &handle);

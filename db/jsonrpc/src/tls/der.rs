@@ -28,6 +28,22 @@ impl<'a> Names<'a> {
         Some(Names { issuer, subject })
     }
 
+    /// The common name of whom it is about, if it has one that is text (RFC 5280, section 4.1.2.4).
+    pub fn common_name(&self) -> Option<String> {
+        let mut rest = self.subject;
+        while !rest.is_empty() {
+            let (_, attributes, after) = element(rest)?;
+            let (_, attribute, _) = element(attributes)?;
+            let (_, kind, value) = element(attribute)?;
+            if kind == COMMON_NAME {
+                let (_, text, _) = element(value)?;
+                return std::str::from_utf8(text).ok().map(str::to_owned);
+            }
+            rest = after;
+        }
+        None
+    }
+
     /// Is it its own issuer?
     pub fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
@@ -51,6 +67,8 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 }
 
 const VERSION: u8 = 0xa0;
+/// id-at-commonName, 2.5.4.3.
+const COMMON_NAME: &[u8] = &[0x55, 4, 3];
 
 #[cfg(test)]
 mod tests {
@@ -61,8 +79,20 @@ mod tests {
         bolero::check!().for_each(|bytes| {
             if let Some(names) = Names::of(bytes) {
                 assert!(names.issuer.len() + names.subject.len() <= bytes.len());
+                assert!(names.common_name().is_none_or(|name| name.len() <= bytes.len()));
             }
         });
+    }
+
+    #[test]
+    fn the_common_name_is_found_behind_others() {
+        let subject = [
+            &[0x31, 9, 0x30, 7, 6, 3, 0x55, 4, 10, 0x0c, 0][..],
+            &[0x31, 11, 0x30, 9, 6, 3, 0x55, 4, 3, 0x0c, 2, b'm', b'e'],
+        ];
+        let subject = subject.concat();
+        assert_eq!(Names { issuer: &[], subject: &subject }.common_name(), Some("me".into()));
+        (0..subject.len()).for_each(|end| assert_eq!(Names { issuer: &[], subject: &subject[..end] }.common_name(), None));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::der::Names;
 use super::files::{Loaded, learn_ca};
 
 /// See the module's header.
@@ -52,6 +53,12 @@ impl TlsStream {
             bootstrap(&loaded, up.get_ref().1.peer_certificates())?;
             Ok(up.into())
         })))
+    }
+
+    /// The common name in the peer's certificate, once the handshake is done.
+    pub fn peer_name(&self) -> Option<String> {
+        let State::Up(up) = &self.0 else { return None };
+        Names::of(up.get_ref().1.peer_certificates()?.first()?)?.common_name()
     }
 
     /// The connection, once the handshake is done.

@@ -19,6 +19,10 @@ pub(super) struct Peer {
     pub remote: Option<Arc<str>>,
     /// How long the peer may be silent before it is probed; never if not given.
     pub probe: Option<Duration>,
+    /// What the remote restricts its clients to.
+    pub role: Option<String>,
+    /// Whether the remote lets clients only read.
+    pub read_only: bool,
 }
 
 /// Serves a connection until either side ends it.
@@ -57,6 +61,8 @@ async fn talk(
 ) -> Result<(), ConnectionError> {
     let mut texts = Vec::with_capacity(TEXTS);
     let mut silence = Silence::new(peer.probe);
+    // A certificate is known once the handshake is over, which the first message shows.
+    let mut known = false;
     loop {
         line.settle();
         if line.connection.backlog() >= ENOUGH {
@@ -80,6 +86,12 @@ async fn talk(
                     return Ok(());
                 }
                 message => {
+                    if !std::mem::replace(&mut known, true)
+                        && let Some(identity) = line.connection.identity()
+                        && events.send(Event::Identified(session, identity)).await.is_err()
+                    {
+                        return Ok(());
+                    }
                     if events.send(Event::Message(session, message)).await.is_err() {
                         return Ok(());
                     }

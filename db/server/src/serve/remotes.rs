@@ -130,8 +130,7 @@ impl Remotes {
         for text in &self.configured {
             match database_remote(text) {
                 Ok(None) => {
-                    let remote =
-                        RemoteRow { target: text.clone(), row: None, max_backoff: None, inactivity_probe: None };
+                    let remote = RemoteRow::plain(text.clone());
                     wishes.insert(text.clone(), Wish { remote, database: None });
                 }
                 Ok(Some((db, table, column))) => match server.remotes_in(db, table, column) {
@@ -210,7 +209,8 @@ async fn accept(listener: Listener, name: Arc<str>, row: RemoteRow, unix: bool, 
         // A process on this machine cannot go without its socket being closed.
         let default = if unix { None } else { Some(DEFAULT_PROBE) };
         let probe = row.inactivity_probe.or(default);
-        let peer = Peer { name: peer_name, remote: Some(name.clone()), probe };
+        let (role, read_only) = (row.role.clone(), row.read_only);
+        let peer = Peer { name: peer_name, remote: Some(name.clone()), probe, role, read_only };
         if !hand_over(stream, peer, None, &events).await {
             return;
         }
@@ -232,7 +232,8 @@ async fn connect(address: Address, name: Arc<str>, row: RemoteRow, events: mpsc:
                 pause = MIN_BACKOFF;
                 let probe = row.inactivity_probe.or(Some(DEFAULT_PROBE));
                 let (gone, until_gone) = oneshot::channel();
-                let peer = Peer { name: name.to_string(), remote: Some(name.clone()), probe };
+                let (role, read_only) = (row.role.clone(), row.read_only);
+                let peer = Peer { name: name.to_string(), remote: Some(name.clone()), probe, role, read_only };
                 if !hand_over(stream, peer, Some(gone), &events).await {
                     return;
                 }

@@ -1,6 +1,7 @@
 //! What appctl has changed since the start, kept in a file so that a server restarted by its monitor after a crash
 //! goes on with it (ovsdb-server(1), `--monitor`). A server that ends in peace removes the file.
 
+use super::sync::SyncConfig;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct State {
     pub databases: Vec<PathBuf>,
     pub remotes: Vec<String>,
+    pub sync: Option<SyncConfig>,
 }
 
 impl State {
@@ -21,12 +23,20 @@ impl State {
         Some(State {
             databases: strings("databases")?.into_iter().map(PathBuf::from).collect(),
             remotes: strings("remotes")?,
+            sync: json.get("sync").map(|sync| SyncConfig {
+                from: sync["from"].as_str().map(str::to_owned),
+                exclude: sync["exclude"].as_str().map(str::to_owned),
+                active: sync["active"].as_bool().unwrap_or(true),
+            }),
         })
     }
 
     /// Replaces the file in one step.
     pub(super) fn save(&self, path: &Path) {
-        let json = json!({"databases": self.databases, "remotes": self.remotes});
+        let mut json = json!({"databases": self.databases, "remotes": self.remotes});
+        if let Some(SyncConfig { from, exclude, active }) = &self.sync {
+            json["sync"] = json!({"from": from, "exclude": exclude, "active": active});
+        }
         let temporary = path.with_extension("tmp");
         let saved = std::fs::write(&temporary, json.to_string()).and_then(|()| std::fs::rename(&temporary, path));
         if let Err(error) = saved {
@@ -44,7 +54,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s.state");
         assert_eq!(State::load(&path), None);
-        let state = State { databases: vec!["/a b".into()], remotes: vec!["punix:\"x\"".into()] };
+        let sync = SyncConfig { from: Some("tcp:a".into()), exclude: None, active: true };
+        let remotes = vec!["punix:\"x\"".into()];
+        let state = State { databases: vec!["/a b".into()], remotes, sync: Some(sync) };
         state.save(&path);
         assert_eq!(State::load(&path), Some(state));
         std::fs::write(&path, "{\"databases\":[").unwrap();

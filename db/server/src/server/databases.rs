@@ -19,6 +19,24 @@ pub struct RemoteRow {
     pub max_backoff: Option<Duration>,
     /// How long a client may be silent before it is probed; zero never probes.
     pub inactivity_probe: Option<Duration>,
+    /// What the row restricts clients to.
+    pub role: Option<String>,
+    /// Whether the row lets clients only read.
+    pub read_only: bool,
+}
+
+impl RemoteRow {
+    /// A remote with nothing but a target.
+    pub fn plain(target: impl Into<String>) -> RemoteRow {
+        RemoteRow {
+            target: target.into(),
+            row: None,
+            max_backoff: None,
+            inactivity_probe: None,
+            role: None,
+            read_only: false,
+        }
+    }
 }
 
 impl Server {
@@ -60,6 +78,40 @@ impl Server {
     /// The names of all databases, `_Server` included.
     pub fn database_names(&self) -> impl Iterator<Item = &str> {
         self.databases.keys().map(String::as_str)
+    }
+
+    /// The names of the databases that a backup could copy.
+    pub fn copyable_names(&self) -> impl Iterator<Item = &str> {
+        self.databases.iter().filter(|(_, h)| !h.internal && h.relay.is_none()).map(|(name, _)| name.as_str())
+    }
+
+    /// Begins or ceases to tell in the log what is done with a table, `DB:TABLE`. The error is a sentence.
+    pub fn narrate(&mut self, table: &str, on: bool) -> Result<(), String> {
+        let (db, name) = table.split_once(':').ok_or("invalid DB:TABLE argument")?;
+        let hosted = self.databases.get(db).ok_or("no such database")?;
+        if hosted.db.schema().table(name).is_none() {
+            return Err("no such table".into());
+        }
+        let table = (db.to_owned(), name.to_owned());
+        match on {
+            true => drop(self.narrated.insert(table)),
+            false => drop(self.narrated.remove(&table)),
+        }
+        Ok(())
+    }
+
+    /// Which tables are told about, as a table for people.
+    pub fn narrated_list(&self) -> String {
+        let line = |a: &str, b: &str, c: &str| format!("{a:<16}{b:<28}{c}\n");
+        let mut text = line("database", "table", "logging") + &line("--------", "-----", "-------");
+        for (name, hosted) in &self.databases {
+            text += &format!("{name:<16} \n");
+            for table in hosted.db.schema().tables.keys() {
+                let on = self.narrated.contains(&(name.clone(), table.clone()));
+                text += &line("", table, if on { "ON" } else { "OFF" });
+            }
+        }
+        text
     }
 
     /// A database.
@@ -123,8 +175,7 @@ impl Server {
         let rows = hosted.db.tables()[of.index].rows();
         if kind.key.kind == AtomType::String && kind.value.is_none() {
             let targets = rows.flat_map(|row| row[c].atoms().iter().filter_map(|a| a.as_str().map(str::to_owned)));
-            let remote = |target| RemoteRow { target, row: None, max_backoff: None, inactivity_probe: None };
-            return Ok(targets.map(remote).collect());
+            return Ok(targets.map(RemoteRow::plain).collect());
         }
         let Some(target_schema) = kind.key.ref_table().and_then(|t| schema.table(t)) else {
             return Err(format!("\"{name}\": type mismatch: column holds neither strings nor references to a table"));
@@ -142,11 +193,14 @@ impl Server {
                 Some(Duration::from_millis(u64::try_from(ms).ok()?))
             };
             let Some(target) = row[target].as_str() else { continue };
+            let role = column("role").and_then(|c| row[c].as_str()).filter(|role| !role.is_empty());
             found.push(RemoteRow {
                 target: target.to_owned(),
                 row: Some((target_schema.name.clone(), row.uuid())),
                 max_backoff: millis("max_backoff"),
                 inactivity_probe: millis("inactivity_probe"),
+                role: role.map(str::to_owned),
+                read_only: column("read_only").and_then(|c| row[c].as_bool()).unwrap_or(false),
             });
         }
         found.sort_by(|a, b| a.target.cmp(&b.target));
@@ -195,12 +249,26 @@ impl Server {
         report
     }
 
+    /// The first nonempty string in a column, for settings that a database holds. The error is a sentence.
+    pub fn setting_in(&self, db: &str, table: &str, column: &str) -> Result<Option<String>, String> {
+        let name = format!("db:{db},{table},{column}");
+        let hosted = self.databases.get(db).ok_or_else(|| format!("\"{name}\": no database named {db}"))?;
+        let of = hosted.db.schema().table(table).ok_or_else(|| format!("\"{name}\": no table named {table}"))?;
+        let no_column = || format!("\"{name}\": table \"{table}\" has no column \"{column}\"");
+        let c = of.column_index(column).ok_or_else(no_column)?;
+        let texts = hosted.db.tables()[of.index].rows().flat_map(|row| row[c].atoms().iter().filter_map(|a| a.as_str()));
+        Ok(texts.filter(|text| !text.is_empty()).min().map(str::to_owned))
+    }
+
     pub(super) fn convert_database(&mut self, name: &str, schema: DatabaseSchema) -> Result<()> {
         self.flush();
         let date_ms = self.date_ms();
         let hosted = self.databases.get_mut(name).expect("the caller has found the database");
         if hosted.internal {
             return Err(Error::new("not allowed", format!("{name} is an internal database")));
+        }
+        if hosted.relay.is_some() {
+            return Err(Error::new("not allowed", format!("{name} is relayed; convert it where it comes from")));
         }
         hosted.db.convert(schema, date_ms)?;
         self.abandon(name);
@@ -210,15 +278,17 @@ impl Server {
     }
 
     fn host(&mut self, name: String, db: Database, internal: bool) {
-        self.databases.insert(name, Hosted { db, monitors: Monitors::default(), waits: Vec::new(), internal });
+        let hosted = Hosted { db, monitors: Monitors::default(), waits: Vec::new(), internal, relay: None };
+        self.databases.insert(name, hosted);
         self.describe_databases();
     }
 
     /// Cancels the monitors and waiting transactions of a database.
-    fn abandon(&mut self, name: &str) {
+    pub(super) fn abandon(&mut self, name: &str) {
         let Some(hosted) = self.databases.get_mut(name) else { return };
         let waits = std::mem::take(&mut hosted.waits);
         hosted.monitors = Monitors::default();
+        self.abandon_forwarded(name);
         for waiting in waits {
             self.reply_error(waiting.request.session, &waiting.request.id, &"canceled".into());
         }
@@ -237,7 +307,7 @@ impl Server {
     }
 
     /// Hangs up on clients that would not understand that databases changed.
-    fn disconnect_unaware(&mut self, reason: &str) {
+    pub(super) fn disconnect_unaware(&mut self, reason: &str) {
         let mut ids: Vec<SessionId> =
             self.sessions.iter().filter(|(_, s)| !s.change_aware).map(|(id, _)| *id).collect();
         ids.sort_unstable();
@@ -245,36 +315,39 @@ impl Server {
     }
 
     /// Brings the rows of `_Server` up to date.
-    fn describe_databases(&mut self) {
-        let described: Vec<(String, String)> =
-            self.databases.iter().map(|(name, h)| (name.clone(), h.db.schema_text().to_string())).collect();
+    pub(super) fn describe_databases(&mut self) {
+        let described: BTreeMap<String, Value> = (self.databases.iter())
+            .map(|(name, hosted)| {
+                let (model, connected) = match &hosted.relay {
+                    None => ("standalone", true),
+                    Some(relay) => ("relay", relay.connected),
+                };
+                let schema = match &hosted.relay {
+                    Some(relay) if !relay.ready => json!(["set", []]),
+                    _ => json!(**hosted.db.schema_text()),
+                };
+                let leader = hosted.relay.is_none();
+                let row = json!({
+                    "name": name, "model": model, "connected": connected, "leader": leader, "schema": schema
+                });
+                (name.clone(), row)
+            })
+            .collect();
         let Some(hosted) = self.databases.get(SERVER_DB) else { return };
         let table = &hosted.db.tables()[0];
-        let column = |name| table.schema.column_index(name).expect("our own schema has the column");
-        let (name_column, schema_column) = (column("name"), column("schema"));
-        let mut operations = Vec::new();
-        for row in table.rows() {
-            let name = row[name_column].as_str().unwrap_or_default();
-            let condition = json!([["name", "==", name]]);
-            match described.iter().find(|(n, _)| n == name) {
-                None => operations.push(json!({"op": "delete", "table": "Database", "where": condition})),
-                Some((_, schema)) if row[schema_column].as_str() != Some(schema) => operations
-                    .push(json!({"op": "update", "table": "Database", "where": condition, "row": {"schema": schema}})),
-                Some(_) => {}
-            }
-        }
-        for (name, schema) in described {
-            if !table.rows().any(|row| row[name_column].as_str() == Some(&name)) {
-                let row = json!({
-                    "name": name, "model": "standalone", "connected": true, "leader": true, "schema": schema
-                });
-                operations.push(json!({"op": "insert", "table": "Database", "row": row}));
-            }
-        }
-        if !operations.is_empty() {
-            let result = self.transact_internal(SERVER_DB, operations);
-            debug_assert!(result.is_ok_and(|r| !r.contains("\"error\"")));
-        }
+        let name_column = table.schema.column_index("name").expect("our own schema has the column");
+        let present: BTreeSet<&str> = table.rows().filter_map(|row| row[name_column].as_str()).collect();
+        let condition = |name: &str| json!([["name", "==", name]]);
+        let gone = present.iter().filter(|name| !described.contains_key(**name));
+        let mut operations: Vec<Value> =
+            gone.map(|name| json!({"op": "delete", "table": "Database", "where": condition(name)})).collect();
+        // An update that changes nothing is no change to anybody.
+        operations.extend(described.iter().map(|(name, row)| match present.contains(name.as_str()) {
+            true => json!({"op": "update", "table": "Database", "where": condition(name), "row": row}),
+            false => json!({"op": "insert", "table": "Database", "row": row}),
+        }));
+        let result = self.transact_internal(SERVER_DB, operations);
+        debug_assert!(result.is_ok_and(|r| !r.contains("\"error\"")));
     }
 }
 

@@ -15,6 +15,9 @@ impl Server {
             },
             "echo" => Ok(Value::Array(params).to_string()),
             "monitor" => self.monitor(session, &params, Version::Update),
+            "monitor_cond" | "monitor_cond_since" | "monitor_cond_change" if !self.conditions => {
+                return self.reply_error(session, &id, &"unknown method".into());
+            }
             "monitor_cond" => self.monitor(session, &params, Version::Update2),
             "monitor_cond_since" => self.monitor(session, &params, Version::Update3),
             "monitor_cond_change" => self.monitor_cond_change(session, params),
@@ -22,6 +25,10 @@ impl Server {
                 true => Ok("{}".into()),
                 false => return self.reply_error(session, &id, &"unknown monitor".into()),
             },
+            "lock" | "steal" | "unlock" if self.read_only || self.sessions[&session].read_only => {
+                let text = "lock and unlock methods not allowed, DB server is read only.";
+                return self.reply_error(session, &id, &text.into());
+            }
             "lock" => self.lock(session, params, "lock"),
             "steal" => self.lock(session, params, "steal"),
             "unlock" => self.lock(session, params, "unlock"),
@@ -31,7 +38,6 @@ impl Server {
             }
             "get_server_id" => Ok(format!("\"{}\"", self.id)),
             "set_db_change_aware" => self.set_change_aware(session, params),
-            "convert" => self.convert(params),
             "weft_history" => self.database_of(method, &params).and_then(|db| self.weft_history(&db, &params)),
             "weft_revert" => self.database_of(method, &params).and_then(|db| self.weft_revert(&db, &params)),
             "weft_confirm" => self.database_of(method, &params).and_then(|db| self.weft_confirm(&db, &params)),
@@ -43,6 +49,7 @@ impl Server {
                     Err(error) => Err(error),
                 }
             }
+            "convert" => self.convert(session, params),
             _ => return self.reply_error(session, &id, &"unknown method".into()),
         };
         match result {
@@ -58,13 +65,34 @@ impl Server {
             return Err(Error::syntax(Some(&Value::Array(params)), "transact: duplicate request ID"));
         }
         params.remove(0);
+        if self.is_forwarded(&db, &params) {
+            return self.forward(db, session, id, params);
+        }
+        if !self.narrated.is_empty() {
+            self.tell(&db, session, &params);
+        }
         let since = self.clock.now();
         self.transact(&db, Request { session, id: id.clone(), operations: params, since });
         Ok(())
     }
 
+    /// Writes the operations on tables that people asked about to the log.
+    fn tell(&self, db: &str, session: SessionId, operations: &[Value]) {
+        for operation in operations {
+            let table = operation["table"].as_str().unwrap_or_default();
+            if self.narrated.contains(&(db.to_owned(), table.to_owned())) {
+                let client = session.0;
+                tracing::info!(target: "transaction", limit = 60u64, "{db}:{table} client {client}: {operation}");
+            }
+        }
+    }
+
     pub(super) fn cancel(&mut self, session: SessionId, params: &[Value]) {
         let Some(id) = params.first() else { return };
+        if let Some(serial) = self.forwarded.iter().find(|(_, f)| f.session == session && f.id == *id).map(|(s, _)| *s) {
+            self.forwarded.remove(&serial);
+            return self.reply_error(session, id, &"canceled".into());
+        }
         for hosted in self.databases.values_mut() {
             let found = hosted.waits.iter().position(|w| w.request.session == session && w.request.id == *id);
             if let Some(i) = found {
@@ -81,13 +109,13 @@ impl Server {
             Version::Update3 => "monitor_cond_since",
         };
         let db = self.database_of(method, params)?;
-        let (id, requests) = match (params, version) {
-            ([_, id, requests], Version::Update | Version::Update2) => (id, requests),
+        let (id, requests, last) = match (params, version) {
+            ([_, id, requests], Version::Update | Version::Update2) => (id, requests, None),
             ([_, id, requests, last], Version::Update3) => {
-                if last.as_str().and_then(weft_ovsdb::atom::parse_uuid).is_none() {
+                let Some(uuid) = last.as_str().and_then(weft_ovsdb::atom::parse_uuid) else {
                     return Err(Error::syntax(Some(last), "last-txn-id must be UUID format."));
-                }
-                (id, requests)
+                };
+                (id, requests, Some(uuid))
             }
             _ => return Err(Error::syntax(Some(&Value::Array(params.to_vec())), "invalid parameters")),
         };
@@ -99,13 +127,19 @@ impl Server {
         self.flush();
         let hosted = self.databases.get_mut(&db).expect("found above");
         let spec = Spec::from_json(requests, version, hosted.db.schema())?;
-        let initial = spec.initial(hosted.db.tables());
+        let since = hosted.relay.as_ref().and_then(|relay| relay.since(last?));
+        let found = since.is_some();
+        let initial = match since {
+            None => spec.initial(hosted.db.tables()),
+            Some(changes) => spec.changes(hosted.db.tables(), &changes).unwrap_or_else(|| "{}".into()),
+        };
+        let last = hosted.relay.as_ref().map_or(Uuid::nil(), |relay| relay.last);
         let spec = hosted.monitors.subscribe(spec, session, id_text.as_str().into());
         if let Some(session) = self.sessions.get_mut(&session) {
             session.monitors.insert(id_text, Monitor { db, spec });
         }
         Ok(match version {
-            Version::Update3 => format!("[false,\"{NO_TXN}\",{initial}]"),
+            Version::Update3 => format!("[{found},\"{last}\",{initial}]"),
             _ => initial,
         })
     }
@@ -131,7 +165,8 @@ impl Server {
         let after = hosted.monitors.subscribe(after, session, new_text.as_str().into());
         let version = after.version;
         if let Some(body) = difference {
-            self.out.push_back(Output::Send(session, update(version, &new_text, body.into())));
+            let txn = self.databases[&db].relay.as_ref().map_or(Uuid::nil(), |relay| relay.last);
+            self.out.push_back(Output::Send(session, update(version, &new_text, txn, body.into())));
         }
         if let Some(session) = self.sessions.get_mut(&session) {
             session.monitors.remove(&old_text);
@@ -195,8 +230,16 @@ impl Server {
         Ok("{}".into())
     }
 
-    fn convert(&mut self, params: Vec<Value>) -> Result<String> {
+    fn convert(&mut self, session: SessionId, params: Vec<Value>) -> Result<String> {
         let name = self.database_of("convert", &params)?;
+        let client = &self.sessions[&session];
+        if self.read_only || client.read_only {
+            let text = "convert operation not allowed when database server is in read only mode";
+            return Err(Error::new("not allowed", text));
+        }
+        if let Some(role) = client.role.as_deref() {
+            Client { role, id: client.identity.as_deref() }.may_convert(&name)?;
+        }
         let [_, schema] = params.as_slice() else {
             return Err(Error::syntax(Some(&Value::Array(params)), "array expected"));
         };
@@ -214,7 +257,16 @@ impl Server {
         let whole = || Value::Array(params.to_vec());
         match params.first().and_then(Value::as_str).filter(|name| is_id(name)) {
             None => Err(Error::syntax(Some(&whole()), format!("{method} request params must begin with <db-name>"))),
-            Some(name) if self.databases.contains_key(name) => Ok(name.to_owned()),
+            Some(name) if self.databases.get(name).is_some_and(|h| h.relay.as_ref().is_none_or(|r| r.ready)) => {
+                Ok(name.to_owned())
+            }
+            Some(name) if self.databases.contains_key(name) => {
+                let text = format!(
+                    "{method} request specifies database {name} which is not yet available because it has not \
+                     completed joining its cluster"
+                );
+                Err(Error::new("database not available", text))
+            }
             Some(name) => {
                 let text = format!("{method} request specifies unknown database {name}");
                 Err(Error::new("unknown database", text).with_syntax(Some(&whole())))
