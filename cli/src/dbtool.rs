@@ -246,7 +246,7 @@ fn execute(database: &mut Database, text: &str) -> Result<Exit, Failure> {
     if *name != database.schema().name {
         return syntax("database name expected as first parameter");
     }
-    let context = exec::Context { owns_lock: &|_| false, elapsed: Duration::ZERO, read_only: false };
+    let context = exec::Context { owns_lock: &|_| false, elapsed: Duration::ZERO, read_only: false, client: None };
     match database.execute(operations, &context, now_ms()) {
         Execution::Done(executed) => {
             database.flush()?;

@@ -29,6 +29,8 @@ pub struct Stream {
 pub struct Listener {
     socket: Socket,
     local: Passive,
+    /// Device and inode of the socket file that we made.
+    file: Option<(u64, u64)>,
 }
 
 impl Stream {
@@ -90,7 +92,11 @@ impl Listener {
                 if matches!(passive, Passive::Ssl { .. }) { Socket::Ssl(socket) } else { Socket::Tcp(socket) }
             }
         };
-        Ok(Listener { socket, local })
+        let file = match &local {
+            Passive::Unix(path) => identity_of(path),
+            Passive::Tcp { .. } | Passive::Ssl { .. } => None,
+        };
+        Ok(Listener { socket, local, file })
     }
 
     /// Waits for the next peer. Cancel safe.
@@ -122,7 +128,9 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Passive::Unix(path) = &self.local {
+        if let Passive::Unix(path) = &self.local
+            && identity_of(path) == self.file
+        {
             // Nothing left to do about a file that somebody else removed first.
             let _ = std::fs::remove_file(path);
         }
@@ -157,6 +165,13 @@ impl std::fmt::Debug for Listener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Listener({})", self.local)
     }
+}
+
+/// Which file that is, so that the one of a successor is left alone.
+fn identity_of(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = std::fs::symlink_metadata(path).ok()?;
+    Some((meta.dev(), meta.ino()))
 }
 
 /// Connects without tokio, for tools that do one thing and wait for it.
@@ -270,6 +285,18 @@ mod tests {
             drop(listener);
             assert!(!path.exists());
         }
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_goes_leaves_the_socket_of_its_successor() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sock");
+        let first = Listener::bind(&Passive::Unix(path.clone())).unwrap();
+        let second = Listener::bind(&Passive::Unix(path.clone())).unwrap();
+        drop(first);
+        talk(&second, &Address::Unix(path.clone())).await;
+        drop(second);
+        assert!(!path.exists());
     }
 
     #[tokio::test]

@@ -12,14 +12,14 @@ use crate::history::{self, Commit, History, Replayed};
 use crate::log;
 use crate::mirror::{RowUpdate, Update};
 use crate::storage::{MemoryStorage, Storage};
-use crate::table::Table;
+use crate::table::{Row, Table};
 use crate::txn::{ChangeSet, Txn};
 use crate::uuids::UuidSource;
 use serde_json::Value;
 use std::sync::Arc;
 use weft_ovsdb::error::compact_sorted;
-use weft_ovsdb::operation::{Values, default_row};
-use weft_ovsdb::schema::{COL_UUID, N_IMPLICIT};
+use weft_ovsdb::operation::default_row;
+use weft_ovsdb::schema::{COL_UUID, COL_VERSION, N_IMPLICIT};
 use weft_ovsdb::{DatabaseSchema, Datum, Error, Result};
 
 /// A database.
@@ -34,6 +34,7 @@ pub struct Database {
     history: History,
     /// Why the last write failed, if it did.
     trouble: Option<String>,
+    whole_columns: bool,
 }
 
 /// Transactions whose records are not written yet.
@@ -106,6 +107,7 @@ impl Database {
             compacted_size: 0,
             history: History::default(),
             trouble: None,
+            whole_columns: false,
         }
     }
 
@@ -138,6 +140,11 @@ impl Database {
         &self.tables
     }
 
+    /// Writes changed columns whole to the log, as Open vSwitch before 2.17 can read them, instead of differences.
+    pub fn write_whole_columns(&mut self) {
+        self.whole_columns = true;
+    }
+
     /// Whether the database is kept somewhere.
     pub fn is_persistent(&self) -> bool {
         self.storage.is_some()
@@ -162,35 +169,29 @@ impl Database {
         let mut txn = Txn::default();
         for (t, uuid, update) in updates {
             let (old, table) = (self.tables[t].get(uuid).cloned(), self.tables[t].schema.clone());
-            let values: Values = match (update, &old) {
+            let row = match (update, &old) {
                 (RowUpdate::Gone, _) => {
                     txn.delete(&mut self.tables, t, uuid);
                     continue;
                 }
                 (RowUpdate::Is(values), _) => {
                     let mut columns = default_row(&table);
-                    values.into_iter().for_each(|(column, value)| columns[column] = value);
                     columns[COL_UUID] = Datum::One(uuid.into());
-                    if old.is_none() {
-                        txn.insert(&mut self.tables, t, columns, &mut self.uuids);
-                        continue;
-                    }
-                    columns.into_iter().enumerate().skip(N_IMPLICIT).collect()
+                    columns[COL_VERSION] = Datum::One(self.uuids.next().into());
+                    values.into_iter().for_each(|(column, value)| columns[column] = value);
+                    Row::new(columns)
                 }
                 (RowUpdate::Changes(diffs), Some(old)) => {
                     let apply = |(c, diff): (usize, Datum)| (c, old[c].apply_diff(&diff, &table.columns[c].kind));
-                    diffs.into_iter().map(apply).collect()
+                    old.with(diffs.into_iter().map(apply))
                 }
                 (RowUpdate::Changes(_), None) => {
                     txn.rollback(&mut self.tables);
                     return Err(Error::new("ovsdb error", format!("no row {uuid} in table {} to change", table.name)));
                 }
             };
-            if let Some(old) = old {
-                let values: Values = values.into_iter().filter(|(c, value)| old[*c] != *value).collect();
-                if !values.is_empty() {
-                    txn.update(&mut self.tables, t, &old, values, &mut self.uuids);
-                }
+            if !old.is_some_and(|old| old.same_content(&row) && old[COL_VERSION] == row[COL_VERSION]) {
+                txn.put(&mut self.tables, t, row);
             }
         }
         let changes = commit(&self.schema, &mut self.tables, txn, &mut self.uuids)?;
@@ -206,7 +207,7 @@ impl Database {
             return;
         }
         self.batch.sets.push(changes.clone());
-        if let Some(record) = log::transaction(&self.tables, changes, comment, date_ms) {
+        if let Some(record) = log::transaction(&self.tables, changes, comment, date_ms, !self.whole_columns) {
             log::frame(&record, &mut self.batch.framed);
             self.batch.durable |= durable;
             self.batch.commits.push(Commit::new(date_ms, comment, changes.clone()));
@@ -254,7 +255,7 @@ impl Database {
         let Some(storage) = &mut self.storage else { return Ok(()) };
         let mut framed = Vec::new();
         log::frame(&self.schema.to_json().to_string(), &mut framed);
-        if let Some(record) = log::snapshot(&self.tables, "compacting database online", date_ms) {
+        if let Some(record) = log::snapshot_as(&self.tables, "compacting database online", date_ms, !self.whole_columns) {
             log::frame(&record, &mut framed);
         }
         if let Err(error) = storage.keep(history::NOTE, Some(&self.history.to_note(&self.tables))) {

@@ -13,6 +13,7 @@ pub mod history;
 pub mod mirror;
 pub mod locks;
 pub mod log;
+pub mod mirror;
 pub mod monitor;
 pub mod storage;
 

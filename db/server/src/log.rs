@@ -62,31 +62,51 @@ pub enum Torn {
         offset: usize,
         /// Whether it has the form of a header of a clustered database.
         clustered: bool,
+        /// The line, as far as it can be shown.
+        line: String,
     },
     /// The digest is not that of the data.
     Digest {
         /// Where the data begins.
         offset: usize,
+        /// How long it is.
+        length: usize,
+        /// Its digest.
+        is: String,
+        /// The header's digest.
+        should: String,
     },
-    /// The data is not JSON, or no object.
+    /// The data is not JSON.
     Json {
         /// Where the data begins.
         offset: usize,
+        /// How long it is.
+        length: usize,
         /// What the parser says.
         error: String,
     },
+    /// The record says what cannot be done.
+    Refused(Error),
 }
 
-impl std::fmt::Display for Torn {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
+impl Torn {
+    /// As an error about the file `name`.
+    pub fn to_error(&self, name: &str) -> Error {
+        let text = match self {
             Torn::Short { offset, need } => {
-                write!(f, "error reading {need} bytes starting at offset {offset} (End of file)")
+                let end = std::io::Error::other("End of file");
+                return Error::io(format!("{name}: error reading {need} bytes starting at offset {offset}"), &end);
             }
-            Torn::Header { offset, .. } => write!(f, "parse error at offset {offset} in header line"),
-            Torn::Digest { offset } => write!(f, "data at offset {offset} does not have the digest of its header"),
-            Torn::Json { offset, error } => write!(f, "data at offset {offset} is not valid JSON ({error})"),
-        }
+            Torn::Refused(error) => return error.clone(),
+            Torn::Header { offset, line, .. } => format!("parse error at offset {offset} in header line \"{line}\""),
+            Torn::Digest { offset, length, is, should } => {
+                format!("{length} bytes starting at offset {offset} have SHA-1 hash {is} but should have hash {should}")
+            }
+            Torn::Json { offset, length, error } => {
+                format!("{length} bytes starting at offset {offset} are not valid JSON ({error})")
+            }
+        };
+        Error::syntax(None, format!("{name}: {text}"))
     }
 }
 
@@ -107,7 +127,11 @@ impl<'a> Records<'a> {
         if rest.is_empty() {
             return Ok(None);
         }
-        let header_error = |clustered| Torn::Header { offset: self.at, clustered };
+        let header_error = |clustered| {
+            let end = rest.iter().take(MAX_HEADER).position(|&b| b == b'\n').unwrap_or(rest.len().min(MAX_HEADER));
+            let line = String::from_utf8_lossy(&rest[..end]).into_owned();
+            Torn::Header { offset: self.at, clustered, line }
+        };
         let Some(newline) = rest.iter().take(MAX_HEADER).position(|&b| b == b'\n') else {
             return Err(header_error(rest.starts_with(b"OVSDB CLUSTER ")));
         };
@@ -125,16 +149,24 @@ impl<'a> Records<'a> {
         let actual = Sha1::digest(data);
         let same = |(i, byte): (usize, &u8)| u8::from_str_radix(&digest[2 * i..2 * i + 2], 16) == Ok(*byte);
         if !digest.is_ascii() || !actual.iter().enumerate().all(same) {
-            return Err(Torn::Digest { offset });
+            let is = actual.iter().map(|byte| format!("{byte:02x}")).collect();
+            return Err(Torn::Digest { offset, length, is, should: (*digest).to_owned() });
         }
-        let json = serde_json::from_slice(data).map_err(|e| Torn::Json { offset, error: e.to_string() })?;
+        let json = serde_json::from_slice(data).map_err(|e| Torn::Json { offset, length, error: e.to_string() })?;
         self.at = offset + length;
         Ok(Some(json))
     }
 }
 
 /// Writes the JSON of a transaction's record; `None` if nothing in it is persistent.
-pub fn transaction(tables: &[Table], changes: &ChangeSet, comment: Option<&str>, date_ms: i64) -> Option<String> {
+/// `diffs`: a changed column is written as the difference, not as the value.
+pub fn transaction(
+    tables: &[Table],
+    changes: &ChangeSet,
+    comment: Option<&str>,
+    date_ms: i64,
+    diffs: bool,
+) -> Option<String> {
     let mut out = format!("{{\"_date\":{date_ms}");
     let mut any = false;
     for (t, rows) in &changes.tables {
@@ -146,7 +178,7 @@ pub fn transaction(tables: &[Table], changes: &ChangeSet, comment: Option<&str>,
             } else {
                 out.push(',');
             }
-            if write_change(&tables[*t], change, &mut out) {
+            if write_change(&tables[*t], change, diffs, &mut out) {
                 first = false;
                 any = true;
             } else {
@@ -161,19 +193,24 @@ pub fn transaction(tables: &[Table], changes: &ChangeSet, comment: Option<&str>,
         out.push_str(",\"_comment\":");
         write_json_string(comment, &mut out);
     }
-    out.push_str(",\"_is_diff\":true}");
+    out.push_str(if diffs { ",\"_is_diff\":true}" } else { "}" });
     any.then_some(out)
 }
 
 /// Writes the JSON of a record that makes a database with these rows out of an empty one.
 pub fn snapshot(tables: &[Table], comment: &str, date_ms: i64) -> Option<String> {
+    snapshot_as(tables, comment, date_ms, true)
+}
+
+/// The same; `diffs` as in [`transaction`], though nothing here is one.
+pub fn snapshot_as(tables: &[Table], comment: &str, date_ms: i64, diffs: bool) -> Option<String> {
     let changes = ChangeSet {
         tables: (tables.iter().enumerate())
             .filter(|(_, table)| !table.is_empty())
             .map(|(t, table)| (t, table.rows().map(|row| RowChange { old: None, new: Some(row.clone()) }).collect()))
             .collect(),
     };
-    transaction(tables, &changes, Some(comment), date_ms)
+    transaction(tables, &changes, Some(comment), date_ms, diffs)
 }
 
 /// Makes the changes of a record in the tables, without any check but of types.
@@ -240,7 +277,7 @@ fn apply_row(
 }
 
 /// Writes `"UUID":null` or `"UUID":{…}`; whether there was anything persistent to say.
-fn write_change(table: &Table, change: &RowChange, out: &mut String) -> bool {
+fn write_change(table: &Table, change: &RowChange, diffs: bool, out: &mut String) -> bool {
     let _ = write!(out, "\"{}\":", change.uuid());
     let Some(new) = &change.new else {
         out.push_str("null");
@@ -262,8 +299,8 @@ fn write_change(table: &Table, change: &RowChange, out: &mut String) -> bool {
             out.push(',');
         }
         match &change.old {
-            Some(old) => write_member(&column.name, &old[c].diff(value, &column.kind), out),
-            None => write_member(&column.name, value, out),
+            Some(old) if diffs => write_member(&column.name, &old[c].diff(value, &column.kind), out),
+            _ => write_member(&column.name, value, out),
         }
     }
     out.push('}');

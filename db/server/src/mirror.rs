@@ -7,7 +7,7 @@ use crate::table::Table;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use weft_ovsdb::atom::parse_uuid;
-use weft_ovsdb::schema::N_IMPLICIT;
+use weft_ovsdb::schema::COL_UUID;
 use weft_ovsdb::{DatabaseSchema, Datum, Error, Result, TableSchema, Uuid};
 
 /// What becomes of a row.
@@ -80,7 +80,7 @@ fn values(table: &TableSchema, json: &Value, diffs: bool) -> Result<Vec<(usize, 
         let Some(column) = table.column_index(name) else {
             return Err(Error::syntax(Some(json), format!("no column {name} in table {}", table.name)));
         };
-        if column < N_IMPLICIT {
+        if column == COL_UUID {
             continue;
         }
         let kind = &table.columns[column].kind;

@@ -27,16 +27,16 @@ use connection::Peer;
 use relay::Relay;
 use remotes::Remotes;
 use state::State;
-use sync::Sync;
-use upstream::UpstreamId;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use sync::Sync;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use upstream::UpstreamId;
 use weft_base::{Clock, SystemClock};
 use weft_jsonrpc::message::Message;
 use weft_jsonrpc::session::SessionEvent;
@@ -60,6 +60,8 @@ pub struct OvsdbServerConfig {
     /// Where to keep what appctl changes, so that a restart after a crash goes on with it. A file that is there
     /// already counts instead of `databases` and `remotes`; a server that ends in peace removes it.
     pub state: Option<PathBuf>,
+    /// Write changed columns whole to the files; see [`Database::write_whole_columns`].
+    pub whole_columns: bool,
     /// Replication from another server.
     pub sync: SyncConfig,
     /// TLS settings that a database holds: the option's name and `db:DATABASE,TABLE,COLUMN`.
@@ -74,6 +76,7 @@ impl Default for OvsdbServerConfig {
             clock: Arc::new(SystemClock::new()),
             backlog_limit: BACKLOG_LIMIT,
             state: None,
+            whole_columns: false,
             sync: SyncConfig::default(),
             tls: Vec::new(),
         }
@@ -133,7 +136,10 @@ impl OvsdbServer {
                 relayed.push(text.to_owned());
                 continue;
             }
-            let db = open_file(path)?;
+            let mut db = open_file(path)?;
+            if config.whole_columns {
+                db.write_whole_columns();
+            }
             files.insert(db.schema().name.clone(), canonical(path));
             server.add_database(db)?;
         }
@@ -166,6 +172,7 @@ impl OvsdbServer {
             state: config.state,
             sync: Sync::new(&config.sync).map_err(Error::bare)?,
             tls: config.tls,
+            whole_columns: config.whole_columns,
             relays: BTreeMap::new(),
             n_upstreams: 0,
             changes_seen: u64::MAX,
@@ -233,6 +240,7 @@ struct Owner {
     state: Option<PathBuf>,
     sync: Sync,
     tls: Vec<(String, String)>,
+    whole_columns: bool,
     relays: BTreeMap<String, (UpstreamId, Relay)>,
     n_upstreams: u64,
     changes_seen: u64,

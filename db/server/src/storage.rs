@@ -42,6 +42,8 @@ pub trait Storage: Send {
 
 /// A log in a file, locked against other servers and tools.
 pub struct FileStorage {
+    /// As the user wrote it, for messages.
+    name: String,
     path: PathBuf,
     file: File,
     size: u64,
@@ -53,27 +55,37 @@ pub struct FileStorage {
 impl FileStorage {
     /// Opens an existing file for reading and writing, and locks it.
     pub fn open(path: &Path) -> Result<FileStorage> {
+        let name = path.display().to_string();
         let path = std::fs::canonicalize(path).map_err(|e| open_failed(path, &e))?;
         let lock = lock(&path)?;
         let file = OpenOptions::new().read(true).write(true).open(&path).map_err(|e| open_failed(&path, &e))?;
-        Ok(FileStorage { path, file, size: 0, dirty: false, _lock: Some(lock) })
+        Ok(FileStorage { name, path, file, size: 0, dirty: false, _lock: Some(lock) })
     }
 
     /// Opens an existing file for reading only, without a lock.
     pub fn open_read_only(path: &Path) -> Result<FileStorage> {
         let file = File::open(path).map_err(|e| open_failed(path, &e))?;
-        Ok(FileStorage { path: path.to_owned(), file, size: 0, dirty: false, _lock: None })
+        Ok(FileStorage {
+            name: path.display().to_string(),
+            path: path.to_owned(),
+            file,
+            size: 0,
+            dirty: false,
+            _lock: None,
+        })
     }
 
     /// Creates a file that must not exist yet, with these records.
     pub fn create(path: &Path, framed: &[u8]) -> Result<FileStorage> {
+        let path = &followed(path);
         let lock = lock(path)?;
         let failed = |e: io::Error| Error::io(format!("{}: create failed", path.display()), &e);
         let mut file =
             OpenOptions::new().read(true).write(true).create_new(true).mode(0o640).open(path).map_err(failed)?;
         file.write_all(framed).and_then(|()| file.sync_all()).map_err(failed)?;
         sync_dir(path).map_err(failed)?;
-        Ok(FileStorage { path: path.to_owned(), file, size: framed.len() as u64, dirty: false, _lock: Some(lock) })
+        let (name, path, size) = (path.display().to_string(), path.to_owned(), framed.len() as u64);
+        Ok(FileStorage { name, path, file, size, dirty: false, _lock: Some(lock) })
     }
 
     /// The file.
@@ -97,7 +109,7 @@ impl FileStorage {
 
 impl Storage for FileStorage {
     fn replay(&mut self, each: &mut dyn FnMut(Value) -> Result<()>) -> Result<Option<Torn>> {
-        let name = self.path.display().to_string();
+        let name = self.name.clone();
         let mut bytes = Vec::new();
         self.file.seek(SeekFrom::Start(0)).map_err(|e| Error::io(format!("{name}: seek failed"), &e))?;
         self.file.read_to_end(&mut bytes).map_err(|e| Error::io(format!("{name}: read failed"), &e))?;
@@ -111,7 +123,7 @@ impl Storage for FileStorage {
     }
 
     fn append(&mut self, framed: &[u8]) -> Result<()> {
-        let name = self.path.display().to_string();
+        let name = self.name.clone();
         if self.dirty {
             self.cut().map_err(|e| Error::io(format!("{name}: truncate failed"), &e))?;
         }
@@ -294,11 +306,17 @@ impl Storage for MemoryStorage {
 /// What was wrong at the end, and how many bytes are whole records.
 fn replay_bytes(bytes: &[u8], each: &mut dyn FnMut(Value) -> Result<()>, name: &str) -> Result<(Option<Torn>, usize)> {
     let mut records = Records::new(bytes);
+    let mut whole = 0;
     loop {
         match records.next_record() {
-            Ok(Some(record)) => each(record).map_err(|e| e.context(name))?,
+            Ok(Some(record)) => match each(record) {
+                Ok(()) => whole = records.offset(),
+                // What has no schema is not a damaged database but none.
+                Err(error) if whole == 0 => return Err(error.context(name)),
+                Err(error) => return Ok((Some(Torn::Refused(error)), whole)),
+            },
             Ok(None) if records.offset() == 0 => {
-                return Err(Error::new("ovsdb error", format!("{name}: file is empty")));
+                return Err(Error::new("ovsdb error", format!("{name}: cannot identify file type")));
             }
             Ok(None) => return Ok((None, records.offset())),
             // A file that does not even have a schema is something else, not torn.
@@ -317,12 +335,22 @@ fn not_ours(torn: &Torn, name: &str) -> Error {
             ),
         ),
         Torn::Header { .. } => Error::new("ovsdb error", format!("{name}: unexpected file format")),
-        torn => Error::new("ovsdb error", format!("{name}: {torn}")),
+        torn => torn.to_error(name),
     }
 }
 
 fn open_failed(path: &Path, error: &io::Error) -> Error {
     Error::io(format!("{}: open failed", path.display()), error)
+}
+
+/// Where links lead, also to a file that does not exist yet.
+fn followed(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Ok(target) = std::fs::read_link(&path) else { break };
+        path = path.parent().map_or_else(|| target.clone(), |dir| dir.join(&target));
+    }
+    path
 }
 
 /// Locks `.NAME.~lock~` beside the file, as the OVS tools do.
@@ -343,3 +371,6 @@ fn sync_dir(path: &Path) -> io::Result<()> {
         None => Ok(()),
     }
 }
+
+/// More links than this are a circle.
+const MAX_LINKS: usize = 40;

@@ -123,6 +123,14 @@ impl Txn {
         tables[table].put(old.with(values), 0);
     }
 
+    /// Puts in a row as it is, its version included, in place of the one with its UUID.
+    pub fn put(&mut self, tables: &mut [Table], table: usize, row: Row) {
+        let at = (table, row.uuid());
+        let old = tables[table].get(at.1).cloned();
+        self.touch(at, old.as_ref());
+        tables[table].put(row, 0);
+    }
+
     /// Deletes a row.
     pub fn delete(&mut self, tables: &mut [Table], table: usize, uuid: Uuid) {
         if let Some((row, refs)) = tables[table].take(uuid) {

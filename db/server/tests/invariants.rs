@@ -136,7 +136,7 @@ fn run(seed: u64, transactions: usize) {
     for _ in 0..transactions {
         let operations = transaction(&mut random);
         let before = contents(&db, true);
-        let context = Context { owns_lock: &|_| false, elapsed: Duration::ZERO, read_only: false };
+        let context = Context { owns_lock: &|_| false, elapsed: Duration::ZERO, read_only: false, client: None };
         let Execution::Done(done) = db.execute(&operations, &context, 0) else { panic!("no wait has a timeout") };
         let results: Value = serde_json::from_str(&done.result).unwrap();
         let failed = results.as_array().unwrap().iter().any(|r| r.get("error").is_some());

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use weft_jsonrpc::rundir;
 use weft_jsonrpc::unixctl::{Reply, Server};
-use weft_server::serve::{OvsdbServer, OvsdbServerConfig, register_commands};
+use weft_server::serve::{Call, OvsdbServer, OvsdbServerConfig, register_commands};
 
 use super::start::Base;
 use crate::options::{Options, Program};
@@ -26,6 +26,7 @@ async fn serve(base: Base, options: &Options) -> Result<ExitCode> {
         databases: files(options),
         remotes: options.remotes.clone(),
         state: options.daemon.monitor.then(state_file),
+        whole_columns: options.whole_columns,
         sync: options.sync.clone(),
         tls: options.tls_columns.clone(),
         ..OvsdbServerConfig::default()
@@ -44,9 +45,12 @@ async fn serve(base: Base, options: &Options) -> Result<ExitCode> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hup = signal(SignalKind::hangup())?;
     let mut child = options.run.as_deref().map(start_child).transpose()?;
+    await_relays(&server).await;
     daemon.ready()?;
     // Only now: before this, whatever is logged reaches the user's terminal.
-    tracing::info!(target: "ovsdb_server", "ovsdb-server (Open vSwitch) {}", crate::options::COMPATIBLE);
+    if child.is_none() {
+        tracing::info!(target: "ovsdb_server", "ovsdb-server (Open vSwitch) {}", crate::options::COMPATIBLE);
+    }
     let mut code = ExitCode::SUCCESS;
     tokio::select! {
         _ = term.recv() => {}
@@ -67,6 +71,17 @@ async fn serve(base: Base, options: &Options) -> Result<ExitCode> {
     server.stop().await;
     drop(daemon);
     Ok(code)
+}
+
+/// A relay whose source is there should be of use to who comes next; one whose source is away begins without.
+async fn await_relays(server: &OvsdbServer) {
+    let handle = server.handle();
+    let ready = async {
+        while handle.call(Call::AreRelaysReady).await == Ok(String::new()) {
+            tokio::time::sleep(RELAY_POLL).await;
+        }
+    };
+    let _ = tokio::time::timeout(RELAY_PATIENCE, ready).await;
 }
 
 /// Where a server under a monitor keeps what appctl has changed, for the one that follows it after a crash. The
@@ -100,5 +115,7 @@ async fn wait_child(child: &mut Option<std::process::Child>) -> std::io::Result<
     }
 }
 
+const RELAY_POLL: std::time::Duration = std::time::Duration::from_millis(2);
+const RELAY_PATIENCE: std::time::Duration = std::time::Duration::from_millis(300);
 /// How soon the end of the child is noticed.
 const CHILD_POLL: std::time::Duration = std::time::Duration::from_millis(10);

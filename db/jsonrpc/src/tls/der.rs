@@ -92,7 +92,8 @@ mod tests {
         ];
         let subject = subject.concat();
         assert_eq!(Names { issuer: &[], subject: &subject }.common_name(), Some("me".into()));
-        (0..subject.len()).for_each(|end| assert_eq!(Names { issuer: &[], subject: &subject[..end] }.common_name(), None));
+        (0..subject.len())
+            .for_each(|end| assert_eq!(Names { issuer: &[], subject: &subject[..end] }.common_name(), None));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
+use rustls::AlertDescription;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -114,6 +115,9 @@ fn failed(what: &str, error: io::Error) -> io::Error {
         Some(rustls::Error::InvalidMessage(why)) => {
             tracing::warn!(target: "stream_ssl", limit = 60u64, "{what}: the peer does not speak SSL ({why:?})");
         }
+        Some(rustls::Error::AlertReceived(alert)) => {
+            tracing::warn!(target: "stream_ssl", limit = 60u64, "{what}: {}", alert_words(*alert));
+        }
         Some(reason) => tracing::warn!(target: "stream_ssl", limit = 60u64, "{what}: {reason}"),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             tracing::warn!(target: "stream_ssl", limit = 60u64, "{what}: the peer closed the connection in the middle of a handshake");
@@ -124,6 +128,27 @@ fn failed(what: &str, error: io::Error) -> io::Error {
         }
     }
     Errno::PROTO.into()
+}
+
+/// What the peer did not like, in the words of OpenSSL that people search for.
+fn alert_words(alert: AlertDescription) -> String {
+    let (age, words) = match alert {
+        AlertDescription::HandshakeFailure => ("sslv3", "handshake failure"),
+        AlertDescription::NoCertificate => ("sslv3", "no certificate"),
+        AlertDescription::BadCertificate => ("sslv3", "bad certificate"),
+        AlertDescription::UnsupportedCertificate => ("sslv3", "unsupported certificate"),
+        AlertDescription::CertificateRevoked => ("sslv3", "certificate revoked"),
+        AlertDescription::CertificateExpired => ("sslv3", "certificate expired"),
+        AlertDescription::CertificateUnknown => ("sslv3", "certificate unknown"),
+        AlertDescription::UnknownCA => ("tlsv1", "unknown ca"),
+        AlertDescription::AccessDenied => ("tlsv1", "access denied"),
+        AlertDescription::DecryptError => ("tlsv1", "decrypt error"),
+        AlertDescription::ProtocolVersion => ("tlsv1", "protocol version"),
+        AlertDescription::InsufficientSecurity => ("tlsv1", "insufficient security"),
+        AlertDescription::CertificateRequired => ("tlsv13", "certificate required"),
+        other => return format!("the peer sent alert {other:?}"),
+    };
+    format!("{age} alert {words}")
 }
 
 /// Learns the CA if it is to be learned; then this connection has served its purpose.

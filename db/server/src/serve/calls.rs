@@ -1,8 +1,8 @@
 //! What the process can ask its database server for, and what the owner does about it.
 
-use super::*;
 use super::relay::Relay;
 use super::upstream::Upstream;
+use super::*;
 
 /// What the process can ask for; the answers are text for people, except where said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Call {
     ListNarrated,
     /// Serve `monitor` alone.
     DisableConditions,
+    /// Whether every relayed database follows its source.
+    AreRelaysReady,
     /// `name:number` for `memory/show`.
     Memory,
     /// Counters.
@@ -106,6 +108,10 @@ impl Owner {
                 self.server.transact_internal(&database, operations).map_err(|e| e.to_string())
             }
             Call::Sync(call) => self.sync_call(call),
+            Call::AreRelaysReady => {
+                let ready = self.relays.keys().all(|name| self.server.is_available(name));
+                Ok(if ready { "yes" } else { "" }.to_owned())
+            }
             Call::StorageStatus(name) => match self.server.database(&name) {
                 Some(db) => Ok(format!("status: {}\n", db.storage_status())),
                 None => Err("Failed to find the database.".into()),
@@ -139,7 +145,10 @@ impl Owner {
         if self.files.values().any(|open| *open == file) {
             return Err(Error::new("ovsdb error", format!("{}: already open", path.display())));
         }
-        let db = open_file(path)?;
+        let mut db = open_file(path)?;
+        if self.whole_columns {
+            db.write_whole_columns();
+        }
         let name = db.schema().name.clone();
         self.server.add_database(db)?;
         self.files.insert(name, file);

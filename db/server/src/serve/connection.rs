@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use weft_jsonrpc::connection::{Connection, ConnectionError};
 use weft_jsonrpc::message::Message;
+use weft_jsonrpc::session::bare;
 
 /// Who is at the other end.
 #[derive(Clone, Debug)]
@@ -39,8 +40,8 @@ pub(super) async fn serve(
         let name = &peer.name;
         match error {
             ConnectionError::Closed => tracing::debug!(target: "reconnect", "{name}: connection closed by peer"),
-            error @ ConnectionError::Io(_) => {
-                tracing::warn!(target: "reconnect", "{name}: connection dropped ({error})");
+            ConnectionError::Io(error) => {
+                tracing::warn!(target: "reconnect", "{name}: connection dropped ({})", bare(&error));
             }
             error => {
                 tracing::warn!(target: "jsonrpc", "{name}: {error}");

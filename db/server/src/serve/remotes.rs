@@ -6,12 +6,13 @@
 use super::{Event, Incoming, Peer, until_stopped};
 use crate::server::{RemoteRow, Server};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use weft_jsonrpc::address::{Address, OVSDB_PORT, Passive, Remote};
+use weft_jsonrpc::session::bare;
 use weft_jsonrpc::stream::{Listener, Stream};
 
 /// All remotes, wished and real.
@@ -23,6 +24,8 @@ pub(super) struct Remotes {
 
 struct Running {
     wish: Wish,
+    /// The same for the task, which asks with each connection.
+    row: Arc<Mutex<RemoteRow>>,
     /// Dropping it ends the task.
     _stop: Option<oneshot::Sender<()>>,
     port: Option<u16>,
@@ -73,15 +76,26 @@ impl Remotes {
         let mut stopped = Vec::new();
         let now = Instant::now();
         self.running.retain(|target, running| {
-            let keep = wishes.get(target) == Some(&running.wish) && running.again.is_none_or(|at| at > now);
-            if !keep {
+            let Some(wish) = wishes.get(target).filter(|_| running.again.is_none_or(|at| at > now)) else {
                 stopped.push(target.clone());
+                return false;
+            };
+            if running.wish != *wish {
+                // Its clients come again under the new rules.
+                let rules = |wish: &Wish| (wish.remote.role.clone(), wish.remote.read_only);
+                if rules(&running.wish) != rules(wish) {
+                    stopped.push(target.clone());
+                }
+                running.wish = wish.clone();
+                *running.row.lock().unwrap_or_else(|e| e.into_inner()) = wish.remote.clone();
             }
-            keep
+            true
         });
+        // What was stopped lets go of its place a moment later.
+        let retry = if stopped.is_empty() { RETRY } else { RETRY_SOON };
         for (target, wish) in wishes {
             if !self.running.contains_key(&target) {
-                let running = self.begin(&target, wish);
+                let running = self.begin(&target, wish, retry);
                 self.running.insert(target, running);
             }
         }
@@ -148,10 +162,14 @@ impl Remotes {
         wishes
     }
 
-    fn begin(&self, target: &str, wish: Wish) -> Running {
+    fn begin(&self, target: &str, wish: Wish, retry: Duration) -> Running {
+        let row = Arc::new(Mutex::new(wish.remote.clone()));
         let failed = |wish, error: String| {
-            tracing::error!(target: "ovsdb_jsonrpc_server", "{target}: listen failed: {error}");
-            Running { wish, _stop: None, port: None, error: Some(error), again: Some(Instant::now() + RETRY) }
+            if retry == RETRY {
+                tracing::error!(target: "ovsdb_jsonrpc_server", "{target}: listen failed: {error}");
+            }
+            let again = Some(Instant::now() + retry);
+            Running { wish, row: row.clone(), _stop: None, port: None, error: Some(error), again }
         };
         let remote = match Remote::parse(target, OVSDB_PORT) {
             Ok(remote) => remote,
@@ -159,25 +177,24 @@ impl Remotes {
         };
         let (stop, stopped) = oneshot::channel();
         let (events, name) = (self.events.clone(), Arc::from(target));
-        let row = wish.remote.clone();
         let mut port = None;
         match remote {
             Remote::Passive(passive) => {
                 let listener = match Listener::bind(&passive) {
                     Ok(listener) => listener,
-                    Err(error) => return failed(wish, error.to_string()),
+                    Err(error) => return failed(wish, bare(&error)),
                 };
                 if let Passive::Tcp { port: bound, .. } = listener.local() {
                     port = Some(*bound);
                 }
                 let unix = matches!(passive, Passive::Unix(_));
-                tokio::spawn(until_stopped(stopped, accept(listener, name, row, unix, events)));
+                tokio::spawn(until_stopped(stopped, accept(listener, name, row.clone(), unix, events)));
             }
             Remote::Active(address) => {
-                tokio::spawn(until_stopped(stopped, connect(address, name, row, events)));
+                tokio::spawn(until_stopped(stopped, connect(address, name, row.clone(), events)));
             }
         }
-        Running { wish, _stop: Some(stop), port, error: None, again: None }
+        Running { wish, row, _stop: Some(stop), port, error: None, again: None }
     }
 }
 
@@ -190,7 +207,13 @@ pub(super) fn database_remote(text: &str) -> Result<Option<(&str, &str, &str)>, 
     }
 }
 
-async fn accept(listener: Listener, name: Arc<str>, row: RemoteRow, unix: bool, events: mpsc::Sender<Event>) {
+async fn accept(
+    listener: Listener,
+    name: Arc<str>,
+    row: Arc<Mutex<RemoteRow>>,
+    unix: bool,
+    events: mpsc::Sender<Event>,
+) {
     static UNIX_PEERS: AtomicU64 = AtomicU64::new(0);
     loop {
         let stream = match listener.accept().await {
@@ -208,6 +231,7 @@ async fn accept(listener: Listener, name: Arc<str>, row: RemoteRow, unix: bool, 
         };
         // A process on this machine cannot go without its socket being closed.
         let default = if unix { None } else { Some(DEFAULT_PROBE) };
+        let row = row.lock().unwrap_or_else(|e| e.into_inner()).clone();
         let probe = row.inactivity_probe.or(default);
         let (role, read_only) = (row.role.clone(), row.read_only);
         let peer = Peer { name: peer_name, remote: Some(name.clone()), probe, role, read_only };
@@ -217,10 +241,11 @@ async fn accept(listener: Listener, name: Arc<str>, row: RemoteRow, unix: bool, 
     }
 }
 
-async fn connect(address: Address, name: Arc<str>, row: RemoteRow, events: mpsc::Sender<Event>) {
-    let longest = row.max_backoff.unwrap_or(MAX_BACKOFF).max(MIN_BACKOFF);
+async fn connect(address: Address, name: Arc<str>, row: Arc<Mutex<RemoteRow>>, events: mpsc::Sender<Event>) {
     let mut pause = MIN_BACKOFF;
     loop {
+        let now = || row.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        let longest = now().max_backoff.unwrap_or(MAX_BACKOFF).max(MIN_BACKOFF);
         match Stream::connect(&address).await {
             Err(error) => {
                 tracing::info!(target: "reconnect", "{name}: connection attempt failed ({error})");
@@ -230,6 +255,7 @@ async fn connect(address: Address, name: Arc<str>, row: RemoteRow, events: mpsc:
             Ok(stream) => {
                 tracing::info!(target: "reconnect", "{name}: connected");
                 pause = MIN_BACKOFF;
+                let row = now();
                 let probe = row.inactivity_probe.or(Some(DEFAULT_PROBE));
                 let (gone, until_gone) = oneshot::channel();
                 let (role, read_only) = (row.role.clone(), row.read_only);
@@ -255,6 +281,8 @@ async fn hand_over(
 
 /// A place that cannot be listened at is tried again this much later.
 const RETRY: Duration = Duration::from_secs(5);
+/// One that something of ours has not let go of yet is tried again this much later.
+const RETRY_SOON: Duration = Duration::from_millis(20);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const DEFAULT_PROBE: Duration = Duration::from_secs(5);
 const MIN_BACKOFF: Duration = Duration::from_secs(1);

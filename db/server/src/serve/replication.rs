@@ -133,7 +133,8 @@ impl Replication {
                 self.ask("list_dbs", vec![], json!("list_dbs"));
             }
             ["list_dbs"] => {
-                let theirs: BTreeSet<&str> = result.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                let theirs: BTreeSet<&str> =
+                    result.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
                 let ours = server.copyable_names().filter(|name| theirs.contains(name)).map(str::to_owned);
                 self.asked = ours.collect();
                 for db in self.asked.clone() {
@@ -145,8 +146,18 @@ impl Replication {
                 let theirs = DatabaseSchema::from_json(&result)?;
                 self.asked.remove(*db);
                 let Some(ours) = server.database(db).map(|db| db.schema().clone()) else { return Ok(Verdict::GoOn) };
+                if *ours != theirs {
+                    let text = "checking if";
+                    tracing::info!(
+                        target: "replication",
+                        "Schema version mismatch, {text} {db} can still be replicated or not."
+                    );
+                }
                 if self.fits(&ours, &theirs) {
                     self.copied.insert((*db).to_owned());
+                    if *ours != theirs {
+                        tracing::info!(target: "replication", "{db} can be replicated.");
+                    }
                 } else {
                     tracing::info!(target: "replication", "{db} cannot be replicated.");
                 }

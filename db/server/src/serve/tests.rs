@@ -1,6 +1,9 @@
 //! The server over real sockets and pipes.
 
 use super::*;
+
+mod pairs;
+
 use serde_json::{Value, json};
 use weft_jsonrpc::address::Address;
 use weft_jsonrpc::connection::{Connection, ConnectionError};

@@ -35,7 +35,9 @@ impl Upstream {
         let (orders, taken) = mpsc::unbounded_channel();
         let parse = |text: &str| {
             let parsed = Address::parse(text, OVSDB_PORT);
-            parsed.map_err(|error| tracing::warn!(target: "reconnect", "{text}: connection attempt failed ({error})")).ok()
+            parsed
+                .map_err(|error| tracing::warn!(target: "reconnect", "{text}: connection attempt failed ({error})"))
+                .ok()
         };
         let addresses: Vec<Address> = addresses.split(',').filter_map(|text| parse(text.trim())).collect();
         tokio::spawn(follow(id, addresses, probe, events, taken));

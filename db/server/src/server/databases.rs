@@ -256,7 +256,8 @@ impl Server {
         let of = hosted.db.schema().table(table).ok_or_else(|| format!("\"{name}\": no table named {table}"))?;
         let no_column = || format!("\"{name}\": table \"{table}\" has no column \"{column}\"");
         let c = of.column_index(column).ok_or_else(no_column)?;
-        let texts = hosted.db.tables()[of.index].rows().flat_map(|row| row[c].atoms().iter().filter_map(|a| a.as_str()));
+        let texts =
+            hosted.db.tables()[of.index].rows().flat_map(|row| row[c].atoms().iter().filter_map(|a| a.as_str()));
         Ok(texts.filter(|text| !text.is_empty()).min().map(str::to_owned))
     }
 
@@ -356,7 +357,7 @@ pub fn open_file(path: &Path) -> Result<Database> {
     let storage = crate::storage::FileStorage::open(path)?;
     let (db, torn) = Database::open(Box::new(storage))?;
     if let Some(torn) = torn {
-        tracing::warn!(target: "ovsdb_server", "{}: {torn}; continuing after the last whole record", path.display());
+        tracing::error!(target: "ovsdb_server", "{}", torn.to_error(&path.display().to_string()));
     }
     Ok(db)
 }

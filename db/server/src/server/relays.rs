@@ -64,6 +64,11 @@ impl Server {
         Ok(())
     }
 
+    /// Whether a database can be used; a relayed one cannot before it has been copied once.
+    pub fn is_available(&self, name: &str) -> bool {
+        self.databases.get(name).is_some_and(|h| h.relay.as_ref().is_none_or(|relay| relay.ready))
+    }
+
     /// The identity of the last transaction of a relayed database.
     pub fn relayed_until(&self, name: &str) -> Uuid {
         self.databases.get(name).and_then(|hosted| hosted.relay.as_ref()).map_or(Uuid::nil(), |relay| relay.last)
@@ -78,9 +83,11 @@ impl Server {
             return;
         }
         hosted.db = db;
-        hosted.relay = Some(RelayState::new());
+        let before = hosted.relay.replace(RelayState::new());
         self.abandon(name);
-        self.disconnect_unaware(&format!("committed {name} database schema conversion"));
+        if before.is_some_and(|relay| relay.ready) {
+            self.disconnect_unaware(&format!("committed {name} database schema conversion"));
+        }
         self.describe_databases();
     }
 
@@ -168,7 +175,8 @@ impl Server {
 
     /// Operations that must be executed elsewhere are those that could change something.
     pub(super) fn is_forwarded(&self, db: &str, operations: &[Value]) -> bool {
-        let writes = |operation: &Value| matches!(operation["op"].as_str(), Some("insert" | "update" | "mutate" | "delete"));
+        let writes =
+            |operation: &Value| matches!(operation["op"].as_str(), Some("insert" | "update" | "mutate" | "delete"));
         self.databases[db].relay.is_some() && operations.iter().any(writes)
     }
 

@@ -39,6 +39,10 @@ impl Server {
             "get_server_id" => Ok(format!("\"{}\"", self.id)),
             "set_db_change_aware" => self.set_change_aware(session, params),
             "weft_history" => self.database_of(method, &params).and_then(|db| self.weft_history(&db, &params)),
+            "weft_revert" | "weft_transact" | "weft_confirm" if self.is_restricted(session) => {
+                let text = format!("{method} not allowed for clients that may only read or have a role");
+                Err(Error::new("not allowed", text))
+            }
             "weft_revert" => self.database_of(method, &params).and_then(|db| self.weft_revert(&db, &params)),
             "weft_confirm" => self.database_of(method, &params).and_then(|db| self.weft_confirm(&db, &params)),
             "weft_transact" => {
@@ -89,7 +93,8 @@ impl Server {
 
     pub(super) fn cancel(&mut self, session: SessionId, params: &[Value]) {
         let Some(id) = params.first() else { return };
-        if let Some(serial) = self.forwarded.iter().find(|(_, f)| f.session == session && f.id == *id).map(|(s, _)| *s) {
+        if let Some(serial) = self.forwarded.iter().find(|(_, f)| f.session == session && f.id == *id).map(|(s, _)| *s)
+        {
             self.forwarded.remove(&serial);
             return self.reply_error(session, id, &"canceled".into());
         }
@@ -230,6 +235,11 @@ impl Server {
         Ok("{}".into())
     }
 
+    fn is_restricted(&self, session: SessionId) -> bool {
+        let client = &self.sessions[&session];
+        self.read_only || client.read_only || client.role.is_some()
+    }
+
     fn convert(&mut self, session: SessionId, params: Vec<Value>) -> Result<String> {
         let name = self.database_of("convert", &params)?;
         let client = &self.sessions[&session];
@@ -257,9 +267,7 @@ impl Server {
         let whole = || Value::Array(params.to_vec());
         match params.first().and_then(Value::as_str).filter(|name| is_id(name)) {
             None => Err(Error::syntax(Some(&whole()), format!("{method} request params must begin with <db-name>"))),
-            Some(name) if self.databases.get(name).is_some_and(|h| h.relay.as_ref().is_none_or(|r| r.ready)) => {
-                Ok(name.to_owned())
-            }
+            Some(name) if self.is_available(name) => Ok(name.to_owned()),
             Some(name) if self.databases.contains_key(name) => {
                 let text = format!(
                     "{method} request specifies database {name} which is not yet available because it has not \

@@ -61,6 +61,7 @@ impl Sim {
                     heard.push((session, serde_json::from_slice(&bytes).unwrap()));
                 }
                 Output::Close(session, reason) => heard.push((session, json!({"close": reason}))),
+                Output::Forward { db, .. } => panic!("{db} is no relay"),
             }
         }
         heard
