@@ -255,7 +255,8 @@ impl Database {
         let Some(storage) = &mut self.storage else { return Ok(()) };
         let mut framed = Vec::new();
         log::frame(&self.schema.to_json().to_string(), &mut framed);
-        if let Some(record) = log::snapshot_as(&self.tables, "compacting database online", date_ms, !self.whole_columns) {
+        if let Some(record) = log::snapshot_as(&self.tables, "compacting database online", date_ms, !self.whole_columns)
+        {
             log::frame(&record, &mut framed);
         }
         if let Err(error) = storage.keep(history::NOTE, Some(&self.history.to_note(&self.tables))) {

@@ -10,7 +10,6 @@ pub mod txn;
 
 pub mod database;
 pub mod history;
-pub mod mirror;
 pub mod locks;
 pub mod log;
 pub mod mirror;

@@ -141,7 +141,10 @@ fn what_is_no_database_is_refused_in_words() {
         (&b"hello\n"[..], "ovsdb error: DIR/db: unexpected file format"),
         (b"", "ovsdb error: DIR/db: cannot identify file type"),
         (b"OVSDB CLUSTER 3 7fd1a60b01f91b314f59955a4e4d4e80d8edf11d\n{}\n", "ovsdb error: DIR/db: clustered"),
-        (b"OVSDB JSON 3 0000000000000000000000000000000000000000\n{}\n", "syntax error: DIR/db: 3 bytes starting at offset 54 have SHA-1 hash 5f36"),
+        (
+            b"OVSDB JSON 3 0000000000000000000000000000000000000000\n{}\n",
+            "syntax error: DIR/db: 3 bytes starting at offset 54 have SHA-1 hash 5f36",
+        ),
         (
             b"OVSDB JSON 3 5f36b2ea290645ee34d943220a14b54ee5ea5be5\n{}\n",
             "syntax \"{}\": syntax error: DIR/db: Parsing",
