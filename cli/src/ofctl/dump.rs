@@ -136,6 +136,7 @@ pub async fn run(job: &mut Job, what: What) -> Result<Exit, Failure> {
         let body = names::stats(&mut peer, request).await?;
         let reply = Message::StatsReply { body, more: false };
         let text = weft_openflow::text::format_body(&reply, peer.version(), &print_names, options.verbosity);
+        // an empty line ends it, as one stands between the parts
         sayln!("{}", text.strip_prefix('\n').unwrap_or(&text));
         return Ok(Exit::OK);
     }

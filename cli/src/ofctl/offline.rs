@@ -4,12 +4,11 @@ use std::io::{BufRead, Read};
 
 use weft_flow::text::number::parse_u64;
 use weft_flow::{FieldId, Match};
-use weft_openflow::codec;
 use weft_openflow::flow::FlowModCommand;
 use weft_openflow::group::GroupModCommand;
 use weft_openflow::text::words::{Word, Words};
-use weft_openflow::text::{self, FlowCommand, Names, format_instructions, message, nxm, read_flow};
-use weft_openflow::{ErrorCode, Message, Version, Xid};
+use weft_openflow::text::{self, FlowCommand, Names, format_instructions, nxm, read_flow};
+use weft_openflow::{ErrorCode, Instructions, Message, TableId, Version, Xid, codec, consistency};
 
 use super::format::Formats;
 use super::{Job, capture, flows, notes, show};
@@ -72,12 +71,18 @@ pub fn run(job: &mut Job, what: What) -> Result<Exit, Failure> {
             let lines = flows::read_lines(&job.words[0])?;
             parse_flows(job, &lines)
         }
-        What::ParseActions => each_hex_line(job, "actions", |bytes, v| {
-            codec::actions_from_wire(bytes, v).map(|i| format_instructions(&i, &Names::none()))
-        }),
-        What::ParseInstructions => each_hex_line(job, "instructions", |bytes, v| {
-            codec::instructions_from_wire(bytes, v).map(|i| format_instructions(&i, &Names::none()))
-        }),
+        What::ParseActions => each_hex_line(
+            job,
+            "actions",
+            |bytes, v| codec::actions_from_wire(bytes, v),
+            |bytes, _, v| codec::actions_rewritten(bytes, v),
+        ),
+        What::ParseInstructions => each_hex_line(
+            job,
+            "instructions",
+            |bytes, v| codec::instructions_from_wire(bytes, v).and_then(|read| fits_anything(&read, v)),
+            |_, read, v| codec::instructions_to_wire(read, v),
+        ),
         What::ParseNxMatch => parse_nxm(job, None),
         What::ParseOxm => {
             let version = version(&job.words[0])?;
@@ -92,7 +97,7 @@ pub fn run(job: &mut Job, what: What) -> Result<Exit, Failure> {
             };
             let bytes = show::unhex(&text)?;
             let verbosity = job.word(1).and_then(|v| v.parse().ok()).unwrap_or(2u32);
-            say!("{}", print_bytes(&bytes, verbosity.saturating_sub(2)));
+            say!("{}", show::message(&bytes, &Names::none(), verbosity.saturating_sub(2)));
             Ok(Exit::OK)
         }
         What::ParseGroup => parse_group(job),
@@ -119,30 +124,6 @@ fn version(name: &str) -> Result<Version, Failure> {
         Some(version) => Ok(version),
         None => fail(format!("{name}: not a valid OpenFlow version")),
     }
-}
-
-/// A message, or what is wrong with its length.
-fn print_bytes(bytes: &[u8], verbosity: u32) -> String {
-    let length = bytes.get(2..4).map_or(0, |l| usize::from(u16::from_be_bytes([l[0], l[1]])));
-    let n = bytes.len();
-    let dump = show::hex(bytes);
-    if n < 8 || length < 8 {
-        return format!("OpenFlow packet too short (only {n} bytes):\n{dump}");
-    }
-    if length < n {
-        return format!("(***only uses {length} bytes out of {n}***)\n{dump}");
-    }
-    if length > n {
-        let name = match (codec::kind_of_start(bytes), Version::from_wire(bytes[0])) {
-            (Some(kind), Some(version)) => {
-                let xid = u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
-                message::head(kind, version, xid) + "\n"
-            }
-            _ => String::new(),
-        };
-        return format!("{name}(***truncated to {n} bytes from {length}***)\n{dump}");
-    }
-    show::message(bytes, &Names::none(), verbosity)
 }
 
 fn ofp_parse(job: &Job) -> Result<Exit, Failure> {
@@ -202,11 +183,22 @@ fn parse_flows(job: &Job, lines: &[(usize, String)]) -> Result<Exit, Failure> {
     Ok(Exit::OK)
 }
 
-/// Lines of hexadecimal digits from standard input, each a list of actions or instructions.
+/// Instructions that need nothing of the packets.
+fn fits_anything(read: &Instructions, version: Version) -> Result<Instructions, ErrorCode> {
+    let mut notes = Vec::new();
+    let mut usable = text::Protocols::of_version(version);
+    let checked = consistency::check(read, &Match::any(), TableId(0), &mut usable, &mut notes);
+    notes::log(&notes);
+    checked.map(|()| read.clone())
+}
+
+/// Lines of hexadecimal digits from standard input, each a list of actions or instructions; what becomes of the bytes when
+/// they are written again is said below.
 fn each_hex_line(
     job: &Job,
     what: &str,
-    read: impl Fn(&[u8], Version) -> Result<String, ErrorCode>,
+    read: impl Fn(&[u8], Version) -> Result<Instructions, ErrorCode>,
+    write: impl Fn(&[u8], &Instructions, Version) -> Option<Vec<u8>>,
 ) -> Result<Exit, Failure> {
     let version = version(&job.words[0])?;
     for line in std::io::stdin().lock().lines() {
@@ -215,33 +207,29 @@ fn each_hex_line(
         if text.is_empty() {
             continue;
         }
-        let bytes = show::unhex(text)?;
+        let bytes = show::unhex(text).map_err(|_| "Trailing garbage in hex data".to_owned())?;
         match read(&bytes, version) {
-            Ok(text) => sayln!("actions={text}\n"),
-            Err(code) => {
-                warn_of_action(&bytes, code, version, &read);
-                sayln!("bad {version} {what}: {code}\n");
+            Ok(found) => {
+                sayln!("actions={}", format_instructions(&found, &Names::none()));
+                if let Some(again) = write(&bytes, &found, version) {
+                    all_differences(&bytes, &again);
+                }
+                sayln!("");
             }
+            Err(code) => sayln!("bad {version} {what}: {code}\n"),
         }
     }
     Ok(Exit::OK)
 }
 
-type ReadWire<'a> = dyn Fn(&[u8], Version) -> Result<String, ErrorCode> + 'a;
-
-/// Logs which action of a list was bad.
-fn warn_of_action(bytes: &[u8], code: ErrorCode, v: Version, read: &ReadWire) {
-    let mut at = 0;
-    while let Some(head) = bytes.get(at..at + 4) {
-        let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
-        let bad = len < 8 || bytes.get(at..at + len).is_none_or(|one| read(one, v).is_err());
-        if bad {
-            let dump: String = show::plain_hex(bytes);
-            let at = if at == 0 { "0".to_string() } else { format!("{at:#x}") };
-            tracing::warn!(target: "ofp_actions", "bad action at offset {at} ({code}):\n{}", dump.trim_end());
-            return;
+/// As [`differences`], of lists that may have become shorter or longer.
+fn all_differences(before: &[u8], after: &[u8]) {
+    let show = |byte: Option<&u8>| byte.map_or("(none)".to_owned(), |byte| format!("{byte:02x}"));
+    for at in 0..before.len().max(after.len()) {
+        let (old, new) = (before.get(at), after.get(at));
+        if old != new {
+            sayln!("{at:2}: {} -> {}", show(old), show(new));
         }
-        at += len;
     }
 }
 

@@ -3,10 +3,11 @@
 use weft_flow::text::number::parse_u64;
 use weft_openflow::conntrack::CtFlush;
 use weft_openflow::group::{Bucket, GroupKind, GroupMod, GroupModCommand, Selection};
+use weft_openflow::message::{StatsReply, StatsRequest};
 use weft_openflow::meter::{MeterConfig, MeterFlags, MeterMod, MeterModCommand};
 use weft_openflow::port::{PortConfig, PortFeatures, PortMod};
 use weft_openflow::switch::{FragHandling, SwitchConfig, TlvMap, TlvTableCommand, TlvTableMod};
-use weft_openflow::table::{TableMiss, TableMod, Vacancy};
+use weft_openflow::table::{FeaturesCommand, TableMiss, TableMod, Vacancy};
 use weft_openflow::text::conntrack::parse_tuple;
 use weft_openflow::text::{Names, parse_group, parse_meter};
 use weft_openflow::{GroupId, Message, MeterId, TableId, Version};
@@ -73,24 +74,33 @@ pub async fn mod_table(job: &mut Job) -> Result<Exit, Failure> {
     };
     let setting = &job.words[2];
     let mut m = TableMod { table, miss: None, eviction: None, eviction_flags: None, vacancy: None };
-    let allowed: &[Version] = match setting.as_str() {
-        "controller" | "continue" | "drop" => &[Version::V11, Version::V12],
-        _ => &[Version::V14, Version::V15],
-    };
+    let mut name = None;
     match setting.as_str() {
         "controller" => m.miss = Some(TableMiss::Controller),
         "continue" => m.miss = Some(TableMiss::Continue),
         "drop" => m.miss = Some(TableMiss::Drop),
         "evict" | "noevict" => m.eviction = Some(setting == "evict"),
         "novacancy" => m.vacancy = Some(Vacancy::default()),
-        text => m.vacancy = Some(vacancy(text)?),
+        text if text.starts_with("vacancy:") => m.vacancy = Some(vacancy(&text[8..])?),
+        text if text.starts_with("name:") && table != TableId::ALL => name = Some(&text[5..]),
+        text => return fail(format!("invalid table_mod setting {text}")),
     }
-    let versions = allowed.iter().fold(0, |bits, v| bits | v.bit());
+    let first = match (m.miss, name) {
+        (Some(_), _) => Version::V11,
+        (_, Some(_)) => Version::V13,
+        _ => Version::V14,
+    };
+    let last = if m.miss.is_some() { Version::V12 } else { Version::V15 };
+    let versions = Version::ALL.iter().filter(|v| (first..=last).contains(*v)).fold(0, |bits, v| bits | v.bit());
     if versions & job.options.versions == 0 {
         let list = super::format::version_list(versions);
         return fail(format!("table_mod '{setting}' requires one of the OpenFlow versions {list}"));
     }
     let mut peer = Peer::open(&job.options, target, versions & job.options.versions).await?;
+    if let Some(name) = name {
+        rename_table(&mut peer, table, name).await?;
+        return Ok(Exit::OK);
+    }
     if peer.version() >= Version::V14 {
         keep_other_settings(&mut peer, &mut m).await?;
     }
@@ -98,9 +108,26 @@ pub async fn mod_table(job: &mut Job) -> Result<Exit, Failure> {
     Ok(Exit::OK)
 }
 
+/// Names are features. 1.5 can change those of one table; earlier versions are told what all tables shall be.
+async fn rename_table(peer: &mut Peer, table: TableId, name: &str) -> Result<(), Failure> {
+    let asked = names::stats(peer, StatsRequest::TableFeatures(Vec::new())).await?;
+    let StatsReply::TableFeatures(mut tables) = asked else { return fail("bad reply to the request for tables") };
+    let Some(renamed) = tables.iter_mut().find(|t| t.table == table) else {
+        return fail(format!("{}: does not have table {}", peer.name, table.0));
+    };
+    renamed.name = name.chars().take(31).collect();
+    if peer.version() >= Version::V15 {
+        tables.retain(|t| t.table == table);
+        for table in &mut tables {
+            (table.command, table.properties) = (FeaturesCommand::Modify, false);
+        }
+    }
+    names::stats(peer, StatsRequest::TableFeatures(tables)).await?;
+    Ok(())
+}
+
 /// 1.4 sets eviction and vacancy in one message: what the user did not name stays.
 async fn keep_other_settings(peer: &mut Peer, m: &mut TableMod) -> Result<(), Failure> {
-    use weft_openflow::message::{StatsReply, StatsRequest};
     let StatsReply::TableDesc(tables) = names::stats(peer, StatsRequest::TableDesc).await? else { return Ok(()) };
     let Some(now) = tables.iter().find(|t| t.table == m.table || m.table == TableId::ALL) else { return Ok(()) };
     m.eviction.get_or_insert(now.eviction);
@@ -108,16 +135,25 @@ async fn keep_other_settings(peer: &mut Peer, m: &mut TableMod) -> Result<(), Fa
     Ok(())
 }
 
-/// `vacancy:DOWN,UP`
+/// `DOWN,UP`
 fn vacancy(text: &str) -> Result<Vacancy, Failure> {
-    let bad = || format!("invalid table setting '{text}'");
-    let (down, up) = text.strip_prefix("vacancy:").and_then(|t| t.split_once(',')).ok_or_else(bad)?;
-    let percent = |t: &str| parse_u64(t).and_then(|n| u8::try_from(n).ok()).filter(|n| *n <= 100);
-    match (percent(down), percent(up)) {
-        (Some(down), Some(up)) if down <= up => Ok(Vacancy { enabled: true, down, up, current: 0 }),
-        (Some(_), Some(_)) => fail(format!("invalid vacancy: {down} is above {up}")),
-        _ => Err(bad().into()),
+    let percent = |what: &str, t: &str| match parse_u64(t).filter(|n| *n <= 100) {
+        Some(n) => Ok(n as u8),
+        None => fail(format!("Invalid vacancy {what} value \"{t}\"")),
+    };
+    let (down, up) = text.split_once(',').unwrap_or((text, ""));
+    if down.is_empty() {
+        return fail("Vacancy down value missing");
     }
+    let down = percent("down", down)?;
+    if up.is_empty() {
+        return fail("Vacancy up value missing");
+    }
+    let up = percent("up", up)?;
+    if down > up {
+        return fail("Invalid vacancy range, vacancy up should be greater than vacancy down (OFPBPC_BAD_VALUE)");
+    }
+    Ok(Vacancy { enabled: true, down, up, current: 0 })
 }
 
 const FRAGS: [(&str, FragHandling); 4] = [

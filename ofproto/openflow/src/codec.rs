@@ -11,6 +11,7 @@ mod decoder;
 mod encoder;
 mod fragment;
 pub(crate) mod kind;
+mod lengths;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -19,8 +20,8 @@ pub use decoder::decode;
 pub use encoder::encode;
 pub(crate) use encoder::kind_for;
 pub use fragment::{
-    actions_from_wire, fixed_match_from_wire, fixed_match_len, fixed_match_to_wire, instructions_from_wire,
-    match_from_oxm, match_to_oxm, raw_pattern,
+    actions_from_wire, actions_rewritten, fixed_match_from_wire, fixed_match_len, fixed_match_to_wire,
+    instructions_from_wire, instructions_to_wire, match_from_oxm, match_to_oxm, raw_pattern,
 };
 pub use kind::Kind;
 pub use stream::{Framer, Reassembler};
@@ -93,6 +94,14 @@ pub fn negotiate(ours: u32, theirs: u32) -> Option<Version> {
 pub fn kind_of(bytes: &[u8]) -> Result<Kind, DecodeError> {
     let (version, _) = version_of(bytes)?;
     Ok(kind::identify(bytes, version)?.kind)
+}
+
+/// As [`kind_of`], if the body has a length that the kind allows.
+pub fn kind_of_sound(bytes: &[u8]) -> Result<Kind, DecodeError> {
+    let (version, _) = version_of(bytes)?;
+    let found = kind::identify(bytes, version)?;
+    lengths::check(found.kind, version, found.body.len(), bytes.len())?;
+    Ok(found.kind)
 }
 
 /// As [`kind_of`], of a message of which only the start is there.

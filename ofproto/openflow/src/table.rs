@@ -17,11 +17,29 @@ pub struct TableStats {
     pub features: TableFeatures,
 }
 
+/// What a request makes of a table's features (1.5).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum FeaturesCommand {
+    /// The tables that the request lists are all there are (before 1.5: always).
+    #[default]
+    Replace,
+    /// Change the tables that it lists.
+    Modify,
+    /// Switch them on.
+    Enable,
+    /// Switch them off.
+    Disable,
+}
+
 /// What a table can do (1.3+ table features; 1.0 to 1.2 show parts of it in the table statistics).
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the specification's names")]
 pub struct TableFeatures {
     pub table: TableId,
+    /// Of a request.
+    pub command: FeaturesCommand,
+    /// Whether more is said than the fixed part; a request of 1.5 may leave it out.
+    pub properties: bool,
     pub name: String,
     pub metadata_match: u64,
     pub metadata_write: u64,

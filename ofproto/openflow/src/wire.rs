@@ -19,6 +19,7 @@ pub(crate) mod nicira;
 pub(crate) mod oxm;
 pub(crate) mod packet;
 pub(crate) mod port;
+pub mod said;
 pub(crate) mod set_field;
 pub(crate) mod switch;
 pub(crate) mod table;

@@ -142,7 +142,7 @@ impl Meter {
 }
 
 /// Whether a meter can have this number.
-fn named(id: MeterId) -> Result<(), ErrorCode> {
+pub(crate) fn named(id: MeterId) -> Result<(), ErrorCode> {
     let is_virtual = matches!(id, MeterId::CONTROLLER | MeterId::SLOWPATH);
     match id.0 == 0 || id > MeterId::MAX && !is_virtual {
         true => Err(ErrorCode::OFPMMFC_INVALID_METER),

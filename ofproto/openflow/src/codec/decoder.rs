@@ -5,7 +5,7 @@
 use zerocopy::byteorder::big_endian::{U16, U32};
 
 use super::kind::{self, HeaderWire, Identity, Kind};
-use super::{Dialect, EXPERIMENTER_ERROR, Incoming, NICIRA_ERROR, VERSION_BITMAP, version_of};
+use super::{Dialect, EXPERIMENTER_ERROR, Incoming, NICIRA_ERROR, VERSION_BITMAP, lengths, version_of};
 use crate::bundle::{BundleAdd, BundleControl, BundleControlKind, BundleFlags};
 use crate::error::{ErrorCode, ErrorMessage, ErrorWire};
 use crate::ids::{Version, Xid};
@@ -22,7 +22,7 @@ pub fn decode(bytes: &[u8], dialect: &Dialect) -> Result<Incoming, DecodeError> 
 fn decode_nested(bytes: &[u8], dialect: &Dialect, depth: u8) -> Decoded<Incoming> {
     let (version, xid) = version_of(bytes)?;
     let Identity { kind, more, body: mut r } = kind::identify(bytes, version)?;
-    check_length(kind, version, r.len())?;
+    lengths::check(kind, version, r.len(), bytes.len())?;
     let message = match kind.stats_direction(version) {
         Some(false) => Message::StatsRequest(multipart::read_request(kind, &mut r, version)?),
         Some(true) => Message::StatsReply { body: multipart::read_reply(kind, &mut r, version)?, more },
@@ -32,41 +32,6 @@ fn decode_nested(bytes: &[u8], dialect: &Dialect, depth: u8) -> Decoded<Incoming
         return bad(ErrorCode::OFPBRC_BAD_LEN, format!("{} has {} bytes too many", kind.name(), r.len()));
     }
     Ok(Incoming { version, xid, kind, more, message })
-}
-
-/// The length of a body is looked at before anything in it: a fixed part, and what may follow in whole steps. What is
-/// absent here is told by its own reader.
-fn check_length(kind: Kind, v: Version, len: usize) -> Decoded<()> {
-    let v10 = v == Version::V10;
-    let (least, step) = match kind {
-        Kind::Error => (4, 1),
-        Kind::PacketOut if v10 || v >= Version::V15 => (8, 1),
-        Kind::PacketOut => (16, 1),
-        Kind::FlowMod if v10 => (64, 8),
-        Kind::FlowMod => (40, 8),
-        Kind::NxFlowMod => (32, 8),
-        Kind::GroupMod if v >= Version::V15 => (16, 8),
-        Kind::GroupMod | Kind::MeterMod | Kind::TlvTableMod => (8, 8),
-        Kind::PortMod if v >= Version::V14 => (24, 8),
-        Kind::PortMod if v10 => (24, 0),
-        Kind::PortMod => (32, 0),
-        Kind::TableMod if v >= Version::V14 => (8, 8),
-        Kind::SetAsync if v == Version::V13 => (24, 0),
-        Kind::NxSetAsync => (24, 0),
-        Kind::SetAsync | Kind::NxSetAsync2 | Kind::TableFeaturesRequest => (0, 8),
-        Kind::BundleControl | Kind::OnfBundleControl => (8, 8),
-        Kind::BundleAdd | Kind::OnfBundleAdd => (8, 1),
-        Kind::FlowRequest | Kind::AggregateRequest if v10 => (44, 0),
-        Kind::FlowRequest | Kind::AggregateRequest => (32, 8),
-        Kind::NxFlowRequest | Kind::NxAggregateRequest => (8, 8),
-        Kind::FlowMonitorRequest | Kind::NxFlowMonitorRequest => (0, 8),
-        _ => return Ok(()),
-    };
-    let fits = len >= least && if step == 0 { len == least } else { (len - least).is_multiple_of(step) };
-    match fits {
-        true => Ok(()),
-        false => bad(ErrorCode::OFPBRC_BAD_LEN, format!("{} has {len} bytes behind its headers", kind.name())),
-    }
 }
 
 fn read_body(

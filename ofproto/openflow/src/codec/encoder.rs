@@ -8,8 +8,9 @@ use super::kind::{self, Kind};
 use super::{Dialect, EXPERIMENTER_ERROR, NICIRA_ERROR, VERSION_BITMAP};
 use crate::error::{ErrorMessage, ErrorWire};
 use crate::ids::{Version, Xid};
-use crate::message::{FlowFormat, Message};
+use crate::message::{FlowFormat, Message, StatsRequest};
 use crate::packet::PacketInFormat;
+use crate::table::TableFeatures;
 use crate::wire::buf::{Encoded, Writer, cannot};
 use crate::wire::{EncodeError, conntrack, controller, flow, group, meter, multipart, packet, port, switch, table};
 
@@ -17,6 +18,9 @@ use crate::wire::{EncodeError, conntrack, controller, flow, group, meter, multip
 pub fn encode(message: &Message, xid: Xid, dialect: &Dialect) -> Result<Vec<u8>, EncodeError> {
     let mut w = Writer { bytes: Vec::with_capacity(192) };
     match message {
+        Message::StatsRequest(StatsRequest::TableFeatures(tables)) if !tables.is_empty() => {
+            write_tables(&mut w, tables, xid, dialect.version)?;
+        }
         Message::StatsRequest(q) => {
             let kind = multipart::request_kind(q, dialect.version, dialect.nxm);
             let start = kind::open(&mut w, kind, dialect.version, xid.0, false)?;
@@ -58,6 +62,23 @@ fn write_reply(
         w.slice(entry);
         Ok(())
     })?;
+    kind::close(w, start, kind, v)
+}
+
+/// A request that says what all tables shall be is longer than a message.
+fn write_tables(w: &mut Writer, tables: &[TableFeatures], xid: Xid, v: Version) -> Encoded<()> {
+    let kind = Kind::TableFeaturesRequest;
+    let mut start = kind::open(w, kind, v, xid.0, false)?;
+    for one in tables {
+        let mut entry = Writer::default();
+        table::write_features(&mut entry, one, v);
+        if w.len() - start + entry.len() > MAX_MESSAGE {
+            w.set_u16(start + 10, 1);
+            kind::close(w, start, kind, v)?;
+            start = kind::open(w, kind, v, xid.0, false)?;
+        }
+        w.slice(&entry.bytes);
+    }
     kind::close(w, start, kind, v)
 }
 

@@ -73,22 +73,24 @@ pub fn fixed_match_from_wire(bytes: &[u8], version: Version) -> Result<Match, Er
     matching.map_err(|error| error.code)
 }
 
-/// A list of actions (in 1.0: what stands for instructions too).
+/// A list of actions.
 pub fn actions_from_wire(bytes: &[u8], version: Version) -> Result<Instructions, ErrorCode> {
-    if !bytes.len().is_multiple_of(8) {
-        return Err(ErrorCode::OFPBRC_BAD_LEN);
-    }
-    let read = match version {
-        Version::V10 => instruction::read(bytes, version),
-        _ => action::read_list(bytes, version).map(Instructions::apply),
-    };
-    read.map_err(|error| error.code)
+    action::read_list(bytes, version).map(Instructions::apply).map_err(|error| error.code)
 }
 
-/// A list of instructions.
+/// A list of actions read and written again.
+pub fn actions_rewritten(bytes: &[u8], version: Version) -> Option<Vec<u8>> {
+    action::rewrite_list(bytes, version)
+}
+
+/// A list of instructions; in 1.0 the list of actions that stands for them.
 pub fn instructions_from_wire(bytes: &[u8], version: Version) -> Result<Instructions, ErrorCode> {
-    if !bytes.len().is_multiple_of(8) {
-        return Err(ErrorCode::OFPBIC_BAD_LEN);
-    }
     instruction::read(bytes, version).map_err(|error| error.code)
+}
+
+/// The inverse of [`instructions_from_wire`].
+pub fn instructions_to_wire(instructions: &Instructions, version: Version) -> Option<Vec<u8>> {
+    let mut w = Writer::default();
+    instruction::write(&mut w, instructions, version, false).ok()?;
+    Some(w.bytes)
 }

@@ -6,6 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use crate::error::ErrorCode;
 use crate::ids::Version;
 use crate::wire::buf::{Decoded, Encoded, Reader, Writer, bad, cannot};
+use crate::wire::said::{Module, warn};
 use crate::wire::{NICIRA, ONF};
 
 #[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
@@ -157,6 +158,20 @@ enum Place {
     NxStats { reply: bool, number: u32 },
     /// ONF's statistics in 1.3.
     OnfStats { reply: bool, number: u32 },
+}
+
+impl Place {
+    /// As the log has it.
+    fn words(self, version: u8, kind: u8) -> String {
+        let text = format!("version {version}, type {kind}");
+        match self {
+            Place::Plain(_) => text,
+            Place::Experimenter(vendor, subtype) => format!("{text}, vendor {vendor:#x}, subtype {subtype}"),
+            Place::Stats { number, .. } => format!("{text}, stat {number}"),
+            Place::NxStats { number, .. } => format!("{text}, stat 65535, vendor {NICIRA:#x}, subtype {number}"),
+            Place::OnfStats { number, .. } => format!("{text}, stat 65535, vendor {ONF:#x}, subtype {number}"),
+        }
+    }
 }
 
 impl Kind {
@@ -358,6 +373,7 @@ pub(super) fn identify(bytes: &[u8], v: Version) -> Decoded<Identity<'_>> {
     let (place, unknown) = if number == 4 {
         let vendor = r.get::<U32>("experimenter id")?.get();
         if vendor != NICIRA && vendor != ONF {
+            warn(Module::Msgs, || format!("OpenFlow message has unknown vendor {vendor:#x}"));
             return bad(ErrorCode::OFPBRC_BAD_VENDOR, format!("unknown experimenter {vendor:#x}"));
         }
         (Place::Experimenter(vendor, r.get::<U32>("experimenter type")?.get()), ErrorCode::OFPBRC_BAD_SUBTYPE)
@@ -378,7 +394,10 @@ pub(super) fn identify(bytes: &[u8], v: Version) -> Decoded<Identity<'_>> {
             match vendor {
                 NICIRA => (Place::NxStats { reply, number }, ErrorCode::OFPBRC_BAD_SUBTYPE),
                 ONF => (Place::OnfStats { reply, number }, ErrorCode::OFPBRC_BAD_SUBTYPE),
-                _ => return bad(ErrorCode::OFPBRC_BAD_VENDOR, format!("unknown experimenter {vendor:#x}")),
+                _ => {
+                    warn(Module::Msgs, || format!("OpenFlow message has unknown vendor {vendor:#x}"));
+                    return bad(ErrorCode::OFPBRC_BAD_VENDOR, format!("unknown experimenter {vendor:#x}"));
+                }
             }
         } else {
             (Place::Stats { reply, number: wire.number.get() }, ErrorCode::OFPBRC_BAD_STAT)
@@ -388,7 +407,10 @@ pub(super) fn identify(bytes: &[u8], v: Version) -> Decoded<Identity<'_>> {
     };
     match Kind::ALL.iter().find(|kind| kind.place(v) == Some(place)) {
         Some(kind) => Ok(Identity { kind: *kind, more, body: r }),
-        None => bad(unknown, format!("{v} has no message {place:?}")),
+        None => {
+            warn(Module::Msgs, || format!("unknown OpenFlow message ({})", place.words(v as u8, number)));
+            bad(unknown, format!("{v} has no message {place:?}"))
+        }
     }
 }
 

@@ -44,6 +44,16 @@ fn flow_mods_of_the_real_tool_decode_and_encode_to_the_same_bytes() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// What the real ovs-ofctl sends though no switch takes it, and the error that the real ovs-vswitchd answers with.
+#[test]
+fn flow_mods_that_the_real_switch_refuses_are_refused() {
+    for line in include_str!("../../tests/golden/flow_mods_refused.tsv").lines() {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let error = decode(&hex(columns[2]), &dialect(columns[0])).expect_err(columns[1]);
+        assert_eq!(error.code.name(), columns[3], "{} {}", columns[0], columns[1]);
+    }
+}
+
 #[test]
 fn every_truncation_of_a_message_is_an_error_or_another_message() {
     for (dialect, _, bytes) in flow_mods().step_by(7) {

@@ -2,9 +2,10 @@
 //!
 //! - [`switch`]: features, configuration, descriptions.
 //! - [`port`]: ports, their counters and queues.
-//! - [`table`]: table statistics.
+//! - [`table`]: how tables are configured; [`table_features`]: what they can do, and their counters.
 //! - [`group`], [`meter`]: groups and meters.
 //! - [`packet`]: packets to and from controllers.
+//! - [`whole`]: all of a message from its bytes.
 //! - [`flow`]: flow mods, flow removal, flow statistics, monitors.
 
 mod flow;
@@ -14,6 +15,8 @@ mod packet;
 mod port;
 mod switch;
 mod table;
+mod table_features;
+pub mod whole;
 
 pub use flow::raw_flow_mod as format_raw_flow_mod;
 pub use packet::format_packet;
@@ -56,7 +59,7 @@ pub fn format_body(message: &Message, version: Version, names: &Names, verbosity
             let reason = reason.get(usize::from(status.reason)).copied().unwrap_or("(unknown)");
             format!(" role={}{} reason={reason}", role_name(status.role), generation(status.generation_id))
         }
-        Message::StatsRequest(request) => stats_request(request, names),
+        Message::StatsRequest(request) => stats_request(request, version, names),
         Message::StatsReply { body, .. } => stats_reply(body, version, names),
         Message::SetFlowFormat(format) => match format {
             crate::message::FlowFormat::OpenFlow10 => " format=openflow10".to_owned(),
@@ -112,19 +115,23 @@ pub fn format_body(message: &Message, version: Version, names: &Names, verbosity
     }
 }
 
-fn stats_request(request: &StatsRequest, names: &Names) -> String {
+fn stats_request(request: &StatsRequest, version: Version, names: &Names) -> String {
     let port = |port| names.ports.show(port).to_string();
     match request {
         StatsRequest::Flow(filter) | StatsRequest::Aggregate(filter) => flow::stats_request(filter, names),
         StatsRequest::Port(p) => format!(" port_no={}", port(*p)),
         StatsRequest::PortDesc(p) => format!(" port={}", port(*p)),
         StatsRequest::Queue { port: p, queue } | StatsRequest::QueueDesc { port: p, queue } => {
-            let queue = if *queue == crate::QueueId::ALL { "ALL".to_owned() } else { queue.0.to_string() };
-            format!(" port={} queue={queue}", port(*p))
+            let name = if *queue == crate::QueueId::ALL { "ALL".to_owned() } else { queue.0.to_string() };
+            match request {
+                // of a description only what was asked for
+                StatsRequest::QueueDesc { .. } if *queue == crate::QueueId::ALL => format!(" port={}", port(*p)),
+                _ => format!(" port={} queue={name}", port(*p)),
+            }
         }
         StatsRequest::Group(id) | StatsRequest::GroupDesc(id) => format!(" group_id={}", group::id(*id)),
         StatsRequest::Meter(id) | StatsRequest::MeterConfig(id) => format!(" meter={}", meter::id(*id)),
-        StatsRequest::TableFeatures(tables) if !tables.is_empty() => table::features(tables, names),
+        StatsRequest::TableFeatures(tables) if !tables.is_empty() => table_features::features(tables, version, names),
         StatsRequest::FlowMonitor(requests) => flow::monitor_requests(requests, names),
         StatsRequest::Desc
         | StatsRequest::Table
@@ -144,7 +151,7 @@ fn stats_reply(reply: &StatsReply, version: Version, names: &Names) -> String {
         StatsReply::Aggregate(a) => {
             format!(" packet_count={} byte_count={} flow_count={}", a.packet_count, a.byte_count, a.flow_count)
         }
-        StatsReply::Table(tables) => table::stats(tables, version, names),
+        StatsReply::Table(tables) => table_features::stats(tables, version, names),
         StatsReply::Port(ports) => port::stats(ports, names),
         StatsReply::PortDesc(ports) => port::descs(ports),
         StatsReply::Queue(queues) => port::queue_stats(queues, names),
@@ -155,7 +162,7 @@ fn stats_reply(reply: &StatsReply, version: Version, names: &Names) -> String {
         StatsReply::Meter(meters) => meter::stats(meters),
         StatsReply::MeterConfig(meters) => meter::configs(meters),
         StatsReply::MeterFeatures(features) => meter::features(features),
-        StatsReply::TableFeatures(tables) => table::features(tables, names),
+        StatsReply::TableFeatures(tables) => table_features::features(tables, version, names),
         StatsReply::TableDesc(tables) => table::descs(tables, names),
         StatsReply::FlowMonitor(updates) => flow::monitor_updates(updates, names),
         StatsReply::IpfixBridge(stats) => switch::ipfix(&[*stats]),
@@ -178,25 +185,7 @@ fn error_data(error: &crate::ErrorMessage) -> String {
     if error.code.name().starts_with("OFPHFC_") {
         return format!("{}\n", escape(&error.data));
     }
-    let data = &error.data;
-    let length = data.get(2..4).map_or(0, |l| usize::from(u16::from_be_bytes([l[0], l[1]])));
-    let Some(version) = data.first().and_then(|v| Version::from_wire(*v)).filter(|_| data.len() >= 8) else {
-        return hex_dump(data);
-    };
-    let xid = u32::from_be_bytes([data[4], data[5], data[6], data[7]]);
-    let dialect = crate::Dialect { flow_mod_table_id: true, ..crate::Dialect::new(version) };
-    if length == data.len() {
-        return match crate::codec::decode(data, &dialect) {
-            Ok(inner) => {
-                let body = format_body(&inner.message, version, &Names::none(), 0);
-                let text = format!("{}{body}", head(inner.kind, version, xid));
-                if text.ends_with('\n') { text } else { text + "\n" }
-            }
-            Err(_) => hex_dump(data),
-        };
-    }
-    let name = crate::codec::kind_of_start(data).map_or(String::new(), |kind| head(kind, version, xid) + "\n");
-    format!("{name}(***truncated to {} bytes from {length}***)\n{}", data.len(), hex_dump(data))
+    whole::show(&error.data, whole::Style { names: &Names::none(), verbosity: 0, table_id: true })
 }
 
 /// `OFPT_HELLO (OF1.3) (xid=0x1):`

@@ -29,6 +29,18 @@ impl Protocols {
     /// OpenFlow 1.0 where flow mods name a table.
     pub const TABLE_ID: Protocols = Protocols(0b1010);
 
+    /// Every form of a version.
+    pub const fn of_version(version: Version) -> Protocols {
+        match version {
+            Version::V10 => Protocols(0b1111),
+            Version::V11 => Protocols(1 << 4),
+            Version::V12 => Protocols(1 << 5),
+            Version::V13 => Protocols(1 << 6),
+            Version::V14 => Protocols(1 << 7),
+            Version::V15 => Protocols(1 << 8),
+        }
+    }
+
     /// Whether this form is in the set.
     pub fn contains(self, version: Version, nxm: bool, table_id: bool) -> bool {
         let bit = match version {

@@ -95,36 +95,39 @@ fn inside_ct(actions: &[Action]) -> Result<(), String> {
 
 /// The action set takes only what ovs-actions(7), "Action Sets", lists.
 fn refuse_in_action_set(actions: &[Action]) -> Result<(), String> {
-    use Action::*;
-    for action in actions {
-        if matches!(
-            action,
-            OutputReg { .. }
-                | OutputTrunc { .. }
-                | Controller(_)
-                | Enqueue { .. }
-                | PopQueue
-                | Bundle(_)
-                | Multipath(_)
-                | Push(_)
-                | Pop(_)
-                | DeleteField(_)
-                | Learn(_)
-                | Conjunction { .. }
-                | FinTimeout { .. }
-                | Clone(_)
-                | Sample(_)
-                | CheckPktLarger { .. }
-                | Note(_)
-                | Exit
-                | DebugRecirc
-                | DebugSlow
-                | Nat(_)
-        ) {
-            return Err("Unsupported action in action set".to_owned());
-        }
+    match actions.iter().all(fits_action_set) {
+        true => Ok(()),
+        false => Err("Unsupported action in action set".to_owned()),
     }
-    Ok(())
+}
+
+/// Whether the action set takes it.
+pub(crate) fn fits_action_set(action: &Action) -> bool {
+    use Action::*;
+    !matches!(
+        action,
+        OutputReg { .. }
+            | OutputTrunc { .. }
+            | Controller(_)
+            | Enqueue { .. }
+            | PopQueue
+            | Bundle(_)
+            | Multipath(_)
+            | Push(_)
+            | Pop(_)
+            | DeleteField(_)
+            | Learn(_)
+            | Conjunction { .. }
+            | FinTimeout { .. }
+            | Clone(_)
+            | Sample(_)
+            | CheckPktLarger { .. }
+            | Note(_)
+            | Exit
+            | DebugRecirc
+            | DebugSlow
+            | Nat(_)
+    )
 }
 
 /// What error messages call an action: one name for all forms of it.

@@ -3,16 +3,20 @@
 //! Nicira's extensions are in [`super::nicira`]. Invariant: an action's length is a multiple of 8, inside its list, and
 //! all of it was understood.
 
+mod known;
+
 use weft_flow::{FieldId, OfPort};
 use zerocopy::byteorder::big_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::buf::{Decoded, Encoded, Reader, Writer, bad, cannot};
 use super::match10::mac;
+use super::said::{self, Module, warn};
 use super::{NICIRA, ONF, nicira, oxm, set_field};
 use crate::action::{Action, DecTtl, SetField, SetForm, StripForm, SubField};
 use crate::error::ErrorCode;
 use crate::ids::{GroupId, MeterId, QueueId, Version};
+use crate::instruction::WriteMetadata;
 
 #[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
 #[repr(C)]
@@ -65,37 +69,105 @@ struct CopyFieldWire {
 /// OFPAT_VENDOR, OFPAT_EXPERIMENTER.
 pub(super) const VENDOR: u16 = 0xffff;
 
+/// A list of actions, and what stood among them that is an instruction: OpenFlow 1.0's write_metadata, with the number of
+/// actions before it.
+pub(super) struct List {
+    pub actions: Vec<Action>,
+    pub metadata: Option<(usize, WriteMetadata)>,
+}
+
 /// Decodes a list that fills `bytes`.
 pub(crate) fn read_list(bytes: &[u8], version: Version) -> Decoded<Vec<Action>> {
-    read_nested(bytes, version, 0)
+    checked(read_with_metadata(bytes, version)?)
+}
+
+/// As [`read_list`], where write_metadata may stand among the actions; what else they must not be is not looked at yet.
+pub(super) fn read_with_metadata(bytes: &[u8], version: Version) -> Decoded<List> {
+    if !bytes.len().is_multiple_of(8) {
+        let text = format!("OpenFlow message actions length {} is not a multiple of 8", bytes.len());
+        warn(Module::Actions, || text.clone());
+        return bad(ErrorCode::OFPBRC_BAD_LEN, text);
+    }
+    read_items(bytes, version, 0)
 }
 
 /// As [`read_list`], inside `depth` other actions.
 pub(super) fn read_nested(bytes: &[u8], version: Version, depth: u8) -> Decoded<Vec<Action>> {
+    checked(read_items(bytes, version, depth)?)
+}
+
+/// Decodes what follows, action by action.
+pub(super) fn read_items(bytes: &[u8], version: Version, depth: u8) -> Decoded<List> {
     if depth > MAX_DEPTH {
         return bad(ErrorCode::OFPBAC_TOO_MANY, "actions are nested too deep");
     }
     let mut r = Reader::new(bytes, ErrorCode::OFPBAC_BAD_LEN);
-    let mut actions = Vec::new();
+    let mut list = List { actions: Vec::new(), metadata: None };
     while !r.is_empty() {
-        let one = split_one(&mut r)?;
-        actions.push(read_one(one, version, depth)?);
+        let at = bytes.len() - r.len();
+        let read = known::split_one(&mut r, version).and_then(|one| match is_nicira(one, nicira::WRITE_METADATA) {
+            true if list.metadata.is_some() => bad(ErrorCode::OFPBIC_DUP_INST, "write_metadata twice"),
+            true => {
+                list.metadata = Some((list.actions.len(), nicira::read_write_metadata(one)?));
+                Ok(())
+            }
+            false => {
+                list.actions.push(read_one(one, version, depth)?);
+                Ok(())
+            }
+        });
+        if let Err(error) = read {
+            warn(Module::Actions, || format!("bad action at offset {at} ({}):\n{}", error.code, said::dump(bytes)));
+            return Err(error);
+        }
     }
-    Ok(actions)
+    Ok(list)
 }
 
-/// The next action's bytes, header included.
-pub(super) fn split_one<'a>(r: &mut Reader<'a>) -> Decoded<&'a [u8]> {
-    let header: &HeaderWire = r.peek("action header")?;
-    let len = usize::from(header.len.get());
-    if len < 8 || len % 8 != 0 {
-        return bad(ErrorCode::OFPBAC_BAD_LEN, format!("an action of {len} bytes"));
+/// A list without instructions, of actions that may stand outside of `ct`.
+fn checked(list: List) -> Decoded<Vec<Action>> {
+    if list.metadata.is_some() {
+        return refuse(ErrorCode::OFPBIC_UNSUP_INST, "write_metadata instruction not allowed here");
     }
-    r.bytes(len, "action")
+    check_outside_ct(&list.actions)?;
+    Ok(list.actions)
+}
+
+/// What only `ct` may have among its actions.
+pub(super) fn check_outside_ct(actions: &[Action]) -> Decoded<()> {
+    for action in actions {
+        match action {
+            Action::Nat(_) => {
+                let text = "Cannot have NAT action outside of \"ct\" action";
+                return refuse(ErrorCode::OFPBAC_BAD_SET_ARGUMENT, text);
+            }
+            action if matches!(written(action), Some(FieldId::CtMark | FieldId::CtLabel)) => {
+                return refuse(ErrorCode::OFPBAC_BAD_SET_ARGUMENT, "cannot set CT fields outside of ct action");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The field that an action writes.
+pub(super) fn written(action: &Action) -> Option<FieldId> {
+    match action {
+        Action::SetField(set) => Some(set.field),
+        Action::Move { dst, .. } => Some(dst.field),
+        _ => None,
+    }
+}
+
+/// An error of actions that were understood, and its line in the log.
+pub(super) fn refuse<T>(code: ErrorCode, text: impl Into<String>) -> Decoded<T> {
+    let text = text.into();
+    warn(Module::Verify, || text.clone());
+    bad(code, text)
 }
 
 /// Whether these bytes are Nicira's action with this number.
-pub(super) fn is_nicira(bytes: &[u8], subtype: u16) -> bool {
+fn is_nicira(bytes: &[u8], subtype: u16) -> bool {
     VendorWire::ref_from_prefix(bytes)
         .is_ok_and(|(wire, _)| (wire.kind.get(), wire.vendor.get(), wire.subtype.get()) == (VENDOR, NICIRA, subtype))
 }
@@ -129,7 +201,7 @@ fn read10(kind: u16, mut r: Reader<'_>) -> Decoded<Action> {
         0 => {
             let wire: &Output10Wire = r.get("output")?;
             let port = wire.port.get();
-            if (0xff00..0xfff8).contains(&port) {
+            if (0xff00..0xfff8).contains(&port) || port == 0xffff {
                 return bad(ErrorCode::OFPBAC_BAD_OUT_PORT, format!("output to reserved port {port:#x}"));
             }
             Action::Output { port: OfPort::from_u16(port), max_len: wire.max_len.get() }
@@ -162,20 +234,11 @@ fn read10(kind: u16, mut r: Reader<'_>) -> Decoded<Action> {
 
 /// 1.1 and later. What 1.1 has for single fields is heard from later versions too.
 fn read11(kind: u16, mut r: Reader<'_>, version: Version) -> Decoded<Action> {
-    let old = version == Version::V11;
-    let body = match kind {
-        0 | 3 | 4 => Some(12),
-        1 | 2 | 5..=10 | 13..=24 => Some(4),
-        _ => None,
-    };
-    if body.is_some_and(|body| r.len() != body) {
-        return bad(ErrorCode::OFPBAC_BAD_LEN, format!("action {kind} has {} bytes behind its header", r.len()));
-    }
     let action = match kind {
         0 => {
             let wire: &Output11Wire = r.get("output")?;
-            let port = OfPort(wire.port.get());
-            if (0xff00..0xffff_fff8).contains(&port.0) {
+            let port = super::flow::port32(wire.port.get())?;
+            if (0xff00..0xffff_fff8).contains(&port.0) || port == OfPort::NONE {
                 return bad(ErrorCode::OFPBAC_BAD_OUT_PORT, format!("output to reserved port {:#x}", port.0));
             }
             Action::Output { port, max_len: wire.max_len.get() }
@@ -241,9 +304,9 @@ fn read11(kind: u16, mut r: Reader<'_>, version: Version) -> Decoded<Action> {
             r.skip(4, "padding")?;
             Action::DecTtl(DecTtl { controllers: vec![0], explicit: false })
         }
-        25 if !old => return set_field::read(r, version),
-        28 if version >= Version::V15 => return read_copy_field(r),
-        29 if version >= Version::V15 => Action::Meter(MeterId(r.get::<U32>("meter")?.get())),
+        25 => return set_field::read(r, version),
+        28 => return read_copy_field(r),
+        29 => Action::Meter(MeterId(r.get::<U32>("meter")?.get())),
         _ => return bad(ErrorCode::OFPBAC_BAD_TYPE, format!("unknown action type {kind}")),
     };
     finish(r, action)
@@ -322,13 +385,23 @@ pub(super) fn move_checked(src: SubField, dst: SubField) -> Decoded<Action> {
 
 /// The bits exist.
 pub(super) fn check_source(sub: SubField) -> Decoded<()> {
-    let end = u32::from(sub.ofs) + u32::from(sub.n_bits);
-    let bits = bits_of(sub.field);
-    if sub.n_bits == 0 || end > u32::from(bits) {
-        let name = sub.field.field().name;
-        return bad(ErrorCode::OFPBAC_BAD_SET_LEN, format!("bits {} to {end} of {name}, which has {bits}", sub.ofs));
-    }
-    Ok(())
+    check_bits(sub, "source")
+}
+
+fn check_bits(sub: SubField, what: &str) -> Decoded<()> {
+    let (bits, name) = (bits_of(sub.field), sub.field.field().name);
+    let why = if sub.ofs >= bits {
+        format!("bit offset {} exceeds {bits}-bit width of {what} field {name}", sub.ofs)
+    } else if u32::from(sub.ofs) + u32::from(sub.n_bits) > u32::from(bits) {
+        let (ofs, n_bits) = (sub.ofs, sub.n_bits);
+        format!("bit offset {ofs} and width {n_bits} exceeds {bits}-bit width of {what} field {name}")
+    } else if sub.n_bits == 0 {
+        format!("zero bit {what} field {name}")
+    } else {
+        return Ok(());
+    };
+    warn(Module::MetaFlow, || why.clone());
+    bad(ErrorCode::OFPBAC_BAD_SET_LEN, why)
 }
 
 /// How many bits actions may name: arp_op has 16, though only 8 are ever kept.
@@ -338,10 +411,67 @@ pub(super) fn bits_of(field: FieldId) -> u16 {
 
 /// The bits exist and may be written.
 pub(super) fn check_destination(sub: SubField) -> Decoded<()> {
-    check_source(sub)?;
+    check_bits(sub, "destination")?;
     if !sub.field.field().writable {
-        return bad(ErrorCode::OFPBAC_BAD_SET_ARGUMENT, format!("{} is read-only", sub.field.field().name));
+        let why = format!("destination field {} is not writable", sub.field.field().name);
+        warn(Module::MetaFlow, || why.clone());
+        return bad(ErrorCode::OFPBAC_BAD_SET_ARGUMENT, why);
     }
+    Ok(())
+}
+
+/// A list as it is written again, each action in the form that it has in `bytes` where several forms say the same.
+pub(crate) fn rewrite_list(bytes: &[u8], version: Version) -> Option<Vec<u8>> {
+    let mut r = Reader::new(bytes, ErrorCode::OFPBAC_BAD_LEN);
+    let mut w = Writer::default();
+    while !r.is_empty() {
+        // that it is sound was seen when it was read
+        let header: &HeaderWire = r.peek("action header").ok()?;
+        let one = r.bytes(usize::from(header.len.get()), "action").ok().filter(|one| one.len() >= 8)?;
+        let action = read_one(one, version, 0).ok()?;
+        write_like(&mut w, &action, one, version).ok()?;
+    }
+    Some(w.bytes)
+}
+
+fn write_like(w: &mut Writer, action: &Action, like: &[u8], version: Version) -> Encoded<()> {
+    let old = |kinds: &[u16]| kinds.iter().any(|kind| is_nicira(like, *kind));
+    let kind = u16::from_be_bytes([like[0], like[1]]);
+    match action {
+        Action::Resubmit(resubmit) if old(&[1]) => nicira::write_resubmit(w, resubmit, version),
+        Action::Learn(learn) if old(&[45]) => {
+            nicira::write_learn2(w, learn);
+            Ok(())
+        }
+        Action::Move { src, dst } if version == Version::V13 && !old(&[6]) => {
+            let start = w.len();
+            w.put(&VendorWire {
+                kind: VENDOR.into(),
+                len: 0.into(),
+                vendor: ONF.into(),
+                subtype: ONF_COPY_FIELD.into(),
+            });
+            w.zeros(2);
+            write_copied(w, start, *src, *dst, version)
+        }
+        Action::SetField(SetField { value, .. }) if version >= Version::V12 && matches!(kind, 9 | 10) => {
+            argument(w, kind, two(*value as u16));
+            Ok(())
+        }
+        action => write_one(w, action, version, false),
+    }
+}
+
+/// What follows the headers of both forms of copy_field.
+fn write_copied(w: &mut Writer, start: usize, src: SubField, dst: SubField, version: Version) -> Encoded<()> {
+    w.put(&CopyFieldWire { n_bits: src.n_bits.into(), src_ofs: src.ofs.into(), dst_ofs: dst.ofs.into(), pad: [0; 2] });
+    for field in [src.field, dst.field] {
+        if !oxm::write_field(w, field, Some(version)) {
+            return cannot(version, field.field().name);
+        }
+    }
+    w.pad(start, 8);
+    w.close(start, 2);
     Ok(())
 }
 
@@ -402,19 +532,7 @@ fn write_one(w: &mut Writer, action: &Action, version: Version, has_vlan: bool) 
         Action::Move { src, dst } if version >= Version::V15 => {
             let start = w.len();
             w.put(&HeaderWire { kind: 28.into(), len: 0.into() });
-            w.put(&CopyFieldWire {
-                n_bits: src.n_bits.into(),
-                src_ofs: src.ofs.into(),
-                dst_ofs: dst.ofs.into(),
-                pad: [0; 2],
-            });
-            for field in [src.field, dst.field] {
-                if !oxm::write_field(w, field, Some(version)) {
-                    return cannot(version, field.field().name);
-                }
-            }
-            w.pad(start, 8);
-            w.close(start, 2);
+            write_copied(w, start, *src, *dst, version)?;
         }
         Action::Meter(meter) if version >= Version::V15 => argument(w, 29, meter.0.to_be_bytes()),
         Action::Meter(_) => return cannot(version, "meter behind other actions"),

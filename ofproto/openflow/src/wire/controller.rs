@@ -5,6 +5,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::buf::{Decoded, Encoded, Reader, Writer, bad, cannot};
 use super::nicira::{read_property, write_property};
+use super::said::{Module, warn};
 use crate::controller::{AsyncConfig, Role, RoleMessage, RoleStatus};
 use crate::error::ErrorCode;
 use crate::ids::Version;
@@ -129,6 +130,8 @@ fn slot(a: &mut AsyncConfig, kind: u16) -> Option<&mut Option<u32>> {
     Some(&mut pair[usize::from(kind & 1 == 0)])
 }
 
+const NAMES: [&str; 6] = ["PACKET_IN", "PORT_STATUS", "FLOW_REMOVED", "ROLE_STATUS", "TABLE_STATUS", "REQUESTFORWARD"];
+
 /// The reasons that a version has of each kind, in the order of [`slot`].
 fn reasons(kind: u16, version: Version) -> u32 {
     let packet_in = if version >= Version::V14 { 0x3f } else { 0x7 };
@@ -142,12 +145,23 @@ pub(crate) fn read_async14(r: &mut Reader<'_>, version: Version) -> Decoded<Asyn
         match slot(&mut a, kind) {
             Some(bits) => {
                 let wanted = body.get::<U32>("bitmap")?.get();
-                if wanted & !reasons(kind, version) != 0 || !body.is_empty() {
-                    return bad(ErrorCode::OFPACFC_INVALID, format!("reasons {wanted:#x} of kind {kind}"));
+                if !body.is_empty() {
+                    return bad(ErrorCode::OFPBPC_BAD_LEN, "an asynchronous configuration has one bitmap");
+                }
+                let known = reasons(kind, version);
+                if wanted & !known != 0 {
+                    let name = NAMES[usize::from(kind / 2)];
+                    let text = format!("bad value {wanted:#x} for {name} (allowed mask {known:#x})");
+                    warn(Module::Connection, || text.clone());
+                    return bad(ErrorCode::OFPACFC_INVALID, text);
                 }
                 *bits = Some(wanted);
             }
-            None => return bad(ErrorCode::OFPACFC_UNSUPPORTED, format!("unknown asynchronous message kind {kind}")),
+            None => {
+                let text = format!("unknown async config property type {kind}");
+                warn(Module::Connection, || text.clone());
+                return bad(ErrorCode::OFPACFC_UNSUPPORTED, text);
+            }
         }
     }
     Ok(a)

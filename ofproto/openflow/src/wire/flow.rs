@@ -28,6 +28,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::buf::{Decoded, Encoded, Reader, Writer, bad, cannot};
 use super::match11;
 use super::oxm::{self, NxCookie, Unknown};
+use super::said::{Module, warn};
 use crate::error::ErrorCode;
 use crate::flow::FlowModFlags;
 use crate::ids::Version;
@@ -50,7 +51,10 @@ pub(super) fn port16(port: OfPort, version: Version) -> Encoded<U16> {
 /// A 32-bit port; the numbers between 1.0's and 1.1's reserved ones do not exist.
 pub(super) fn port32(port: u32) -> Decoded<OfPort> {
     if !oxm::is_port(port) {
-        return bad(ErrorCode::OFPBAC_BAD_OUT_PORT, format!("port {port:#x} does not exist"));
+        let text =
+            format!("port {port} is outside the supported range 0 through 65279 or 0xffffff00 through 0xffffffff");
+        warn(Module::Port, || text.clone());
+        return bad(ErrorCode::OFPBAC_BAD_OUT_PORT, text);
     }
     Ok(OfPort(port))
 }

@@ -1,12 +1,13 @@
 //! Instructions (OpenFlow 1.5 §7.2.5), and OpenFlow 1.0's action lists that stand for them.
 
-use weft_flow::{FieldId, OfPort};
+use weft_flow::OfPort;
 use zerocopy::byteorder::big_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::buf::{Decoded, Encoded, Reader, Writer, bad, cannot};
+use super::said::{Module, warn};
 use super::{action, nicira};
-use crate::action::{Action, Resubmit, SetField, SetForm};
+use crate::action::{Action, Resubmit};
 use crate::error::ErrorCode;
 use crate::ids::{MeterId, TableId, Version};
 use crate::instruction::{Instructions, WriteMetadata};
@@ -40,54 +41,37 @@ pub(crate) fn read(bytes: &[u8], version: Version) -> Decoded<Instructions> {
 }
 
 fn read10(bytes: &[u8]) -> Decoded<Instructions> {
-    let mut r = Reader::new(bytes, ErrorCode::OFPBAC_BAD_LEN);
+    let list = action::read_with_metadata(bytes, Version::V10)?;
+    action::check_outside_ct(&list.actions)?;
     let mut out = Instructions::default();
-    let mut actions_end = 0;
-    while !r.is_empty() {
-        let start = bytes.len() - r.len();
-        let one = action::split_one(&mut r)?;
-        if action::is_nicira(one, nicira::WRITE_METADATA) {
-            if out.write_metadata.is_some() {
-                return bad(ErrorCode::OFPBIC_DUP_INST, "write_metadata twice");
-            }
-            out.write_metadata = Some(nicira::read_write_metadata(one)?);
-            out.apply.extend(action::read_list(&bytes[actions_end..start], Version::V10)?);
-            actions_end = start + one.len();
+    if let Some((before, metadata)) = list.metadata {
+        if before < list.actions.len() {
+            let text = "invalid instruction ordering: apply_actions must appear before write_metadata, for OpenFlow 1.1+ \
+                        compatibility";
+            return action::refuse(ErrorCode::OFPBAC_UNSUPPORTED_ORDER, text);
         }
+        out.write_metadata = Some(metadata);
     }
-    let behind = action::read_list(&bytes[actions_end..], Version::V10)?;
-    match behind.as_slice() {
-        // What a later version's "write_metadata, goto_table" looks like in 1.0.
-        [Action::Resubmit(Resubmit { in_port: OfPort::IN_PORT, table, ct: false })]
-            if out.write_metadata.is_some() && *table != TableId::ALL =>
-        {
-            out.goto_table = Some(*table);
-        }
-        _ => {
-            // Behind write_metadata the actions see what it wrote: keep the order by making it one of them.
-            if let Some(metadata) = out.write_metadata.take_if(|_| !behind.is_empty()) {
-                out.apply.push(Action::SetField(SetField {
-                    field: FieldId::Metadata,
-                    value: (metadata.value & metadata.mask).into(),
-                    mask: metadata.mask.into(),
-                    form: SetForm::Load,
-                }));
-            }
-            out.apply.extend(behind);
-        }
-    }
+    out.apply = list.actions;
     Ok(out)
 }
 
 fn read11(bytes: &[u8], version: Version) -> Decoded<Instructions> {
+    if !bytes.len().is_multiple_of(8) {
+        let text = format!("OpenFlow message instructions length {} is not a multiple of 8", bytes.len());
+        warn(Module::Actions, || text.clone());
+        return bad(ErrorCode::OFPBIC_BAD_LEN, text);
+    }
     let mut r = Reader::new(bytes, ErrorCode::OFPBIC_BAD_LEN);
     let mut out = Instructions::default();
     let mut seen = 0u32;
     while !r.is_empty() {
         let header: &HeaderWire = r.peek("instruction header")?;
         let (kind, len) = (header.kind.get(), usize::from(header.len.get()));
-        if len < 8 || len % 8 != 0 {
-            return bad(ErrorCode::OFPBIC_BAD_LEN, format!("an instruction of {len} bytes"));
+        if len < 8 || len % 8 != 0 || len > r.len() {
+            let text = format!("bad instruction format at offset {}", bytes.len() - r.len());
+            warn(Module::Actions, || text.clone());
+            return bad(ErrorCode::OFPBIC_BAD_LEN, text);
         }
         let mut body = r.sub(len, "instruction")?;
         body.skip(4, "instruction header")?;
@@ -116,7 +100,12 @@ fn read11(bytes: &[u8], version: Version) -> Decoded<Instructions> {
             _ => {
                 body.skip(4, "padding")?;
                 let actions = action::read_list(body.take_rest(), version)?;
-                if kind == WRITE_ACTIONS { out.write_actions = Some(actions) } else { out.apply = actions }
+                if kind == WRITE_ACTIONS {
+                    check_action_set(&actions)?;
+                    out.write_actions = Some(actions);
+                } else {
+                    out.apply = actions;
+                }
             }
         }
         if !body.is_empty() {
@@ -132,6 +121,14 @@ fn read11(bytes: &[u8], version: Version) -> Decoded<Instructions> {
         out.apply.remove(0);
     }
     Ok(out)
+}
+
+/// The action set takes only what ovs-actions(7), "Action Sets", lists.
+fn check_action_set(actions: &[Action]) -> Decoded<()> {
+    match actions.iter().all(crate::text::verify::fits_action_set) {
+        true => Ok(()),
+        false => action::refuse(ErrorCode::OFPBAC_BAD_TYPE, "disallowed action in action set"),
+    }
 }
 
 /// Appends instructions. `has_vlan`: see [`action::write_list`].

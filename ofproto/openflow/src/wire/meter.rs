@@ -107,22 +107,13 @@ pub(crate) fn read_mod(r: &mut Reader<'_>) -> Decoded<MeterMod> {
         n => return bad(ErrorCode::OFPMMFC_BAD_COMMAND, format!("unknown meter mod command {n}")),
     };
     let id = MeterId(wire.meter.get());
-    let reserved = matches!(id, MeterId::SLOWPATH | MeterId::CONTROLLER);
-    let ok = match command {
-        MeterModCommand::Delete => id.0 != 0 && (id <= MeterId::MAX || reserved || id == MeterId::ALL),
-        _ => id.0 != 0 && (id <= MeterId::MAX || reserved),
-    };
-    if !ok {
-        return bad(ErrorCode::OFPMMFC_INVALID_METER, format!("meter {:#x} cannot exist", id.0));
-    }
     let flags = if command == MeterModCommand::Delete {
         MeterFlags::empty()
     } else {
         let bits = wire.flags.get();
-        let Some(flags) = MeterFlags::from_bits(bits) else {
-            return bad(ErrorCode::OFPMMFC_BAD_FLAGS, format!("unknown meter flags {bits:#x}"));
-        };
-        if flags.contains(MeterFlags::KBPS) == flags.contains(MeterFlags::PKTPS) {
+        // what is unknown or missing, the switch itself refuses
+        let flags = MeterFlags::from_bits_retain(bits);
+        if flags.contains(MeterFlags::KBPS | MeterFlags::PKTPS) {
             return bad(ErrorCode::OFPMMFC_BAD_FLAGS, "a meter counts either kbps or pktps");
         }
         flags

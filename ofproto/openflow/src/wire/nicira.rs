@@ -16,7 +16,7 @@ mod read;
 mod write;
 
 pub(crate) use read::read;
-pub(crate) use write::write;
+pub(crate) use write::{write, write_learn2, write_resubmit};
 
 use weft_flow::FieldId;
 use zerocopy::byteorder::big_endian::{U16, U32, U64};

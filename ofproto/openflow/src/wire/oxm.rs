@@ -14,6 +14,7 @@ use zerocopy::byteorder::big_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::buf::{Decoded, Reader, Writer, bad};
+use super::said::{Module, warn};
 use super::tun_metadata;
 use crate::error::ErrorCode;
 use crate::ids::Version;
@@ -90,21 +91,43 @@ impl Header {
         FieldId::by_oxm(self.class, self.vendor, self.field)
     }
 
+    /// The field that it names; tunnel options may be shorter than their most.
+    fn field_named(self) -> Option<FieldId> {
+        let field = self.lookup()?;
+        let width = field.field().wire_bytes() * if self.has_mask { 2 } else { 1 };
+        let fits = if field.tun_metadata_index().is_some() { self.payload <= width } else { self.payload == width };
+        fits.then_some(field)
+    }
+
     /// For messages: `0x00010604`-like.
     pub fn number(self) -> u32 {
         u32::from(self.class) << 16 | u32::from(self.field) << 9 | u32::from(self.has_mask) << 8 | self.payload as u32
     }
 }
 
-/// A field's header without value (stack, move, output_reg ...).
+/// A field's header without value and mask, of any vendor (stack, move, output_reg2 ...).
 pub(crate) fn read_field(r: &mut Reader<'_>) -> Decoded<FieldId> {
     let header = Header::read(r)?;
-    match header.lookup() {
-        Some(field) if field.tun_metadata_index().is_some() && header.payload <= field.field().wire_bytes() => {
-            Ok(field)
-        }
-        Some(field) if header.payload == field.field().wire_bytes() && !header.has_mask => Ok(field),
-        _ => bad(ErrorCode::OFPBAC_BAD_SET_TYPE, format!("unknown OXM {:#010x}", header.number())),
+    match header.field_named() {
+        Some(_) if header.has_mask => bad(ErrorCode::OFPBMC_BAD_MASK, "a field's name has no mask"),
+        Some(field) => Ok(field),
+        None => bad(ErrorCode::OFPBMC_BAD_FIELD, format!("unknown OXM {:#010x}", header.number())),
+    }
+}
+
+/// A field in 32 bits, as the first of Nicira's actions name it: whether it says "masked" does not matter.
+pub(crate) fn read_short_field(r: &mut Reader<'_>) -> Decoded<FieldId> {
+    let wire: &OxmWire = r.get("OXM header")?;
+    let header = Header {
+        class: wire.class.get(),
+        vendor: 0,
+        field: wire.field_mask >> 1,
+        has_mask: wire.field_mask & 1 == 1,
+        payload: usize::from(wire.length),
+    };
+    match header.field_named().filter(|_| header.class != EXPERIMENTER_CLASS) {
+        Some(field) => Ok(field),
+        None => bad(ErrorCode::OFPBAC_BAD_SET_TYPE, format!("unknown OXM {:#010x}", header.number())),
     }
 }
 
@@ -153,9 +176,19 @@ pub(crate) fn read_known(header: Header, r: &mut Reader<'_>) -> Decoded<(FieldId
         return bad(ErrorCode::OFPBMC_BAD_MASK, format!("{} takes no mask", row.name));
     }
     if value & !mask != 0 {
-        return bad(ErrorCode::OFPBMC_BAD_WILDCARDS, format!("{} has value bits outside of its mask", row.name));
+        return outside_of_mask(header);
     }
     Ok((field, value, mask & row.all_ones()))
+}
+
+/// A value with bits that its mask says nothing of.
+pub(crate) fn outside_of_mask<T>(header: Header) -> Decoded<T> {
+    let Header { vendor, class, field, payload, .. } = header;
+    let text = format!(
+        "Rejecting NXM/OXM entry {vendor}:{class}:{field}:1:{payload} with 1-bits in value for bits wildcarded by the mask."
+    );
+    warn(Module::NxMatch, || text.clone());
+    bad(ErrorCode::OFPBMC_BAD_WILDCARDS, text)
 }
 
 fn number(bytes: &[u8]) -> u128 {

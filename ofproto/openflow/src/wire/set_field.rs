@@ -48,7 +48,7 @@ pub(super) fn read_reg_load2(mut r: Reader<'_>) -> Decoded<Action> {
 /// NXAST_REG_LOAD behind its header.
 pub(super) fn read_reg_load(mut r: Reader<'_>) -> Decoded<Action> {
     let bits = r.get::<U16>("reg_load")?.get();
-    let field = oxm::read_field(&mut r)?;
+    let field = oxm::read_short_field(&mut r)?;
     let value = u128::from(r.get::<U64>("reg_load value")?.get());
     let sub = SubField { field, ofs: bits >> 6, n_bits: (bits & 63) + 1 };
     super::action::check_destination(sub)?;
@@ -67,7 +67,11 @@ pub(super) fn read_reg_load(mut r: Reader<'_>) -> Decoded<Action> {
 fn read_tlv(r: &mut Reader<'_>, form: SetForm) -> Decoded<Action> {
     let header = oxm::Header::read(r)?;
     let Some(field) = header.lookup() else {
-        return bad(ErrorCode::OFPBAC_BAD_SET_TYPE, format!("unknown OXM {:#010x}", header.number()));
+        let code = match header.payload {
+            0 => ErrorCode::OFPBAC_BAD_SET_TYPE,
+            _ => ErrorCode::OFPBAC_BAD_SET_LEN,
+        };
+        return bad(code, format!("unknown OXM {:#010x}", header.number()));
     };
     if let Some(index) = field.tun_metadata_index() {
         return tun_metadata::read_set(index, header, r);
@@ -82,6 +86,9 @@ fn read_tlv(r: &mut Reader<'_>, form: SetForm) -> Decoded<Action> {
     let mut mask = row.all_ones();
     if header.has_mask {
         mask = number(r.bytes(width, "set_field mask")?);
+    }
+    if value & !mask != 0 {
+        return oxm::outside_of_mask(header);
     }
     if !row.writable {
         return bad(ErrorCode::OFPBAC_BAD_SET_ARGUMENT, format!("{} is read-only", row.name));

@@ -13,7 +13,7 @@ pub(crate) use features::{read_features, write_features};
 pub(crate) use stats::{read_stats, write_stats};
 
 use crate::ids::{TableId, Version};
-use crate::table::{ActionSet, TableFeatures, TableInstructions, TableMiss};
+use crate::table::{ActionSet, FeaturesCommand, TableFeatures, TableInstructions, TableMiss};
 
 /// Position of each of our action bits among the numbers of 1.1 and later; 0xff: there is none.
 const BITS11: [(ActionSet, u8); 28] = [
@@ -73,6 +73,8 @@ fn name32(name: &str) -> [u8; 32] {
 fn blank(table: TableId) -> TableFeatures {
     TableFeatures {
         table,
+        command: FeaturesCommand::Replace,
+        properties: false,
         name: String::new(),
         metadata_match: 0,
         metadata_write: 0,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use weft_base::Time;
 use weft_flow::dpctl::DpNames;
+use weft_flow::text::match_parse::pieces;
 use weft_flow::text::parse_match_key;
 use weft_flow::{FieldId, FlowKey, FlowMask, Match, OfPort};
 use weft_packet::{DpPort, Frame};
@@ -244,11 +245,7 @@ pub(super) fn parse_flow(flow: &str, bridge: &Bridge) -> Result<FlowKey, String>
     let bad = |why: String| format!("Bad openflow flow syntax: {flow}: {why}");
     let names = port_names(bridge);
     let mut matching = Match::any();
-    for word in flow.split([',', ' ', '\t', '\n']).filter(|w| !w.is_empty()) {
-        let (name, value) = match word.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (word, None),
-        };
+    for (name, value) in pieces(flow) {
         let parsed = parse_match_key(&mut matching, name, value, &names);
         if !parsed.map_err(|why| bad(format!("bad value for {name} ({why})")))? {
             return Err(bad(format!("unknown field {name}")));

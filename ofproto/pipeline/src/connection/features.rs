@@ -1,11 +1,15 @@
 //! What the switch, its tables and its ports say of themselves.
 
+use std::collections::BTreeSet;
+
 use weft_flow::FieldId;
 
 use weft_openflow::ids::Mac;
 use weft_openflow::port::{PortDesc, PortFeatures};
 use weft_openflow::switch::{Capabilities, SwitchFeatures};
-use weft_openflow::table::{ActionSet, InstructionSet, TableActions, TableFeatures, TableInstructions};
+use weft_openflow::table::{
+    ActionSet, FeaturesCommand, InstructionSet, TableActions, TableFeatures, TableInstructions,
+};
 use weft_openflow::{ErrorCode, Message, TableId, Version};
 
 use super::dispatch::Replies;
@@ -39,6 +43,52 @@ impl Pipeline {
             ports_truncated: false,
         })])
     }
+}
+
+impl Pipeline {
+    /// Makes tables what a controller says, in the one thing that can change: their names.
+    ///
+    /// # Errors
+    /// The request wants anything else to be different, names a table twice, or leaves tables out of a list of all.
+    pub(super) fn change_tables(&self, id: BridgeId, new: &[TableFeatures], version: Version) -> Result<(), ErrorCode> {
+        let mut tables = self.write();
+        let bridge = tables.bridge_mut(id).ok_or(ErrorCode::OFPBRC_EPERM)?;
+        let mut seen = BTreeSet::new();
+        if !new.iter().all(|one| seen.insert(one.table.0)) {
+            return Err(ErrorCode::NXTFFC_DUP_TABLE);
+        }
+        for one in new {
+            let now = match bridge.flows.table(one.table) {
+                Some(table) if one.table < HIDDEN_TABLE => table_features(table, version),
+                _ => return Err(ErrorCode::OFPTFFC_EPERM),
+            };
+            if !is_renamed_only(&now, one) {
+                return Err(ErrorCode::OFPTFFC_EPERM);
+            }
+        }
+        let replaces = new.iter().any(|one| one.command == FeaturesCommand::Replace);
+        if replaces && seen.len() < usize::from(HIDDEN_TABLE.0) {
+            return Err(ErrorCode::OFPTFFC_EPERM);
+        }
+        for one in new {
+            if let Some(table) = bridge.flows.table_mut(one.table) {
+                table.given_name.clone_from(&one.name);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a table would be the same but for its name.
+fn is_renamed_only(now: &TableFeatures, new: &TableFeatures) -> bool {
+    let fixed = |f: &TableFeatures| {
+        (f.metadata_match, f.metadata_write, f.max_entries, f.supports_eviction, f.supports_vacancy)
+    };
+    // what was not read back, like actions that only this switch knows, is not compared
+    let said = |f: &TableFeatures| (f.nonmiss.next.clone(), f.match_fields.len(), f.mask_fields.len());
+    matches!(new.command, FeaturesCommand::Replace | FeaturesCommand::Modify)
+        && fixed(now) == fixed(new)
+        && (!new.properties || said(now) == said(new))
 }
 
 /// A port as controllers see it.
@@ -112,7 +162,7 @@ pub(super) fn table_features(table: &FlowTable, version: Version) -> TableFeatur
     let all: Vec<FieldId> = FieldId::ALL.into_iter().filter(known).collect();
     let maskable = |f: &FieldId| f.field().masking != weft_flow::field::Masking::None;
     let set_fields: Vec<FieldId> = all.iter().copied().filter(|f| f.field().writable).collect();
-    let can = TableActions { actions: actions() | ActionSet::SET_FIELD, set_fields };
+    let can = TableActions { actions: group_actions(version), set_fields };
     let last = HIDDEN_TABLE.0 - 1;
     let mut instructions = InstructionSet::WRITE_METADATA
         | InstructionSet::WRITE_ACTIONS
@@ -126,7 +176,9 @@ pub(super) fn table_features(table: &FlowTable, version: Version) -> TableFeatur
     let each = TableInstructions { next, instructions, write: can.clone(), apply: can };
     TableFeatures {
         table: table.id,
-        name: table.name.clone(),
+        command: FeaturesCommand::Replace,
+        properties: true,
+        name: table.shown_name().to_owned(),
         metadata_match: u64::MAX,
         metadata_write: u64::MAX,
         max_entries: table.max_flows.unwrap_or(MAX_ENTRIES),
@@ -141,7 +193,7 @@ pub(super) fn table_features(table: &FlowTable, version: Version) -> TableFeatur
     }
 }
 
-/// What buckets can do in a version.
+/// What flows and buckets can do in a version.
 pub(super) fn group_actions(version: Version) -> ActionSet {
     match version {
         Version::V10 => actions10(),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use weft_base::Time;
 use weft_openflow::flow::FlowRemovedReason;
 use weft_openflow::ids::MeterId;
-use weft_openflow::meter::{MeterMod, MeterModCommand};
+use weft_openflow::meter::{MeterFlags, MeterMod, MeterModCommand};
 use weft_openflow::{Action, ErrorCode, StatsReply};
 
 use crate::flow_mod::Change;
@@ -34,6 +34,13 @@ impl Pipeline {
         now: Time,
     ) -> Result<(), ErrorCode> {
         let id = todo.meter.id;
+        let deletes = todo.command == MeterModCommand::Delete;
+        if !(deletes && id == MeterId::ALL) {
+            crate::meter::named(id)?;
+        }
+        if !deletes && todo.meter.flags.bits() & !MeterFlags::all().bits() != 0 {
+            return Err(ErrorCode::OFPMMFC_BAD_FLAGS);
+        }
         let (told, gone) = {
             let mut tables = self.write();
             let Tables { bridges, meter_numbers, .. } = &mut *tables;

@@ -118,7 +118,7 @@ fn make(event: &PacketEvent) -> PacketIn {
 fn metadata(key: &FlowKey) -> Match {
     let mut metadata = Match::any();
     metadata.set(FieldId::InPortOxm, FieldId::InPortOxm.get(key));
-    for field in METADATA {
+    for field in METADATA.into_iter().chain([FieldId::PacketType]) {
         let value = field.get(key);
         if value != 0 {
             metadata.set(field, value);

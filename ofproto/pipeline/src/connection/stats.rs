@@ -42,7 +42,7 @@ impl Pipeline {
             })?,
             StatsRequest::TableFeatures(new) => {
                 if !new.is_empty() {
-                    return Err(ErrorCode::OFPTFFC_EPERM);
+                    self.change_tables(bridge, &new, version)?;
                 }
                 self.with(bridge, |b| {
                     StatsReply::TableFeatures(

@@ -30,6 +30,8 @@ pub struct FlowTable {
     pub miss: TableMiss,
     /// Its name (Flow_Table `name`), empty for `tableN`.
     pub name: String,
+    /// The name that a controller gave it, which counts where the configuration has none.
+    pub given_name: String,
     /// At most so many rules (Flow_Table `flow_limit`).
     pub max_flows: Option<u32>,
     /// Whether a controller has switched eviction on (1.4+ table mod).
@@ -80,6 +82,7 @@ impl FlowTable {
             id,
             miss: TableMiss::Default,
             name: String::new(),
+            given_name: String::new(),
             max_flows: None,
             eviction: false,
             evict: false,
@@ -111,6 +114,11 @@ impl FlowTable {
             self.rules.set_prefixes(&fields);
             self.touch();
         }
+    }
+
+    /// What it is called; empty: nothing but its number.
+    pub fn shown_name(&self) -> &str {
+        if self.name.is_empty() { &self.given_name } else { &self.name }
     }
 
     /// Eviction was switched on or off, or its groups are others, or all flows went.

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use weft_flow::OfPort;
+use weft_flow::text::format_value;
 
 use super::switch::actions;
 use crate::group::*;
@@ -35,7 +36,7 @@ fn group(
     version: Version,
     names: &Names,
 ) -> String {
-    let mut text = format!("group_id={}", id(group));
+    let mut text = format!("group_id={}", group.0);
     if let Some(kind) = kind {
         let _ = write!(text, ",type={}", kind_name(kind));
     }
@@ -49,7 +50,10 @@ fn group(
             .iter()
             .map(|(id, mask)| {
                 let field = id.field();
-                if *mask == field.all_ones() { field.name.to_owned() } else { format!("{}={mask:#x}", field.name) }
+                if *mask == field.all_ones() {
+                    return field.name.to_owned();
+                }
+                format!("{}={}", field.name, format_value(*id, *mask, field.all_ones(), &names.ports))
             })
             .collect();
         match fields.len() {

@@ -19,8 +19,12 @@ pub(super) fn id(meter: MeterId) -> String {
 const FLAGS: [(u64, &str); 4] = [(1, "kbps"), (2, "pktps"), (4, "burst"), (8, "stats")];
 
 fn config(m: &MeterConfig) -> String {
-    let flags =
-        if m.flags.is_empty() { String::new() } else { format!("{} ", words(m.flags.bits().into(), &FLAGS, " ")) };
+    let known = m.flags.intersection(MeterFlags::all());
+    let mut flags =
+        if known.is_empty() { String::new() } else { format!("{} ", words(known.bits().into(), &FLAGS, " ")) };
+    if known != m.flags {
+        let _ = write!(flags, "flags:{:#x} ", m.flags.bits() & !known.bits());
+    }
     let mut text = format!("meter={} {flags}bands=", id(m.id));
     for band in &m.bands {
         match band.kind {

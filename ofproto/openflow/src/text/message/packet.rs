@@ -10,6 +10,7 @@ use super::hex_dump;
 use crate::packet::{PacketIn, PacketInReason, PacketOut};
 use crate::text::action_print::REASONS;
 use crate::text::{Names, format_actions};
+use crate::wire::said::dump;
 
 fn reason_name(reason: PacketInReason) -> String {
     match reason {
@@ -77,7 +78,8 @@ pub(super) fn packet_out(p: &PacketOut, names: &Names, verbosity: u32) -> String
             if verbosity > 0 && !p.packet.is_empty() {
                 text.push('\n');
                 text.push_str(&format_packet(&p.packet, &p.metadata, names));
-                text.push_str(&hex_dump(&p.packet));
+                text.push_str(&dump(&p.packet));
+                text.push('\n');
                 return text;
             }
             if !p.packet.is_empty() {
@@ -92,10 +94,11 @@ pub(super) fn packet_out(p: &PacketOut, names: &Names, verbosity: u32) -> String
 }
 
 /// A packet's headers on one line with its end, and the checksum of its innermost header.
-pub fn format_packet(packet: &[u8], _metadata: &Match, names: &Names) -> String {
+pub fn format_packet(packet: &[u8], metadata: &Match, names: &Names) -> String {
     let mut frame = Frame::copy_of(packet);
     let mut key = FlowKey::new();
-    if extract::extract(&mut frame, &mut key, extract::Limits::default()).is_err() {
+    FieldId::PacketType.set(&mut key, metadata.get(FieldId::PacketType).0);
+    if extract::extract_again(&mut frame, &mut key, extract::Limits::default()).is_err() {
         return format!("(***packet of {} bytes is too short***)\n", packet.len());
     }
     // where it came in stands with the rest of the metadata
@@ -106,7 +109,10 @@ pub fn format_packet(packet: &[u8], _metadata: &Match, names: &Names) -> String 
 }
 
 fn checksum(frame: &Frame, key: &FlowKey) -> String {
-    let eth_type = FieldId::EthType.get(key);
+    let eth_type = match FieldId::PacketType.get(key) {
+        0 => FieldId::EthType.get(key),
+        packet_type => packet_type & 0xffff,
+    };
     if !matches!(eth_type, 0x0800 | 0x86dd) || frame.l4 == 0 {
         return String::new();
     }

@@ -238,8 +238,9 @@ pub(super) fn queue_configs(queues: &[QueueConfig], names: &Names) -> String {
     queues.sort_by_key(|q| (q.port, q.queue));
     for q in queues {
         if port != Some(q.port) {
+            let space = if port.is_none() { " " } else { "" };
             port = Some(q.port);
-            let _ = writeln!(text, " port={}", names.ports.show(q.port));
+            let _ = writeln!(text, "{space}port={}", names.ports.show(q.port));
         }
         let mut line = format!("queue {}:", q.queue.0);
         for (name, rate) in [("min_rate", q.min_rate), ("max_rate", q.max_rate)] {

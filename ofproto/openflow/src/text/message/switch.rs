@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use weft_flow::text::number::hex;
+
 use super::words;
 use crate::Version;
 use crate::controller::AsyncConfig;
@@ -106,7 +108,7 @@ fn tlv_maps(maps: &[TlvMap]) -> String {
     let mut text =
         "mapping table:\n  class  type  length  match field\n ------  ----  ------  --------------".to_owned();
     for m in maps {
-        let (class, kind) = (format!("{:#x}", m.class), format!("{:#x}", m.kind));
+        let (class, kind) = (hex(m.class.into()), hex(m.kind.into()));
         let _ = write!(text, "\n {class:>6}  {kind:>4}  {:>6}  tun_metadata{}", m.len, m.index);
     }
     text + "\n"

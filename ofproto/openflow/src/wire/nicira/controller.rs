@@ -40,7 +40,7 @@ pub(super) fn write_controller2(w: &mut Writer, c: &Controller) {
         two(w, 1, c.controller_id);
     }
     if c.reason != 1 {
-        write_property(w, 2, |w| w.slice(&[c.reason, 0, 0, 0]));
+        write_property(w, 2, |w| w.slice(&[c.reason]));
     }
     if !c.userdata.is_empty() {
         write_property(w, 3, |w| w.slice(&c.userdata));

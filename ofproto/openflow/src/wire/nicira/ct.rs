@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use weft_flow::FieldId;
 use zerocopy::byteorder::big_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -9,9 +10,11 @@ use super::{open, simple, sub_bits, sub_field};
 use crate::action::{Action, Ct, CtZone, Nat, NatAlgorithm, NatDirection};
 use crate::error::ErrorCode;
 use crate::ids::{TableId, Version};
-use crate::wire::action::{check_source, read_nested, write_list};
+use crate::text::verify::action_name;
+use crate::wire::action::{check_source, read_items, refuse, write_list, written};
 use crate::wire::buf::{Decoded, Encoded, Reader, Writer, bad};
 use crate::wire::oxm;
+use crate::wire::said::{Module, warn};
 
 #[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
 #[repr(C)]
@@ -52,27 +55,42 @@ const PROTO_MAX: u16 = 1 << 5;
 pub(super) fn read(r: &mut Reader<'_>, version: Version, depth: u8) -> Decoded<Action> {
     let wire: &CtWire = r.get("ct")?;
     let flags = wire.flags.get();
+    if flags & FORCE != 0 && flags & COMMIT == 0 {
+        return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, "ct(force) needs commit");
+    }
     let zone = match wire.zone_src.get() {
         0 => CtZone::Immediate(wire.zone.get()),
         header => {
             let bytes = header.to_be_bytes();
-            let field = oxm::read_field(&mut Reader::new(&bytes, ErrorCode::OFPBAC_BAD_LEN))?;
+            let field = oxm::read_short_field(&mut Reader::new(&bytes, ErrorCode::OFPBAC_BAD_LEN))?;
             let sub = sub_field(wire.zone.get(), field);
             check_source(sub)?;
             if sub.n_bits != 16 {
-                return bad(ErrorCode::OFPBAC_BAD_SET_LEN, "a conntrack zone has 16 bits");
+                let text = format!("zone n_bits {} not within valid range [16..16]", sub.n_bits);
+                warn(Module::Actions, || text.clone());
+                return bad(ErrorCode::OFPBAC_BAD_SET_LEN, text);
             }
             CtZone::Field(sub)
         }
     };
-    let actions = read_nested(r.take_rest(), version, depth + 1)?;
-    for action in &actions {
-        if !matches!(action, Action::Nat(_) | Action::SetField(_) | Action::Move { .. }) {
-            return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, "ct takes nat and writes of ct_mark and ct_label only");
-        }
+    let list = read_items(r.take_rest(), version, depth + 1)?;
+    if list.metadata.is_some() {
+        return refuse(ErrorCode::OFPBIC_UNSUP_INST, "write_metadata instruction not allowed here");
     }
-    if flags & FORCE != 0 && flags & COMMIT == 0 {
-        return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, "ct(force) needs commit");
+    let actions = list.actions;
+    for action in &actions {
+        let what = match written(action) {
+            Some(FieldId::CtMark | FieldId::CtLabel) => continue,
+            Some(field) => format!("modification of {}", field.field().name),
+            None if matches!(action, Action::Nat(_)) => continue,
+            None => format!("action {}", action_name(action)),
+        };
+        return refuse(ErrorCode::OFPBAC_BAD_ARGUMENT, format!("ct action doesn't support nested {what}"));
+    }
+    let says_more = |action: &Action| !matches!(action, Action::Nat(nat) if *nat == Nat::default());
+    if flags & COMMIT == 0 && actions.iter().any(says_more) {
+        let text = "CT action requires commit flag if actions other than NAT without arguments are specified.";
+        return refuse(ErrorCode::OFPBAC_BAD_ARGUMENT, text);
     }
     Ok(Action::Ct(Box::new(Ct {
         commit: flags & COMMIT != 0,
@@ -106,8 +124,8 @@ pub(super) fn write(w: &mut Writer, ct: &Ct, version: Version) -> Encoded<()> {
 pub(super) fn read_nat(r: &mut Reader<'_>) -> Decoded<Action> {
     let wire: &NatWire = r.get("nat")?;
     let (flags, present) = (wire.flags.get(), wire.present.get());
-    if wire.pad != [0; 2] {
-        return bad(ErrorCode::NXBRC_MUST_BE_ZERO, "nat's padding is not zero");
+    if flags & !(NAT_SRC | NAT_DST | PERSISTENT | HASH | RANDOM) != 0 {
+        return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, "nat with unknown flags");
     }
     let direction = match flags & (NAT_SRC | NAT_DST) {
         0 => None,
@@ -145,6 +163,9 @@ pub(super) fn read_nat(r: &mut Reader<'_>) -> Decoded<Action> {
         if present & bit == 0 { Ok(None) } else { Ok(Some(r.get::<U16>("port")?.get())) }
     };
     let (port_min, port_max) = (port(PROTO_MIN)?, port(PROTO_MAX)?);
+    if min.zip(max).is_some_and(|(min, max)| min > max) || port_min.zip(port_max).is_some_and(|(min, max)| min > max) {
+        return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, "nat's range ends before it starts");
+    }
     Ok(Action::Nat(Nat {
         direction,
         persistent: flags & PERSISTENT != 0,

@@ -24,7 +24,7 @@ pub(super) fn encap(r: &mut Reader<'_>) -> Decoded<Action> {
             break;
         }
         if len < 4 {
-            return bad(ErrorCode::NXBAC_BAD_ED_PROP, format!("an encap property of {len} bytes"));
+            return bad(ErrorCode::OFPBAC_BAD_LEN, format!("an encap property of {len} bytes"));
         }
         let body = r.bytes(len - 4, "encap property")?;
         match (class, kind) {

@@ -74,6 +74,9 @@ pub(super) fn read(r: &mut Reader<'_>, two: bool) -> Decoded<Action> {
     if two {
         let wire: &Learn2Wire = r.get("learn's limit")?;
         learn.limit = wire.limit.get();
+        if wire.pad != [0; 2] {
+            return bad(ErrorCode::NXBAC_MUST_BE_ZERO, "learn's padding is not zero");
+        }
         if flags & WRITE_RESULT != 0 {
             let dst = SubField { field: oxm::read_field(r)?, ofs: wire.result_ofs.get(), n_bits: 1 };
             check_destination(dst)?;
@@ -127,7 +130,7 @@ fn read_spec(r: &mut Reader<'_>, header: u16) -> Decoded<LearnSpec> {
 }
 
 fn read_sub(r: &mut Reader<'_>, n_bits: u16) -> Decoded<SubField> {
-    let field = oxm::read_field(r)?;
+    let field = oxm::read_short_field(r)?;
     Ok(SubField { field, ofs: r.get::<U16>("offset")?.get(), n_bits })
 }
 
@@ -137,7 +140,11 @@ fn immediate_len(n_bits: u16) -> usize {
 }
 
 pub(super) fn write(w: &mut Writer, learn: &Learn) {
-    let two = learn.limit != 0 || learn.result_dst.is_some();
+    write_in(w, learn, learn.limit != 0 || learn.result_dst.is_some());
+}
+
+/// `two`: in the form that has room for a limit.
+pub(super) fn write_in(w: &mut Writer, learn: &Learn, two: bool) {
     let flag = |on: bool, bit: u16| if on { bit } else { 0 };
     simple(w, if two { 45 } else { 16 }, |w| {
         w.put(&LearnWire {

@@ -11,6 +11,7 @@ use crate::ids::Version;
 use crate::wire::action::check_destination;
 use crate::wire::buf::{Decoded, Encoded, Reader, Writer, bad, cannot};
 use crate::wire::oxm;
+use crate::wire::said::{Module, warn};
 
 #[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
 #[repr(C)]
@@ -51,8 +52,14 @@ const HASHES: [HashFields; 7] = [
 fn hash_fields(number: u16) -> Decoded<HashFields> {
     match HASHES.get(usize::from(number)) {
         Some(fields) => Ok(*fields),
-        None => bad(ErrorCode::OFPBAC_BAD_ARGUMENT, format!("unknown hash fields {number}")),
+        None => complain(format!("unsupported fields {number}")),
     }
+}
+
+/// An argument that is not known, and its line in the log.
+fn complain<T>(text: String) -> Decoded<T> {
+    warn(Module::Actions, || text.clone());
+    bad(ErrorCode::OFPBAC_BAD_ARGUMENT, text)
 }
 
 pub(super) fn hash_number(fields: HashFields) -> u16 {
@@ -61,21 +68,24 @@ pub(super) fn hash_number(fields: HashFields) -> u16 {
 
 pub(super) fn multipath(r: &mut Reader<'_>) -> Decoded<Action> {
     let wire: &MultipathWire = r.get("multipath")?;
-    let dst = sub_field(wire.ofs_nbits.get(), oxm::read_field(r)?);
-    check_destination(dst)?;
+    let field = oxm::read_short_field(r)?;
+    let fields = hash_fields(wire.fields.get())?;
     let algorithm = match wire.algorithm.get() {
         0 => MultipathAlgorithm::ModuloN,
         1 => MultipathAlgorithm::HashThreshold,
         2 => MultipathAlgorithm::Hrw,
         3 => MultipathAlgorithm::IterHash,
-        n => return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, format!("unknown multipath algorithm {n}")),
+        n => return complain(format!("unsupported algorithm {n}")),
     };
+    let dst = sub_field(wire.ofs_nbits.get(), field);
     let n_links = usize::from(wire.max_link.get()) + 1;
     if dst.n_bits < 16 && n_links > 1 << dst.n_bits {
-        return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, format!("{n_links} links do not fit {} bits", dst.n_bits));
+        let least = usize::BITS - (n_links - 1).leading_zeros();
+        return complain(format!("multipath action requires at least {least} bits for {n_links} links"));
     }
+    check_destination(dst)?;
     Ok(Action::Multipath(Multipath {
-        fields: hash_fields(wire.fields.get())?,
+        fields,
         basis: wire.basis.get(),
         algorithm,
         max_link: wire.max_link.get(),
@@ -89,44 +99,48 @@ const MEMBER_PORTS: u32 = 0x0000_0002;
 
 pub(super) fn bundle(r: &mut Reader<'_>, load: bool) -> Decoded<Action> {
     let wire: &BundleWire = r.get("bundle")?;
+    let fields = hash_fields(wire.fields.get())?;
     let algorithm = match wire.algorithm.get() {
         0 => BundleAlgorithm::ActiveBackup,
         1 => BundleAlgorithm::Hrw,
-        n => return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, format!("unknown bundle algorithm {n}")),
+        n => return complain(format!("unsupported algorithm {n}")),
     };
     if wire.member_type.get() != MEMBER_PORTS {
-        return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, "bundle's members must be OpenFlow ports");
+        return complain(format!("unsupported member type {}", wire.member_type.get()));
     }
     let n = usize::from(wire.n_members.get());
     if n > MAX_MEMBERS {
-        return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, format!("{n} members are too many"));
+        return complain("too many members".to_owned());
     }
     if wire.pad != [0; 4] {
-        return bad(ErrorCode::NXBAC_MUST_BE_ZERO, "bundle's padding is not zero");
+        return complain("reserved field is nonzero".to_owned());
     }
     let dst = if load {
         let bytes = wire.dst.get().to_be_bytes();
-        let field = oxm::read_field(&mut Reader::new(&bytes, ErrorCode::OFPBAC_BAD_LEN))?;
+        let field = oxm::read_short_field(&mut Reader::new(&bytes, ErrorCode::OFPBAC_BAD_LEN))?;
         let dst = sub_field(wire.ofs_nbits.get(), field);
-        check_destination(dst)?;
         if dst.n_bits < 16 {
-            return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, "bundle_load needs 16 bits");
+            return complain("bundle_load action requires at least 16 bit destination.".to_owned());
         }
+        check_destination(dst)?;
         Some(dst)
     } else if wire.ofs_nbits.get() != 0 || wire.dst.get() != 0 {
-        return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, "bundle has no destination");
+        return complain("bundle action has nonzero reserved fields".to_owned());
     } else {
         None
     };
-    let members = r.bytes(2 * n, "bundle's members")?;
+    let have = r.len();
+    let Ok(members) = r.bytes(2 * n, "bundle's members") else {
+        let name = if load { "bundle_load" } else { "bundle" };
+        let text = format!(
+            "Nicira action {name} only has {have} bytes allocated for members.  {} bytes are required for {n} members.",
+            2 * n
+        );
+        warn(Module::Actions, || text.clone());
+        return bad(ErrorCode::OFPBAC_BAD_LEN, text);
+    };
     let members = members.chunks(2).map(|m| OfPort::from_u16(u16::from_be_bytes([m[0], m[1]]))).collect();
-    Ok(Action::Bundle(Bundle {
-        fields: hash_fields(wire.fields.get())?,
-        basis: wire.basis.get(),
-        algorithm,
-        members,
-        dst,
-    }))
+    Ok(Action::Bundle(Bundle { fields, basis: wire.basis.get(), algorithm, members, dst }))
 }
 
 const MAX_MEMBERS: usize = 2048;

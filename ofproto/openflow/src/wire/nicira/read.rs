@@ -16,6 +16,7 @@ use crate::error::ErrorCode;
 use crate::ids::{GroupId, QueueId, TableId, Timeout, Version};
 use crate::wire::action::{check_destination, check_source, move_checked, read_nested};
 use crate::wire::buf::{Decoded, Reader, bad};
+use crate::wire::said::{Module, warn};
 use crate::wire::{oxm, set_field};
 
 #[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
@@ -40,9 +41,6 @@ pub(crate) fn read(mut r: Reader<'_>, version: Version, depth: u8) -> Decoded<Ac
     let subtype = r.get::<U16>("Nicira action type")?.get();
     let action = match subtype {
         // 1.5 says both by actions of its own
-        6 | 7 if version >= Version::V15 => {
-            return bad(ErrorCode::OFPBAC_BAD_VENDOR_TYPE, format!("{version} has no Nicira action {subtype}"));
-        }
         1 => Action::Resubmit(resubmit(&mut r, false, false)?),
         2 => {
             r.skip(2, EMPTY_PAD)?;
@@ -71,10 +69,12 @@ pub(crate) fn read(mut r: Reader<'_>, version: Version, depth: u8) -> Decoded<Ac
         14 => Action::Resubmit(resubmit(&mut r, true, false)?),
         15 => {
             let bits = r.get::<U16>("output_reg")?.get();
-            let src = sub_field(bits, oxm::read_field(&mut r)?);
-            check_source(src)?;
+            let src = sub_field(bits, oxm::read_short_field(&mut r)?);
             let max_len = r.get::<U16>("max_len")?.get();
-            zero(&mut r)?;
+            if r.take_rest().iter().any(|&b| b != 0) {
+                return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, "padding is not zero");
+            }
+            check_source(src)?;
             Action::OutputReg { src, max_len }
         }
         16 => learn::read(&mut r, false)?,
@@ -96,11 +96,19 @@ pub(crate) fn read(mut r: Reader<'_>, version: Version, depth: u8) -> Decoded<Ac
         }
         21 => {
             let n = usize::from(r.get::<U16>("dec_ttl")?.get());
-            r.skip(4, EMPTY_PAD)?;
-            let ids = r.bytes(2 * n, "controller ids")?;
-            if r.take_rest().len() >= 8 {
-                return bad(ErrorCode::OFPBAC_BAD_LEN, "dec_ttl's length does not fit its controllers");
+            if r.bytes(4, EMPTY_PAD)?.iter().any(|&b| b != 0) {
+                return bad(ErrorCode::NXBRC_MUST_BE_ZERO, "dec_ttl's padding is not zero");
             }
+            let have = r.len();
+            let Ok(ids) = r.bytes(2 * n, "controller ids") else {
+                let text = format!(
+                    "Nicira action dec_ttl_cnt_ids only has {have} bytes allocated for controller ids.  {} bytes are \
+                     required for {n} controllers.",
+                    2 * n
+                );
+                warn(Module::Actions, || text.clone());
+                return bad(ErrorCode::OFPBAC_BAD_LEN, text);
+            };
             let controllers = ids.chunks(2).map(|id| u16::from_be_bytes([id[0], id[1]])).collect();
             Action::DecTtl(DecTtl { controllers, explicit: true })
         }
@@ -113,7 +121,7 @@ pub(crate) fn read(mut r: Reader<'_>, version: Version, depth: u8) -> Decoded<Ac
         26 => padded(&mut r, 6, Action::DecMplsTtl)?,
         27 | 28 => {
             let ofs = r.get::<StackWire>("stack")?.ofs.get();
-            let field = oxm::read_field(&mut r).or_else(|e| bad(ErrorCode::OFPBMC_BAD_FIELD, e.reason))?;
+            let field = oxm::read_field(&mut r)?;
             let sub = SubField { field, ofs, n_bits: r.get::<U16>("bits")?.get() };
             zero(&mut r)?;
             if subtype == 27 {
@@ -187,11 +195,7 @@ pub(crate) fn read(mut r: Reader<'_>, version: Version, depth: u8) -> Decoded<Ac
             zero(&mut r)?;
             Action::CheckPktLarger { pkt_len, dst }
         }
-        50 => {
-            let field = oxm::read_field(&mut r)?;
-            zero(&mut r)?;
-            Action::DeleteField(field)
-        }
+        50 => Action::DeleteField(oxm::read_field(&mut r)?),
         254 => padded(&mut r, 6, Action::DebugSlow)?,
         255 => padded(&mut r, 6, Action::DebugRecirc)?,
         _ => return bad(ErrorCode::OFPBAC_BAD_VENDOR_TYPE, format!("unknown Nicira action {subtype}")),
@@ -259,11 +263,17 @@ pub(super) fn sample(r: &mut Reader<'_>, subtype: u16) -> Decoded<Action> {
     };
     if subtype != 29 {
         sample.sampling_port = OfPort::from_u16(r.get::<U16>("sampling port")?.get());
+    }
+    if subtype == 41 {
         sample.direction = match r.bytes(1, "direction")?[0] {
             0 => SampleDirection::Default,
             1 => SampleDirection::Ingress,
             2 => SampleDirection::Egress,
-            n => return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, format!("unknown sampling direction {n}")),
+            n => {
+                let text = format!("invalid sample direction {n}");
+                warn(Module::Actions, || text.clone());
+                return bad(ErrorCode::OFPBAC_BAD_ARGUMENT, text);
+            }
         };
         zero(r)?;
     }

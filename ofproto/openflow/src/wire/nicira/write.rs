@@ -9,7 +9,7 @@ use super::multipath::{MultipathWire, hash_number, write_bundle};
 use super::read::{ControllerWire, ResubmitWire};
 use super::{ConjunctionWire, MoveWire, SampleWire, USE_NEXT_PROTO, open, simple, sub_bits};
 use super::{ct, learn};
-use crate::action::{Action, SampleDirection, StripForm};
+use crate::action::{Action, Learn, Resubmit, SampleDirection, StripForm};
 use crate::ids::Version;
 use crate::wire::action::write_list;
 use crate::wire::buf::{Encoded, Writer, cannot};
@@ -137,17 +137,22 @@ pub(crate) fn write(w: &mut Writer, action: &Action, version: Version) -> Encode
         Action::Nat(nat) => ct::write_nat(w, nat),
         Action::Sample(sample) => {
             let port = port16(sample.sampling_port)?;
-            let plain = sample.sampling_port == OfPort::NONE && sample.direction == SampleDirection::Default;
-            simple(w, if plain { 29 } else { 41 }, |w| {
+            // each later form can say more
+            let subtype = match (sample.direction, sample.sampling_port) {
+                (SampleDirection::Default, OfPort::NONE) => 29,
+                (SampleDirection::Default, _) => 38,
+                _ => 41,
+            };
+            simple(w, subtype, |w| {
                 w.put(&SampleWire {
                     probability: sample.probability.into(),
                     collector_set_id: sample.collector_set_id.into(),
                     obs_domain_id: sample.obs_domain_id.into(),
                     obs_point_id: sample.obs_point_id.into(),
                 });
-                if !plain {
+                if subtype != 29 {
                     w.put(&port);
-                    w.slice(&[sample.direction as u8]);
+                    w.slice(&[sample.direction as u8, 0, 0, 0, 0, 0]);
                 }
             });
         }
@@ -176,4 +181,16 @@ pub(crate) fn write(w: &mut Writer, action: &Action, version: Version) -> Encode
 
 fn empty(w: &mut Writer, subtype: u16) {
     simple(w, subtype, |w| w.zeros(6));
+}
+
+/// `resubmit` in the form that names no table.
+pub(crate) fn write_resubmit(w: &mut Writer, resubmit: &Resubmit, version: Version) -> Encoded<()> {
+    let Some(port) = resubmit.in_port.to_u16() else { return cannot(version, format!("port {}", resubmit.in_port.0)) };
+    simple(w, 1, |w| w.put(&ResubmitWire { in_port: port.into(), table: 0, pad: [0; 3] }));
+    Ok(())
+}
+
+/// `learn` in the form that has room for a limit, also where there is none.
+pub(crate) fn write_learn2(w: &mut Writer, learn: &Learn) {
+    learn::write_in(w, learn, true);
 }

@@ -144,9 +144,9 @@ pub(crate) fn read_queue_config(r: &mut Reader<'_>, version: Version, port: OfPo
     Ok(q)
 }
 
-/// Above 1000 tenths of a percent: not configured.
+/// All ones: not configured.
 fn rate(rate: u16) -> Option<u16> {
-    (rate <= 1000).then_some(rate)
+    (rate != u16::MAX).then_some(rate)
 }
 
 pub(crate) fn write_queue_config(w: &mut Writer, q: &QueueConfig, version: Version) {

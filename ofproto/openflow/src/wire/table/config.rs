@@ -9,6 +9,7 @@ use crate::ids::{TableId, Version};
 use crate::table::{TableDesc, TableMiss, TableMod, TableStatus, Vacancy};
 use crate::wire::buf::{Decoded, Reader, Writer, bad};
 use crate::wire::nicira::{read_property, write_property};
+use crate::wire::said::{Module, warn};
 
 #[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
 #[repr(C)]
@@ -52,8 +53,18 @@ pub(crate) fn read_mod(r: &mut Reader<'_>, version: Version) -> Decoded<TableMod
             VACANCY => {
                 let thresholds = body.bytes(4, "vacancy")?;
                 (vacancy.down, vacancy.up, vacancy.current) = (thresholds[0], thresholds[1], thresholds[2]);
-                if vacancy.enabled && (vacancy.down > 100 || vacancy.up > 100 || vacancy.down > vacancy.up) {
-                    return bad(ErrorCode::OFPBPC_BAD_VALUE, "vacancy thresholds are percent, down below up");
+                let why = if vacancy.down > vacancy.up {
+                    Some("Value of vacancy_down is greater than vacancy_up")
+                } else if vacancy.down > 100 || vacancy.up > 100 {
+                    Some("Vacancy threshold percentage should not be greater than 100")
+                } else if vacancy.current != 0 {
+                    Some("Vacancy value should be zero for table-mod messages")
+                } else {
+                    None
+                };
+                if let Some(why) = why {
+                    warn(Module::Table, || why.to_owned());
+                    return bad(ErrorCode::OFPBPC_BAD_VALUE, why);
                 }
             }
             _ => return bad(ErrorCode::OFPBRC_BAD_TYPE, format!("unknown table mod property {kind}")),

@@ -9,17 +9,22 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::{EVICTION_BIT, VACANCY_BIT, action_set, action_set_bits, blank, name32};
 use crate::error::ErrorCode;
 use crate::ids::{TableId, Version};
-use crate::table::{ActionSet, InstructionSet, TableActions, TableFeatures, TableInstructions, TableMiss};
+use crate::table::{
+    ActionSet, FeaturesCommand, InstructionSet, TableActions, TableFeatures, TableInstructions, TableMiss,
+};
 use crate::wire::buf::{Decoded, Reader, Writer, bad, text};
 use crate::wire::nicira::{read_property, write_property};
 use crate::wire::oxm;
+use crate::wire::said::{Module, warn};
 
 #[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
 #[repr(C)]
 struct FeaturesWire {
     len: U16,
     table: u8,
-    pad: [u8; 5],
+    /// 1.5.
+    command: u8,
+    pad: [u8; 4],
     name: [u8; 32],
     metadata_match: U64,
     metadata_write: U64,
@@ -37,12 +42,23 @@ struct PropertyHeadWire {
 /// One table's features; an entry's properties are padded to 8.
 pub(crate) fn read_features(r: &mut Reader<'_>, version: Version) -> Decoded<TableFeatures> {
     let len = usize::from(r.peek::<U16>("table features")?.get());
-    let mut e = match r.sub(len.max(size_of::<FeaturesWire>()), "table features") {
-        Ok(e) => e,
-        Err(e) => return bad(ErrorCode::OFPBPC_BAD_LEN, e.reason),
-    };
+    if len < size_of::<FeaturesWire>() || len > r.len() || len % 8 != 0 {
+        return bad(ErrorCode::OFPBPC_BAD_LEN, format!("features of a table in {len} bytes"));
+    }
+    let mut e = r.sub(len, "table features")?;
     let wire: &FeaturesWire = e.get("table features")?;
+    if wire.table == TableId::ALL.0 {
+        return bad(ErrorCode::OFPTFFC_BAD_TABLE, "features of all tables at once");
+    }
     let mut f = blank(TableId(wire.table));
+    f.command = match wire.command {
+        _ if version < Version::V15 => FeaturesCommand::Replace,
+        0 => FeaturesCommand::Replace,
+        1 => FeaturesCommand::Modify,
+        2 => FeaturesCommand::Enable,
+        3 => FeaturesCommand::Disable,
+        n => return bad(ErrorCode::OFPTFFC_BAD_COMMAND, format!("unknown table features command {n}")),
+    };
     f.name = text(&wire.name);
     f.metadata_match = wire.metadata_match.get();
     f.metadata_write = wire.metadata_write.get();
@@ -54,26 +70,48 @@ pub(crate) fn read_features(r: &mut Reader<'_>, version: Version) -> Decoded<Tab
     } else {
         f.miss = TableMiss::Default;
     }
+    if e.is_empty() && version >= Version::V15 {
+        return Ok(f);
+    }
+    f.properties = true;
     let mut seen = 0u32;
     let mut exact = Vec::new();
     let mut masked = Vec::new();
     while !e.is_empty() {
         let (kind, body) = read_property(&mut e)?;
-        if kind < 32 {
+        if kind < 16 {
+            if seen & 1 << kind != 0 {
+                return bad(ErrorCode::OFPTFFC_BAD_FEATURES, format!("table features property {kind} twice"));
+            }
             seen |= 1 << kind;
         }
         match kind {
             0 | 1 => half(&mut f, kind).instructions = read_instructions(body)?,
-            2 | 3 => half(&mut f, kind).next = body.rest().iter().map(|&t| TableId(t)).collect(),
+            2 | 3 => {
+                let mut next: Vec<TableId> = body.rest().iter().map(|&t| TableId(t)).collect();
+                next.sort_unstable();
+                next.dedup();
+                half(&mut f, kind).next = next;
+            }
             4 | 5 => half(&mut f, kind).write.actions = read_actions(body, version)?,
             6 | 7 => half(&mut f, kind).apply.actions = read_actions(body, version)?,
             8 => read_field_ids(body, &mut exact, &mut masked)?,
             10 => read_field_ids(body, &mut f.wildcard_fields, &mut Vec::new())?,
             12 | 13 => half(&mut f, kind).write.set_fields = read_set_fields(body)?,
             14 | 15 => half(&mut f, kind).apply.set_fields = read_set_fields(body)?,
-            0xfffe | 0xffff => {}
-            _ => return bad(ErrorCode::OFPBPC_BAD_TYPE, format!("unknown table features property {kind}")),
+            // what a table can do besides, nobody asks here
+            _ => {}
         }
+    }
+    let missing = REQUIRED & !seen;
+    if missing != 0 {
+        let text = format!(
+            "table features message missing {} required properties, including property {}",
+            missing.count_ones(),
+            missing.trailing_zeros()
+        );
+        warn(Module::Table, || text.clone());
+        return bad(ErrorCode::OFPTFFC_BAD_FEATURES, text);
     }
     // What was not said of the miss flow is as for the others.
     for (bit, copy) in COPIES {
@@ -86,6 +124,9 @@ pub(crate) fn read_features(r: &mut Reader<'_>, version: Version) -> Decoded<Tab
     f.mask_fields = masked;
     Ok(f)
 }
+
+/// Instructions, next tables, actions and fields to set of both kinds, fields to match, fields that may be left out.
+const REQUIRED: u32 = 0b0101_0101_0101_0101;
 
 type Copy = fn(&mut TableFeatures);
 
@@ -127,8 +168,9 @@ fn read_actions(mut r: Reader<'_>, version: Version) -> Decoded<ActionSet> {
     Ok(action_set(bits, version))
 }
 
-fn read_field_ids(mut r: Reader<'_>, exact: &mut Vec<FieldId>, masked: &mut Vec<FieldId>) -> Decoded<()> {
-    while r.len() >= 4 {
+fn read_field_ids(r: Reader<'_>, exact: &mut Vec<FieldId>, masked: &mut Vec<FieldId>) -> Decoded<()> {
+    let mut r = r.short(ErrorCode::OFPBMC_BAD_LEN);
+    while !r.is_empty() {
         let header = oxm::Header::read(&mut r)?;
         match header.lookup() {
             Some(field) if header.has_mask => masked.push(field),
@@ -155,19 +197,25 @@ pub(crate) fn write_features(w: &mut Writer, f: &TableFeatures, version: Version
     w.put(&FeaturesWire {
         len: 0.into(),
         table: f.table.0,
-        pad: [0; 5],
+        command: if version >= Version::V15 { f.command as u8 } else { 0 },
+        pad: [0; 4],
         name: name32(&f.name),
         metadata_match: f.metadata_match.into(),
         metadata_write: f.metadata_write.into(),
         config: config.into(),
         max_entries: f.max_entries.into(),
     });
+    if !f.properties {
+        w.close(start, 0);
+        return;
+    }
     let (a, b) = (&f.nonmiss, &f.miss_instructions);
     for (miss, i) in [(0, a), (1, b)] {
         let other = |differs: bool| miss == 0 || differs;
         if other(a.instructions != b.instructions) {
             write_property(w, miss, |w| {
-                i.instructions.iter().for_each(|one| {
+                let known = i.instructions.iter().filter(|one| version < Version::V15 || *one != InstructionSet::METER);
+                known.for_each(|one| {
                     w.put(&PropertyHeadWire { kind: (one.bits().trailing_zeros() as u16).into(), len: 4.into() });
                 });
             });
