@@ -3,9 +3,7 @@
 //! 100,000 rules for exact 5-tuples, and a capture with one frame for each: every frame misses, is translated, and gets a
 //! megaflow of its own. Each round is a worker that starts without megaflows, over the same tables.
 
-#![allow(clippy::disallowed_methods, reason = "it measures time")]
-
-use std::time::Instant;
+use std::time::Duration;
 
 use weft_benches::frames::Random;
 use weft_benches::rig::{Rig, SINK};
@@ -21,9 +19,9 @@ fn main() {
     let mut rigs = Vec::new();
     for _ in 0..rounds {
         let mut rig = Rig::over(&frames, pipeline.clone());
-        let start = Instant::now();
+        let start = on_processor();
         rig.forward(FLOWS);
-        let took = start.elapsed();
+        let took = on_processor() - start;
         let missed = rig.counters.missed.get();
         println!(
             "{missed} new flows in {:.0} ms: {:.0} ns each, {:.0} k/s",
@@ -34,6 +32,12 @@ fn main() {
         rigs.push(rig);
     }
     std::process::exit(0);
+}
+
+/// How long this thread has been running: what waits for a busy machine does not count.
+fn on_processor() -> Duration {
+    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(schedstat.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
 }
 
 /// Rules, and a frame for each.

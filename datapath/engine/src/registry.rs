@@ -13,13 +13,15 @@ use crate::store::SlotId;
 pub struct Registry(Mutex<Vec<Option<Arc<Megaflow>>>>);
 
 impl Registry {
-    /// Note a megaflow.
-    pub fn insert(&self, slot: SlotId, flow: Arc<Megaflow>) {
+    /// Note megaflows.
+    pub fn insert(&self, flows: impl Iterator<Item = (SlotId, Arc<Megaflow>)>) {
         let mut slots = self.lock();
-        if slots.len() <= slot as usize {
-            slots.resize(slot as usize + 1, None);
+        for (slot, flow) in flows {
+            if slots.len() <= slot as usize {
+                slots.resize(slot as usize + 1, None);
+            }
+            slots[slot as usize] = Some(flow);
         }
-        slots[slot as usize] = Some(flow);
     }
 
     /// Forget a megaflow.

@@ -44,6 +44,19 @@ pub trait Slowpath: Send + Sync {
     /// statistics are credited here, too: a new megaflow counts the frames that come after the first.
     fn upcall(&self, upcall: &Upcall<'_>, now: Time) -> Verdict;
 
+    /// These keys are about to be asked for, one by one: a chance to fetch what they will need all at once. What it
+    /// returns is handed back to [`Slowpath::installed`].
+    fn expect(&self, keys: &[&FlowKey]) -> u64 {
+        let _ = keys;
+        0
+    }
+
+    /// The megaflows for verdicts since that [`Slowpath::expect`] are there now, for [`Datapath::flows`] to list. What
+    /// changed in the meantime could not find them.
+    fn installed(&self, stamp: u64) {
+        let _ = stamp;
+    }
+
     /// A frame that reached [`DpAction::Userspace`]. Returns actions to execute on the frame
     /// ([`Userspace::SlowPath`]); empty when there is nothing left to do.
     fn userspace(&self, upcall: &Upcall<'_>, what: &Userspace, now: Time) -> Vec<DpAction>;

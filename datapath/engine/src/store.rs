@@ -144,6 +144,11 @@ impl Store {
         self.slot(id).flow.is_none()
     }
 
+    /// The number that the next megaflow will get.
+    pub fn next(&self) -> SlotId {
+        self.free.last().copied().unwrap_or(self.slots.len() as SlotId)
+    }
+
     /// Give a megaflow a slot.
     pub fn insert(&mut self, flow: Arc<Megaflow>, program: Program) -> SlotId {
         let slot = Slot::new(flow, program);

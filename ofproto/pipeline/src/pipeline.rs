@@ -16,7 +16,7 @@
 //! `events`. The datapath is called with neither `tables` nor `events` held.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub struct Pipeline {
     flow_limit: AtomicUsize,
     /// Something changed that verdicts may rest on.
     dirty: AtomicBool,
+    /// How often.
+    changes: AtomicU64,
     /// The control thread waits for the first megaflow.
     waits_for_flows: AtomicBool,
     megaflows_off: AtomicBool,
@@ -114,6 +116,7 @@ impl Pipeline {
             hooks,
             flow_limit: AtomicUsize::new(Limits::default().flow_limit),
             dirty: AtomicBool::new(false),
+            changes: AtomicU64::new(0),
             waits_for_flows: AtomicBool::new(false),
             megaflows_off: AtomicBool::new(false),
         })
@@ -311,9 +314,15 @@ impl Pipeline {
 
     /// Cached verdicts may be wrong from now on: let the control thread look soon.
     pub(crate) fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
         if !self.dirty.swap(true, Ordering::AcqRel) {
             self.wake();
         }
+    }
+
+    /// How often something has changed.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_dirty(&self) -> bool {

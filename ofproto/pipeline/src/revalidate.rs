@@ -22,7 +22,7 @@ use crate::flow_mod::Change;
 use crate::learn::{learn_again, saw_tcp_flags};
 use crate::pipeline::{Control, Pipeline};
 use crate::tables::Tables;
-use crate::translate::{Translation, translate};
+use crate::translate::Translation;
 use crate::upcall::{Attachment, Entry, credit};
 
 /// How often statistics are pushed and idle megaflows looked for.
@@ -298,8 +298,8 @@ impl Pipeline {
 /// The verdict as it would be now, for any frame of the megaflow; `None` if its port is no bridge's any more, or what it
 /// was to go on with is gone.
 fn translate_again(tables: &Tables, flow: &Megaflow) -> Option<Translation> {
-    let entry = Entry::of(tables, &flow.pattern.key()).ok()?;
-    Some(translate(&entry.input(tables), None))
+    let key = flow.pattern.key();
+    Some(Entry::of(tables, &key).ok()?.translate(tables, &key))
 }
 
 fn attachment(flow: &Megaflow) -> Option<()> {

@@ -146,6 +146,13 @@ impl Rule {
         rule.counters.used.fetch_max(used.as_nanos(), Ordering::Relaxed);
     }
 
+    /// Read what translation will read, see [`weft_flow::RuleTable::warm`].
+    #[inline]
+    pub(crate) fn touch(&self) -> u64 {
+        let does = Arc::as_ptr(&self.instructions) as usize as u64;
+        self.counters.packets.load(Ordering::Relaxed) ^ does ^ u64::from(self.successor.get().is_some())
+    }
+
     /// Frames, bytes and when the newest was.
     pub fn counters(&self) -> (u64, u64, Time) {
         let c = &self.counters;

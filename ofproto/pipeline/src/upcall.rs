@@ -10,6 +10,7 @@ use weft_base::Time;
 use weft_engine::{Slowpath, Upcall, Verdict};
 use weft_flow::action::{ControllerAction, Userspace};
 use weft_flow::{DpAction, FieldId, FlowKey, FlowMask, OfPort};
+use weft_openflow::TableId;
 use weft_packet::{DpPort, DropReason};
 
 use crate::bridge::Bridge;
@@ -18,7 +19,7 @@ use crate::learn::saw_tcp_flags;
 use crate::mac_table::Learned;
 use crate::pipeline::{Pipeline, lock};
 use crate::tables::{BridgeId, Tables};
-use crate::translate::{Credit, Deps, Input, KeptDeps, LearnMac, Translation, translate};
+use crate::translate::{Credit, Deps, Input, KeptDeps, LearnMac, Translation, boxed, translate_from};
 
 /// What a megaflow remembers of its translation ([`weft_engine::Megaflow::attachment`]).
 pub(crate) struct Attachment {
@@ -33,9 +34,9 @@ pub(crate) struct Attachment {
 impl Attachment {
     pub fn new(translation: &mut Translation, pushed: (u64, u64)) -> Attachment {
         Attachment {
-            credits: translation.credits.drain(..).collect(),
-            deps: std::mem::take(&mut translation.deps).into(),
-            _frozen: translation.frozen.drain(..).collect(),
+            credits: boxed(&mut translation.credits),
+            deps: translation.deps.keep(),
+            _frozen: boxed(&mut translation.frozen),
             pushed: (AtomicU64::new(pushed.0), AtomicU64::new(pushed.1)),
         }
     }
@@ -63,7 +64,7 @@ impl Slowpath for Pipeline {
             Ok(entry) => entry,
             Err(why) => return no_entry(&tables, why),
         };
-        let mut translation = translate(&entry.input(&tables), None);
+        let mut translation = entry.translate(&tables, upcall.key);
         self.learn(&tables, &translation.learn, now);
         let install = upcall.may_install && !translation.once;
         // This frame is credited here; the megaflow counts those that follow.
@@ -71,16 +72,34 @@ impl Slowpath for Pipeline {
         saw_tcp_flags(&tables, &translation.credits, FieldId::TcpFlags.get(upcall.key) as u16);
         drop(tables);
         self.learn_flows(&translation.flows, now);
-        if install {
-            self.flow_installed();
-        }
-        let attachment = Attachment::new(&mut translation, (0, 0));
+        let attachment = Box::new(Attachment::new(&mut translation, (0, 0)));
         let actions = translation.take_megaflow_actions();
-        let mut mask = translation.mask;
         if self.megaflows_disabled() {
-            every_bit(&mut mask, upcall.key);
+            every_bit(&mut translation.mask, upcall.key);
         }
-        Verdict { actions, mask, install, attachment: Box::new(attachment) }
+        Verdict { actions, mask: translation.mask, install, attachment }
+    }
+
+    fn expect(&self, keys: &[&FlowKey]) -> u64 {
+        let changes = self.changes();
+        // a burst comes in by one port; what recirculates has been here a moment ago
+        if let [first, _, ..] = keys
+            && first.word(0) >> 32 == 0
+        {
+            let tables = self.read();
+            let bridge = tables.port_of_dp(DpPort(first.word(0) as u32)).map(|(bridge, _)| bridge);
+            if let Some(table) = bridge.and_then(|bridge| bridge.flows.table(TableId(0))) {
+                table.warm(keys);
+            }
+        }
+        changes
+    }
+
+    fn installed(&self, stamp: u64) {
+        self.flow_installed();
+        if self.changes() != stamp {
+            self.changed(); // who looked for stale megaflows may have been too early for these
+        }
     }
 
     fn userspace(&self, upcall: &Upcall<'_>, what: &Userspace, now: Time) -> Vec<DpAction> {
@@ -96,7 +115,7 @@ impl Slowpath for Pipeline {
             Userspace::SlowPath(_) => {
                 let tables = self.read();
                 let Ok(entry) = Entry::of(&tables, upcall.key) else { return Vec::new() };
-                let translation = translate(&entry.input(&tables), None);
+                let translation = entry.translate(&tables, upcall.key);
                 self.learn(&tables, &translation.learn, now);
                 drop(tables);
                 self.learn_flows(&translation.flows, now);
@@ -113,7 +132,8 @@ impl Slowpath for Pipeline {
 /// Where a frame of the datapath enters translation: by a port, or where it was frozen.
 pub(crate) struct Entry<'t> {
     bridge: &'t Bridge,
-    key: FlowKey,
+    /// Its number there, unless what was frozen says it.
+    in_port: Option<OfPort>,
     frozen: Option<Arc<Frozen>>,
 }
 
@@ -124,19 +144,17 @@ impl<'t> Entry<'t> {
         if recirc_id != 0 {
             let frozen = tables.frozen.find(recirc_id).ok_or(DropReason::RecircUnknown)?;
             let bridge = tables.bridge(frozen.state.bridge).ok_or(DropReason::RecircUnknown)?;
-            return Ok(Entry { bridge, key: key.clone(), frozen: Some(frozen) });
+            return Ok(Entry { bridge, in_port: None, frozen: Some(frozen) });
         }
         let dp = DpPort(key.word(0) as u32);
         let (bridge, port) = tables.port_of_dp(dp).ok_or(DropReason::NoSuchPort)?;
-        let mut key = key.clone();
-        set_in_port(&mut key, port.number);
-        Ok(Entry { bridge, key, frozen: None })
+        Ok(Entry { bridge, in_port: Some(port.number), frozen: None })
     }
 
-    /// What to translate.
-    pub fn input<'a>(&'a self, tables: &'a Tables) -> Input<'a> {
+    /// Translate what the datapath has under this key.
+    pub fn translate(&self, tables: &Tables, key: &FlowKey) -> Translation {
         let frozen = self.frozen.as_deref().map(|f| &f.state);
-        Input { tables, bridge: self.bridge, key: &self.key, actions: None, frozen }
+        translate_from(&Input { tables, bridge: self.bridge, key, actions: None, frozen }, self.in_port, None)
     }
 }
 
@@ -206,7 +224,7 @@ fn no_entry(tables: &Tables, why: DropReason) -> Verdict {
     mask.set_word(1, 0xffff_ffff_ffff_ff00);
     let attachment = Attachment {
         credits: Box::default(),
-        deps: Deps::no_bridge(tables).into(),
+        deps: Deps::no_bridge(tables).keep(),
         _frozen: Box::default(),
         pushed: Default::default(),
     };

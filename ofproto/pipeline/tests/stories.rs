@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use support::{Switch, outputs};
+use support::{Switch, ethernet, outputs};
 use weft_flow::DpAction;
 use weft_flow::action::{SlowPathReason, Userspace};
 use weft_openflow::FlowModCommand;
@@ -257,4 +257,21 @@ fn changes_can_be_looked_at_without_waiting() {
         switch.pipeline.look_at_changes(switch.now);
         assert_eq!(switch.frame(1, 1, 2, 0x1234), outputs(&[port]));
     }
+}
+
+/// Revalidation looks at the megaflows that are there; one whose verdict is older than the change, but which was put in
+/// after that look, must not stay as it is until the next.
+#[test]
+fn a_change_between_a_verdict_and_its_megaflow_is_found() {
+    let mut switch = Switch::new(FailMode::Secure, 3);
+    switch.flow("in_port=1,actions=output:2").unwrap();
+    switch.run(Duration::from_millis(10));
+    let now = switch.now;
+    let flow = switch.receive_slowly(1, &ethernet(1, 2, 0x0800), || {
+        switch.flow("in_port=1,actions=output:3").unwrap();
+        switch.pipeline.run(now + Duration::from_millis(5));
+    });
+    assert_eq!(**flow.actions.load(), outputs(&[2]));
+    switch.run(Duration::from_millis(20));
+    assert_eq!(**flow.actions.load(), outputs(&[3]));
 }

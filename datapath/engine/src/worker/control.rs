@@ -73,7 +73,8 @@ impl Worker {
                 if self.store.overlapping(&flow.pattern).is_some() {
                     return false;
                 }
-                self.install(flow);
+                let slot = self.install(flow);
+                self.publish(&[slot]);
             }
             Command::Execute(execute) => self.execute_one(*execute, now),
             Command::Settle => self.settle(now),

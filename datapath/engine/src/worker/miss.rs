@@ -6,9 +6,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use smallvec::SmallVec;
 use weft_base::Time;
 use weft_flow::dpctl::{self, DpNames};
-use weft_flow::{CompactMatch, DpAction, FlowMask};
+use weft_flow::{CompactMatch, DpAction, FlowKey, FlowMask};
+use weft_netdev::BURST;
 use weft_packet::DropReason;
 
 use super::{ONCE, Worker};
@@ -22,12 +24,21 @@ impl Worker {
         self.fresh.clear();
         self.credited.clear();
         self.once.clear();
+        let stamp = {
+            let asked = self.burst.missed().filter(|&at| !self.burst.is_malformed(at));
+            let keys: SmallVec<[&FlowKey; BURST]> = asked.map(|at| self.burst.key(at).0).collect();
+            self.shared.slowpath.expect(&keys)
+        };
         for at in self.burst.missed() {
             let slot = match self.burst.is_malformed(at) {
                 true => self.remember_once(Program::Drop(DropReason::Malformed)),
                 false => self.resolve(at, now),
             };
             self.burst.set_slot(at, slot);
+        }
+        if !self.fresh.is_empty() {
+            self.publish(&self.fresh);
+            self.shared.slowpath.installed(stamp);
         }
     }
 
@@ -43,7 +54,8 @@ impl Worker {
             return self.remember_once(Program::Drop(DropReason::MissBudget));
         }
         self.counters.missed.add(1);
-        let may_install = self.shared.flows.load(Ordering::Relaxed) < self.shared.slowpath.flow_limit();
+        let flows = self.shared.flows.load(Ordering::Relaxed) + self.fresh.len();
+        let may_install = flows < self.shared.slowpath.flow_limit();
         let (key, _) = self.burst.key(at);
         let upcall = Upcall { key, frame: self.burst.frame(at), worker: self.id, may_install };
         tracing::trace!(
@@ -52,11 +64,11 @@ impl Worker {
             dpctl::format_key_in_full(key, &DpNames::new()),
             weft_flow::text::format_key(key, &weft_flow::text::PortNames::new())
         );
-        let verdict = self.shared.slowpath.upcall(&upcall, now);
+        let mut verdict = self.shared.slowpath.upcall(&upcall, now);
         if !(may_install && verdict.install) {
             return self.remember_once(Program::compile(&verdict.actions));
         }
-        let pattern = self.pattern_of(at, verdict.mask);
+        let pattern = self.pattern_of(at, &mut verdict.mask);
         let actions = self.share(verdict.actions);
         let flow = Megaflow::new(pattern, Some(self.id), actions, verdict.attachment, now);
         let slot = self.install(Arc::new(flow));
@@ -79,6 +91,7 @@ impl Worker {
         ONCE + (self.once.len() - 1) as SlotId
     }
 
+    /// Put a megaflow into the table; [`Worker::publish`] is to follow before the burst goes on.
     pub(super) fn install(&mut self, flow: Arc<Megaflow>) -> SlotId {
         tracing::trace!(
             target: "dpif_netdev",
@@ -87,27 +100,32 @@ impl Worker {
             dpctl::format_match(&flow.pattern.unpack(), &DpNames::new()),
             dpctl::format_actions(&flow.actions.load(), &DpNames::new())
         );
-        let slot = self.store.insert(Arc::clone(&flow), Program::compile(&flow.actions.load()));
+        let program = Program::compile(&flow.actions.load());
+        let slot = self.store.next();
         let replaced = self.table.insert(&flow.pattern, slot);
-        self.registry.insert(slot, flow);
-        match replaced {
-            // A lookup has just failed to find it, so there is none; should there be one, it must not stay behind.
-            Some(old) => {
-                self.store.remove(old);
-                self.registry.remove(old);
-            }
-            None => {
-                self.shared.flows.fetch_add(1, Ordering::Relaxed);
-            }
+        self.store.insert(flow, program);
+        // A lookup has just failed to find it, so there is none; should there be one, it must not stay behind.
+        if let Some(old) = replaced {
+            self.store.remove(old);
+            self.registry.remove(old);
+            self.fresh.retain(|fresh| *fresh != old);
+            self.shared.flows.fetch_sub(1, Ordering::Relaxed);
         }
-        self.count_flows();
         slot
     }
 
+    /// Show new megaflows to the control side.
+    pub(super) fn publish(&self, slots: &[SlotId]) {
+        let flow = |&slot: &SlotId| Some((slot, Arc::clone(self.store.slot(slot).flow.as_ref()?)));
+        self.registry.insert(slots.iter().filter_map(flow));
+        self.shared.flows.fetch_add(slots.len(), Ordering::Relaxed);
+        self.count_flows();
+    }
+
     /// What a verdict rests on; always on port and recirculation id too.
-    fn pattern_of(&mut self, at: usize, mut mask: FlowMask) -> CompactMatch {
+    fn pattern_of(&mut self, at: usize, mask: &mut FlowMask) -> CompactMatch {
         mask.set_word(0, u64::MAX);
-        self.masks.pack(self.burst.key(at).0, &mask)
+        self.masks.pack(self.burst.key(at).0, mask)
     }
 
     /// Neighbours mostly have the same actions: they share them.

@@ -122,6 +122,14 @@ impl<E> Store<E> {
         }
     }
 
+    /// Read what [`Store::find`] reads first. Whoever asks for many at once calls this for all of them before, so that
+    /// the loads overlap.
+    #[inline]
+    pub fn touch(&self, hash: u64) -> u64 {
+        let group = hash as usize & (self.tags.len() - 1);
+        self.tags[group] ^ u64::from(self.slots[group][0])
+    }
+
     pub fn find_words(&self, words: &[u64]) -> Option<usize> {
         self.find(self.hash(words), |stored| stored == words)
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use smallvec::SmallVec;
 use weft_flow::classifier::RuleTable;
 use weft_flow::{CompactMatch, FieldId, FlowKey, FlowMask, Match, OfPort};
 use weft_openflow::TableId;
@@ -147,6 +148,17 @@ impl FlowTable {
             0 => self.rules.lookup(key, Some(mask)),
             _ => self.rules.find_conjunctive(key, mask, |rule| uses::clauses(rule)).map(|found| found.value),
         }
+    }
+
+    /// Lookups of these keys are about to come: have what they need at hand.
+    pub fn warm(&self, keys: &[&FlowKey]) {
+        let mut read = 0;
+        let mut rules: SmallVec<[&Rule; 32]> = SmallVec::new();
+        self.rules.warm(keys, |rule| rules.push(rule));
+        for rule in rules {
+            read ^= rule.touch();
+        }
+        std::hint::black_box(read);
     }
 
     /// The rules that send frames through one of these meters.

@@ -210,17 +210,27 @@ impl Deps {
     }
 }
 
-impl From<Deps> for KeptDeps {
-    fn from(deps: Deps) -> KeptDeps {
-        let Deps { ports, bridges, tables, macs, groups } = deps;
+impl Deps {
+    /// What a megaflow keeps of them; nothing is left here.
+    pub(crate) fn keep(&mut self) -> KeptDeps {
         KeptDeps {
-            ports,
-            bridges: bridges.into_iter().collect(),
-            tables: tables.into_iter().collect(),
-            macs: macs.into_iter().collect(),
-            groups: groups.into_iter().collect(),
+            ports: self.ports.take(),
+            bridges: self.bridges.drain(..).collect(),
+            tables: self.tables.drain(..).collect(),
+            macs: boxed(&mut self.macs),
+            groups: boxed(&mut self.groups),
         }
     }
+}
+
+/// Take all, in exactly as much memory as it needs.
+pub(crate) fn boxed<A: smallvec::Array>(from: &mut SmallVec<A>) -> Box<[A::Item]> {
+    if from.is_empty() {
+        return Box::default();
+    }
+    let mut all = Vec::with_capacity(from.len());
+    all.extend(from.drain(..));
+    all.into_boxed_slice()
 }
 
 impl KeptDeps {
@@ -307,7 +317,16 @@ const MAX_ACTIONS: usize = 4096;
 
 /// Translate.
 pub fn translate(input: &Input<'_>, trace: Option<&mut Trace>) -> Translation {
+    translate_from(input, None, trace)
+}
+
+/// [`translate`], the frame coming in by this port, whatever its key says.
+pub(crate) fn translate_from(input: &Input<'_>, in_port: Option<OfPort>, trace: Option<&mut Trace>) -> Translation {
     let mut ctx = Context::new(input, trace);
+    if let Some(in_port) = in_port {
+        ctx.set_in_port(in_port);
+        ctx.base.set_word(0, ctx.key.word(0));
+    }
     ctx.unwildcard_tunnel();
     ctx.enter_bridge();
     match input.frozen {
@@ -383,20 +402,16 @@ pub(crate) struct Context<'t, 'l> {
 }
 
 impl<'t, 'l> Context<'t, 'l> {
+    /// Keys are large: they are made where they stay.
+    #[inline(always)]
     fn new(input: &Input<'t>, trace: Option<&'l mut Trace>) -> Context<'t, 'l> {
-        let mut key = input.key.clone();
-        let pristine = input.frozen.is_none_or(|frozen| frozen.thaw(&mut key));
-        let mut mask = FlowMask::new();
-        // what every megaflow says: recirculation id, port, packet type, EtherType, fragment
-        mask.set_word(0, u64::MAX);
-        mask.set_word(1, 0xffff_ffff_ffff_ff00);
-        Context {
+        let mut ctx = Context {
             tables: input.tables,
             bridge: input.bridge,
-            base: key.clone(),
-            original_priority: FieldId::SkbPriority.get(&key),
-            key,
-            mask,
+            base: input.key.clone(),
+            original_priority: FieldId::SkbPriority.get(input.key),
+            key: input.key.clone(),
+            mask: FlowMask::new(),
             out: Vec::with_capacity(4),
             learn: SmallVec::new(),
             flows: SmallVec::new(),
@@ -409,7 +424,7 @@ impl<'t, 'l> Context<'t, 'l> {
             resumed: None,
             depth: 0,
             resubmits: 0,
-            pristine,
+            pristine: true,
             exit: false,
             freezing: None,
             last: true,
@@ -430,7 +445,16 @@ impl<'t, 'l> Context<'t, 'l> {
             trunc: None,
             tunnelled: options::is_tunnelled(input.key),
             drop: DropReason::FlowDrop,
+        };
+        // what every megaflow says: recirculation id, port, packet type, EtherType, fragment
+        ctx.mask.set_word(0, u64::MAX);
+        ctx.mask.set_word(1, 0xffff_ffff_ffff_ff00);
+        if let Some(frozen) = input.frozen {
+            ctx.pristine = frozen.thaw(&mut ctx.key);
+            ctx.base = ctx.key.clone();
+            ctx.original_priority = FieldId::SkbPriority.get(&ctx.key);
         }
+        ctx
     }
 
     /// One bridge's whole pipeline: the tables (or a packet-out's actions), then the action set.
@@ -466,7 +490,8 @@ impl<'t, 'l> Context<'t, 'l> {
         self.exit = true;
     }
 
-    fn finish(mut self) -> Translation {
+    /// What it came to; the context is of no use any more.
+    fn finish(&mut self) -> Translation {
         if self.out.len() > MAX_ACTIONS {
             self.fail(Failure::TooManyActions);
         }
@@ -499,17 +524,17 @@ impl<'t, 'l> Context<'t, 'l> {
                 field.set_mask(&mut self.mask, bits & 0xff);
             }
         }
-        if let Some(trace) = self.trace {
-            trace.final_key = Some(self.key);
+        if let Some(trace) = self.trace.as_deref_mut() {
+            trace.final_key = Some(self.key.clone());
         }
         Translation {
-            actions: self.out,
-            mask: self.mask,
-            learn: self.learn,
-            flows: self.flows,
-            credits: self.credits,
-            deps: self.deps,
-            frozen: self.frozen,
+            actions: std::mem::take(&mut self.out),
+            mask: self.mask.clone(),
+            learn: std::mem::take(&mut self.learn),
+            flows: std::mem::take(&mut self.flows),
+            credits: std::mem::take(&mut self.credits),
+            deps: std::mem::take(&mut self.deps),
+            frozen: std::mem::take(&mut self.frozen),
             failure: self.failure,
             slow: self.slow.filter(|_| self.failure.is_none()),
             once: self.once,

@@ -172,15 +172,32 @@ impl Switch {
     }
 
     fn miss(&self, key: &FlowKey, frame: &Frame) -> Arc<Megaflow> {
+        self.miss_slowly(key, frame, || ())
+    }
+
+    /// A new flow's frame comes in, and something happens between its verdict and its megaflow.
+    pub fn receive_slowly(&self, port: u32, bytes: &[u8], between: impl FnOnce()) -> Arc<Megaflow> {
+        let mut frame = Frame::copy_of(bytes);
+        frame.in_port = DpPort(port);
+        let mut key = FlowKey::new();
+        key.set_word(0, u64::from(port));
+        weft_flow::extract::extract(&mut frame, &mut key, Default::default()).unwrap();
+        self.miss_slowly(&key, &frame, between)
+    }
+
+    fn miss_slowly(&self, key: &FlowKey, frame: &Frame, between: impl FnOnce()) -> Arc<Megaflow> {
         self.script.upcalls.fetch_add(1, Ordering::Relaxed);
         let upcall = Upcall { key, frame, worker: 0, may_install: true };
+        let stamp = self.pipeline.expect(&[key]);
         let verdict = self.pipeline.upcall(&upcall, self.now);
         let install = verdict.install;
+        between();
         let pattern = CompactMatch::new(&Match::new(key.clone(), verdict.mask));
         let flow = Megaflow::new(pattern, Some(0), Arc::new(verdict.actions), verdict.attachment, self.now);
         let flow = Arc::new(flow);
         if install {
             self.script.flows.lock().unwrap().push(flow.clone());
+            self.pipeline.installed(stamp);
         }
         flow
     }
