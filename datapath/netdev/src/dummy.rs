@@ -1,17 +1,19 @@
 //! The device in memory, for tests of a whole switch.
 //!
 //! What: `type=dummy`. `netdev-dummy/receive` pushes frames into it, what it is sent can be read from a capture file,
-//! and an ARP request for one of its addresses is answered.
+//! and an ARP request for one of its addresses is answered. `wire`: cables between dummies.
 //! How: the control side ([`Dummy`]) and the queues share one state; a receive queue is a bounded queue of byte strings
 //! with a bell, so that a worker which sleeps on it wakes.
 //! Invariant: counters move when a frame is pushed or sent, so a test that pushed and drained can compare at once.
+
+mod wire;
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use weft_packet::{Frame, Mac, Pool};
@@ -32,6 +34,9 @@ pub struct Dummy {
     inbox: Vec<Inbox>,
     captures: Mutex<Captures>,
     addresses: Mutex<Addresses>,
+    wires: Mutex<wire::Wires>,
+    /// Each frame chooses its transmit queue; otherwise each worker has one.
+    steers_by_hash: AtomicBool,
 }
 
 /// Frames on their way to one receive queue.
@@ -110,6 +115,35 @@ impl Dummy {
         lock(&self.addresses).v6.clone()
     }
 
+    /// `other_config:tx-steering`: whether frames are spread over the transmit queues by what they carry.
+    pub fn steer_by_hash(&self, on: bool) {
+        self.steers_by_hash.store(on, Ordering::Relaxed);
+    }
+
+    /// Which of its transmit queues a worker's frame takes.
+    fn tx_queue(&self, frame: &[u8], worker: usize) -> usize {
+        let chosen = match self.steers_by_hash.load(Ordering::Relaxed) {
+            // addresses and ports of IPv4 without options, or what lies there
+            true => hash(frame.get(26..38).unwrap_or(frame)),
+            false => worker,
+        };
+        chosen % self.soft.tx.len()
+    }
+
+    /// Whether the other end of its cable is there; `None` for one that dials nobody.
+    pub fn is_connected(&self) -> Option<bool> {
+        wire::is_connected(self)
+    }
+
+    /// A frame goes over the cables.
+    fn send_to_others(&self, frame: &[u8]) {
+        let wires = lock(&self.wires);
+        for other in wires.to.iter().filter_map(std::sync::Weak::upgrade) {
+            // Queue 0 always exists.
+            let _ = other.receive(frame, None);
+        }
+    }
+
     /// Number of receive queues.
     pub fn rx_queues(&self) -> usize {
         self.inbox.len()
@@ -119,7 +153,8 @@ impl Dummy {
     ///
     /// # Errors
     /// When a file cannot be written; the old ones are closed all the same.
-    pub fn set_options(&self, name: &str, options: &DummyOptions) -> Result<(), OpenError> {
+    pub fn set_options(self: &Arc<Dummy>, name: &str, options: &DummyOptions) -> Result<(), OpenError> {
+        wire::plug(self, options);
         let mut captures = lock(&self.captures);
         *captures = Captures::default();
         *captures = Captures::open(name, options)?;
@@ -160,11 +195,14 @@ pub(crate) fn open(
     let bells = bells.map_err(|source| OpenError::Device { name: name.to_owned(), source })?;
     let inbox = |queue: usize| Inbox { waiting: Mutex::default(), bell: Arc::clone(&bells[queue % tx_queues]) };
     let dummy = Arc::new(Dummy {
-        soft: Soft::new(next_mac(), rx_queues, tx_queues),
+        soft: Soft::new(next_mac(), rx_queues, options.tx_queues.max(1)),
         inbox: (0..rx_queues).map(inbox).collect(),
         captures: Mutex::new(Captures::open(name, options)?),
         addresses: Mutex::default(),
+        wires: Mutex::default(),
+        steers_by_hash: AtomicBool::new(false),
     });
+    wire::plug(&dummy, options);
     let pair = |index: usize| {
         let mine: Vec<usize> = (index..rx_queues).step_by(tx_queues).collect();
         let rx: Box<dyn RxQueue> = match mine.as_slice() {
@@ -238,16 +276,18 @@ impl TxQueue for Tx {
         for frame in frames.drain(..) {
             report.sent += 1;
             report.sent_bytes += frame.len() as u64;
+            let queue = self.dummy.tx_queue(frame.bytes(), self.index);
+            self.dummy.soft.tx[queue].add_shared(1, frame.len() as u64);
             if let Some(writer) = &capture {
                 let _ = lock(writer).write(frame.bytes());
             }
+            self.dummy.send_to_others(frame.bytes());
             if let Some(reply) = self.dummy.answer(frame.bytes()) {
                 // Queue 0 always exists.
                 let _ = self.dummy.receive(&reply, None);
             }
             pool.put(frame);
         }
-        self.dummy.soft.tx[self.index].add(report.sent.into(), report.sent_bytes);
         report
     }
 
@@ -272,6 +312,12 @@ fn arp_reply(frame: &[u8], address: Ipv4Addr, mac: Mac) -> Option<Vec<u8>> {
     reply.extend_from_slice(&address.octets());
     reply.extend_from_slice(&arp[8..18]);
     Some(reply)
+}
+
+/// FNV-1a, folded: any hash does that spreads.
+fn hash(bytes: &[u8]) -> usize {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
+    (hash ^ hash >> 32) as usize
 }
 
 /// Number 0 is that of the datapath's own device (`ovs-dummy`), which we have no need of but whose number users count in:

@@ -42,6 +42,12 @@ pub struct DummyOptions {
     pub tx_pcap: Option<PathBuf>,
     /// `n_rxq`: number of receive queues (`dummy-pmd` only); at least 1.
     pub rx_queues: usize,
+    /// `n_txq`: number of transmit queues; at least 1.
+    pub tx_queues: usize,
+    /// `pstream`: where others plug into (`punix:PATH`).
+    pub pstream: Option<String>,
+    /// `stream`: where it plugs into (`unix:PATH`).
+    pub stream: Option<String>,
 }
 
 /// Options of `type=pcap`.
@@ -75,6 +81,9 @@ impl Spec {
                     rx_pcap: both.clone().or_else(|| path("rxq_pcap")),
                     tx_pcap: both.or_else(|| path("tx_pcap")),
                     rx_queues: queues.and_then(|n| n.parse().ok()).unwrap_or(1).clamp(1, 1023),
+                    tx_queues: options.get("n_txq").and_then(|n| n.parse().ok()).unwrap_or(1).clamp(1, 1023),
+                    pstream: options.get("pstream").cloned(),
+                    stream: options.get("stream").cloned(),
                 })
             }
             "pcap" => Kind::Pcap(PcapOptions {

@@ -49,7 +49,12 @@ fn addresses_count_up_from_one_device_to_the_next() {
 fn both_directions_are_recorded_in_one_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("p1.pcap");
-    let options = DummyOptions { rx_pcap: Some(path.clone()), tx_pcap: Some(path.clone()), rx_queues: 1 };
+    let options = DummyOptions {
+        rx_pcap: Some(path.clone()),
+        tx_pcap: Some(path.clone()),
+        rx_queues: 1,
+        ..DummyOptions::default()
+    };
     let (dummy, mut pair) = one(&options);
     dummy.receive(b"in", None).unwrap();
     pair.tx.tx_burst(&mut vec![Frame::copy_of(b"out")], &mut Pool::new(0));
@@ -90,4 +95,45 @@ fn queues_of_a_pmd_dummy_are_dealt_to_the_workers() {
     assert_eq!(drain(&mut pairs[0]), [[0], [2]]);
     assert_eq!(drain(&mut pairs[1]), [[1]]);
     assert_eq!(dummy.backlog(), 0);
+}
+
+#[test]
+fn who_listens_is_plugged_into_all_that_dial() {
+    let path = "/nowhere/who_listens_is_plugged_into_all_that_dial.sock";
+    let listening = DummyOptions { pstream: Some(format!("punix:{path}")), ..DummyOptions::default() };
+    let dialling = DummyOptions { stream: Some(format!("unix:{path}")), ..DummyOptions::default() };
+    let (early, mut early_queues) = one(&dialling);
+    assert_eq!(early.is_connected(), Some(false));
+    let (listener, mut queues) = one(&listening);
+    let (late, mut late_queues) = one(&dialling);
+    assert_eq!((early.is_connected(), late.is_connected(), listener.is_connected()), (Some(true), Some(true), None));
+    queues.tx.tx_burst(&mut vec![Frame::copy_of(b"to all")], &mut Pool::new(0));
+    assert_eq!(
+        (drain(&mut early_queues), drain(&mut late_queues)),
+        (vec![b"to all".to_vec()], vec![b"to all".to_vec()])
+    );
+    late_queues.tx.tx_burst(&mut vec![Frame::copy_of(b"to one")], &mut Pool::new(0));
+    assert_eq!(drain(&mut queues), [b"to one"]);
+    assert!(drain(&mut early_queues).is_empty());
+    // an end that is pulled hears nothing more
+    early.set_options("p1", &DummyOptions::default()).unwrap();
+    queues.tx.tx_burst(&mut vec![Frame::copy_of(b"again")], &mut Pool::new(0));
+    assert_eq!((drain(&mut early_queues), drain(&mut late_queues)), (vec![], vec![b"again".to_vec()]));
+    drop((listener, queues));
+    assert_eq!((early.is_connected(), late.is_connected()), (None, Some(false)));
+}
+
+#[test]
+fn frames_are_spread_over_transmit_queues_if_that_is_wanted() {
+    let (dummy, mut pair) = one(&DummyOptions { tx_queues: 2, ..DummyOptions::default() });
+    let sent = |dummy: &Dummy| dummy.soft.tx.iter().map(|queue| queue.get().0).collect::<Vec<_>>();
+    let mut send = |ports: std::ops::Range<u8>| {
+        let mut frames = ports.map(|port| Frame::copy_of(&[port; 60])).collect();
+        pair.tx.tx_burst(&mut frames, &mut Pool::new(0));
+    };
+    send(0..100);
+    assert_eq!(sent(&dummy), [100, 0]);
+    dummy.steer_by_hash(true);
+    send(0..100);
+    assert!(sent(&dummy)[0] > 110 && sent(&dummy)[1] > 10, "{:?}", sent(&dummy));
 }

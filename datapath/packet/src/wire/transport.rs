@@ -26,6 +26,7 @@ pub struct PortsWire {
 /// If the frame has no such header.
 #[inline]
 pub fn set_ports(frame: &mut Frame, protocol: u8, src: Option<u16>, dst: Option<u16>) -> Result<(), Missing> {
+    let wrong = (protocol == proto::SCTP).then(|| sctp::error(frame));
     let ports = header_mut::<PortsWire>(frame, frame.l4)?;
     let old = *ports;
     if let Some(src) = src {
@@ -36,6 +37,9 @@ pub fn set_ports(frame: &mut Frame, protocol: u8, src: Option<u16>, dst: Option<
     }
     let new = *ports;
     covered_changed(frame, protocol, old.as_bytes(), new.as_bytes());
+    if let Some(wrong) = wrong {
+        sctp::add_error(frame, wrong);
+    }
     Ok(())
 }
 
