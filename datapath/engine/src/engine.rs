@@ -273,9 +273,13 @@ impl Datapath for Engine {
         self.ask_owners(&flows, Command::Modify);
     }
 
-    fn flow_put(&self, pattern: Match, actions: Vec<DpAction>) -> Result<Arc<Megaflow>, FlowExists> {
+    fn flow_put(&self, pattern: Match, actions: Vec<DpAction>, id: Option<u128>) -> Result<Arc<Megaflow>, FlowExists> {
         let pattern = CompactMatch::new(&pattern);
-        let flow = Arc::new(Megaflow::new(pattern, None, Arc::new(actions), no_attachment(), self.clock.now()));
+        let flow = Megaflow::new(pattern, None, Arc::new(actions), no_attachment(), self.clock.now());
+        let flow = Arc::new(match id {
+            Some(id) => flow.named(id),
+            None => flow,
+        });
         let put = self.ask_all(|_| Command::Put(Arc::clone(&flow)));
         self.common().push(Arc::clone(&flow));
         if !put {

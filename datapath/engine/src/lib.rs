@@ -2,7 +2,7 @@
 //!
 //! - [`seam`]: [`Slowpath`] (whom workers ask about unknown flows) and [`Datapath`] (what the control side can ask of
 //!   the engine): the one inverted arrow of the house.
-//! - [`megaflow`]: [`Megaflow`], a cached verdict with its counters.
+//! - [`megaflow`]: [`Megaflow`], a cached verdict with its counters; [`flow_text`]: how it is shown.
 //! - [`engine`]: [`Engine`], workers on threads; implements `Datapath`.
 //! - [`worker`]: one slice of the switch: the way of a burst from rx to tx. Below it, in the order of that way:
 //!   [`port`], [`cache`] and `weft_flow`'s table of megaflows over [`store`], [`program`] and [`execute`] with [`edit`], [`egress`].
@@ -20,6 +20,7 @@ pub mod edit;
 pub mod egress;
 pub mod engine;
 pub mod execute;
+pub mod flow_text;
 pub mod last_drop;
 pub mod megaflow;
 pub mod meter;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use arc_swap::ArcSwap;
 use weft_base::{Counter, Time};
-use weft_flow::{CompactMatch, DpAction};
+use weft_flow::{CompactMatch, DpAction, FlowKey, SparseKey};
 
 use crate::seam::Attachment;
 
@@ -25,6 +25,10 @@ pub struct Megaflow {
     pub created: Time,
     /// What the slow path wants to find again at revalidation (rules to credit, what the verdict rests on).
     pub attachment: ArcSwap<Attachment>,
+    /// The frame that made it, as it was, if one did: what tools show beside the masks.
+    seen: Option<SparseKey>,
+    /// An id that it was given.
+    id: Option<Box<u128>>,
 }
 
 impl Megaflow {
@@ -37,12 +41,33 @@ impl Megaflow {
         created: Time,
     ) -> Megaflow {
         let attachment = ArcSwap::from_pointee(attachment);
-        Megaflow { pattern, worker, actions: ArcSwap::new(actions), stats: Default::default(), created, attachment }
+        let (actions, stats) = (ArcSwap::new(actions), MegaflowStats::default());
+        Megaflow { pattern, worker, actions, stats, created, attachment, seen: None, id: None }
+    }
+
+    /// This frame made it.
+    pub fn made_by(self, key: &FlowKey) -> Megaflow {
+        Megaflow { seen: Some(SparseKey::of(key)), ..self }
+    }
+
+    /// Under an id of its maker's.
+    pub fn named(self, id: u128) -> Megaflow {
+        Megaflow { id: Some(Box::new(id)), ..self }
+    }
+
+    /// The frame that made it; of one that no frame made, what it matches.
+    pub fn seen(&self) -> FlowKey {
+        self.seen.as_ref().map_or_else(|| self.pattern.unpack().key().clone(), SparseKey::key)
     }
 
     /// Unique flow id: the same match always gets the same id within one run of the daemon (printed as `ufid`).
     pub fn ufid(&self) -> u128 {
-        ufid(&self.pattern)
+        self.id.as_deref().copied().unwrap_or_else(|| ufid(&self.pattern))
+    }
+
+    /// `ufid:` and its id, as the tools show it.
+    pub fn name(&self) -> String {
+        format!("ufid:{}", uuid::Uuid::from_u128(self.ufid()).hyphenated())
     }
 }
 

@@ -145,11 +145,16 @@ pub trait Datapath: Send + Sync {
         }
     }
 
-    /// Install a flow in every worker (`dpctl add-flow`).
+    /// Install a flow in every worker (`dpctl add-flow`), under an id of the caller's or one of its match.
     ///
     /// # Errors
     /// When an equal or overlapping flow is there already.
-    fn flow_put(&self, pattern: weft_flow::Match, actions: Vec<DpAction>) -> Result<Arc<Megaflow>, FlowExists>;
+    fn flow_put(
+        &self,
+        pattern: weft_flow::Match,
+        actions: Vec<DpAction>,
+        id: Option<u128>,
+    ) -> Result<Arc<Megaflow>, FlowExists>;
 
     /// Put a meter under a number ([`DpAction::Meter`]), replace it, or take it away. Whoever holds the meter reads its
     /// counters from it. A datapath without meters lets everything pass.

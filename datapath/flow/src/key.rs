@@ -271,6 +271,31 @@ impl FlowKey {
     }
 }
 
+/// A key kept for later: only the words that hold something.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SparseKey {
+    used: u128,
+    words: Box<[u64]>,
+}
+
+impl SparseKey {
+    /// The key, small.
+    pub fn of(key: &FlowKey) -> SparseKey {
+        let there: Vec<usize> = key.used_words().filter(|&i| key.words[i] != 0).collect();
+        SparseKey {
+            used: there.iter().fold(0, |used, i| used | 1 << i),
+            words: there.iter().map(|&i| key.words[i]).collect(),
+        }
+    }
+
+    /// The key as it was.
+    pub fn key(&self) -> FlowKey {
+        let mut key = FlowKey::new();
+        UsedWords(self.used).zip(&self.words).for_each(|(i, word)| key.set_word(i, *word));
+        key
+    }
+}
+
 /// Both halves of a 128-bit product, folded: cheap, and every input bit reaches every output bit.
 #[inline]
 pub(crate) const fn fold(a: u64, b: u64) -> u64 {

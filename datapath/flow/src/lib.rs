@@ -28,6 +28,6 @@ pub use action::DpAction;
 pub use classifier::{CompactMatch, FlowTable, Masks, RuleTable};
 pub use extract::extract;
 pub use field::{Field, FieldId};
-pub use key::{FlowKey, FlowMask};
+pub use key::{FlowKey, FlowMask, SparseKey};
 pub use matching::Match;
 pub use port::OfPort;

@@ -71,6 +71,7 @@ impl Worker {
         let pattern = self.pattern_of(at, &mut verdict.mask);
         let actions = self.share(verdict.actions);
         let flow = Megaflow::new(pattern, Some(self.id), actions, verdict.attachment, now);
+        let flow = flow.made_by(self.burst.key(at).0);
         let slot = self.install(Arc::new(flow));
         let (_, hash) = self.burst.key(at);
         self.cache.insert(hash, slot, &self.store);
@@ -95,9 +96,9 @@ impl Worker {
     pub(super) fn install(&mut self, flow: Arc<Megaflow>) -> SlotId {
         tracing::trace!(
             target: "dpif_netdev",
-            "flow_add: ufid:{} {}, actions:{}",
-            uuid::Uuid::from_u128(flow.ufid()).hyphenated(),
-            dpctl::format_match(&flow.pattern.unpack(), &DpNames::new()),
+            "flow_add: {} {}, actions:{}",
+            flow.name(),
+            crate::flow_text::matching(&flow, &DpNames::new(), false),
             dpctl::format_actions(&flow.actions.load(), &DpNames::new())
         );
         let program = Program::compile(&flow.actions.load());

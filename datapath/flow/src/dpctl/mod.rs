@@ -6,6 +6,7 @@
 //!
 //! - [`print`]: keys and matches. [`parse`]: the way back. [`layout`]: which field stands where, said once for both.
 //! - [`actions`], [`actions_parse`]: what is done, both ways; `encap` and `mpls` for headers put on and taken off.
+//! - [`lookup`]: what a flow's mask costs Open vSwitch's lookups.
 //! - [`compose`]: a frame that has a given key.
 //!
 //! Invariant: what is printed reads back as the same.
@@ -15,6 +16,7 @@ pub mod actions_parse;
 pub mod compose;
 mod encap;
 mod layout;
+pub mod lookup;
 pub(crate) mod mpls;
 pub mod parse;
 pub mod print;
@@ -23,7 +25,7 @@ pub use actions::format_actions;
 pub use actions_parse::parse_actions;
 pub use compose::compose;
 pub use parse::{parse_key, parse_match};
-pub use print::{format_key, format_key_in_full, format_match};
+pub use print::{format_flow, format_key, format_key_in_full, format_match};
 
 use std::collections::BTreeMap;
 

@@ -18,10 +18,10 @@ pub fn entries(word: impl Fn(usize) -> u64) -> [u32; ENTRIES] {
     [(word(25) >> 32) as u32, word(25) as u32, (word(26) >> 32) as u32]
 }
 
-/// What a match says, if anything.
-pub fn format_masked(key: &FlowKey, mask: &FlowMask) -> Option<String> {
+/// What a match says, if anything; `verbose`: in any case.
+pub fn format_masked(key: &FlowKey, mask: &FlowMask, verbose: bool) -> Option<String> {
     let (values, masks) = (entries(|i| key.word(i)), entries(|i| mask.word(i)));
-    if masks == [0; ENTRIES] {
+    if masks == [0; ENTRIES] && !verbose {
         return None;
     }
     let shown = values.iter().zip(masks).take(depth(values)).map(|(&value, mask)| {

@@ -80,12 +80,17 @@ fn level(text: &str, names: &DpNames, out: &mut Match, tags: usize) -> Result<()
             }
             "eth_type" => {
                 // Before a tag, the type is the tag's.
-                let next_is_tag = parts.get(index + 1).is_some_and(|next| call(next).0 == "vlan");
+                let next = parts.get(index + 1).map(|next| call(next).0);
                 let (value, mask) = layout::read(layout::Form::Hex, inside, 0xffff).ok_or_else(bad)?;
-                match next_is_tag {
-                    true => tag(out, tags, None, Some(value as u16), 0)?,
-                    false if inside == "0/0xffff" => out.set(FieldId::EthType, 0x05ff),
-                    false => out.set_masked(FieldId::EthType, value, mask),
+                match next {
+                    Some("vlan") => tag(out, tags, None, Some(value as u16), 0)?,
+                    // a tag of which nothing matters but that it is there
+                    Some("encap") => {
+                        tag(out, tags, Some(0x1000), Some(value as u16), 0x1000)?;
+                        tagged = true;
+                    }
+                    _ if inside == "0/0xffff" => out.set(FieldId::EthType, 0x05ff),
+                    _ => out.set_masked(FieldId::EthType, value, mask),
                 }
             }
             "vlan" => {

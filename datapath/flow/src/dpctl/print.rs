@@ -9,14 +9,33 @@ use crate::text::flags::{CT_STATE, TCP_FLAGS, format_flags, format_masked_flags}
 use crate::text::number::hex;
 use crate::{FieldId, FlowKey, FlowMask, Match};
 
+/// How much of a flow is said.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// What matters.
+    Match,
+    /// What matters, and that it is Ethernet if nothing else says so.
+    Flow,
+    /// What the frame has, with masks of no bit for what does not matter.
+    Verbose,
+    /// A key in full: its mask goes without saying.
+    Whole,
+}
+
 /// A match as `dpctl/dump-flows` shows it: fields that do not matter are left out.
 pub fn format_match(matching: &Match, names: &DpNames) -> String {
-    print(matching.key(), matching.mask(), names, false)
+    print(matching.key(), matching.mask(), names, Style::Match)
+}
+
+/// A flow by the frame that made it: values as that frame had them, masks beside them. With `verbose`, what does not
+/// matter is shown with a mask of no bit (`dpctl/dump-flows -m`).
+pub fn format_flow(key: &FlowKey, mask: &FlowMask, names: &DpNames, verbose: bool) -> String {
+    print(key, mask, names, if verbose { Style::Verbose } else { Style::Flow })
 }
 
 /// A whole key: every field of the headers that it has.
 pub fn format_key(key: &FlowKey, names: &DpNames) -> String {
-    print(key, &full_mask(key), names, true)
+    print(key, &full_mask(key), names, Style::Whole)
 }
 
 /// A whole key with the metadata that is zero, as the datapath logs what it does not know.
@@ -24,7 +43,7 @@ pub fn format_key_in_full(key: &FlowKey, names: &DpNames) -> String {
     let mut mask = full_mask(key);
     layout::SINGLES.iter().for_each(|(_, field, _)| field.unwildcard(&mut mask));
     FieldId::CtState.unwildcard(&mut mask);
-    print(key, &mask, names, true)
+    print(key, &mask, names, Style::Whole)
 }
 
 /// The mask under which all fields of the headers that `key` has matter.
@@ -56,12 +75,12 @@ pub fn full_mask(key: &FlowKey) -> FlowMask {
     mask
 }
 
-/// `whole`: the mask is that of a key in full, and goes without saying.
-fn print(key: &FlowKey, mask: &FlowMask, names: &DpNames, whole: bool) -> String {
+fn print(key: &FlowKey, mask: &FlowMask, names: &DpNames, style: Style) -> String {
+    let verbose = style == Style::Verbose;
     let mut parts: Vec<String> = Vec::new();
     let single = |name: &str, field: FieldId, form, parts: &mut Vec<String>| {
         let (value, bits) = (field.get(key), field.get_mask(mask));
-        if bits != 0 {
+        if bits != 0 || verbose {
             parts.push(format!("{name}({})", layout::show(form, value, bits, field.field().all_ones())));
         }
     };
@@ -69,11 +88,13 @@ fn print(key: &FlowKey, mask: &FlowMask, names: &DpNames, whole: bool) -> String
     if FieldId::TunDst.get(key) != 0 || FieldId::TunIpv6Dst.get(key) != 0 {
         let items = layout::TUNNEL.iter().filter(|(_, field, _)| field.get(key) != 0);
         let items: Vec<_> = items.copied().collect();
-        parts.push(format!("tunnel({})", fields(key, mask, &items)));
+        parts.push(format!("tunnel({})", fields(key, mask, &items, style)));
     }
     before.iter().for_each(|(name, field, form)| single(name, *field, *form, &mut parts));
     let ct = FieldId::CtState.get_mask(mask);
-    if ct != 0 {
+    if ct == 0 && verbose {
+        parts.push(format!("ct_state({}/0)", hex(FieldId::CtState.get(key))));
+    } else if ct != 0 {
         let value = FieldId::CtState.get(key);
         let all = FieldId::CtState.field().all_ones();
         let exact = ct == all;
@@ -85,18 +106,24 @@ fn print(key: &FlowKey, mask: &FlowMask, names: &DpNames, whole: bool) -> String
         parts.push(format!("in_port({})", names.show(DpPort(key.word(0) as u32))));
     }
     let packet_type = FieldId::PacketType.get(key);
-    if FieldId::PacketType.get_mask(mask) != 0 {
+    let typed = FieldId::PacketType.get_mask(mask) != 0;
+    if typed {
         parts.push(format!("packet_type(ns={},id={})", packet_type >> 16, hex(packet_type & 0xffff)));
+    } else if verbose {
+        parts.push(format!("packet_type(ns={}/0,id={}/0)", packet_type >> 16, hex(packet_type & 0xffff)));
     }
     if packet_type == 0 {
-        let eth = fields(key, mask, layout::ETH);
-        if !eth.is_empty() {
+        let eth = fields(key, mask, layout::ETH, style);
+        if !eth.is_empty() || (!typed && style == Style::Flow) {
             parts.push(format!("eth({eth})"));
         }
     }
     let mut closing = 0;
-    for (tci, tpid, bits) in tags(key, mask) {
-        parts.push(format!("eth_type({tpid:#06x}),vlan({}),encap(", vlan(tci, bits)));
+    for (tci, tpid, bits, matters) in tags(key, mask, style) {
+        match matters || verbose {
+            true => parts.push(format!("eth_type({tpid:#06x}),vlan({}),encap(", vlan(tci, bits, verbose))),
+            false => parts.push(format!("eth_type({tpid:#06x}),encap(")),
+        }
         closing += 1;
     }
     let eth_type = FieldId::EthType.get(key);
@@ -109,9 +136,9 @@ fn print(key: &FlowKey, mask: &FlowMask, names: &DpNames, whole: bool) -> String
     }
     for (name, items) in headers(key) {
         let inside = match name {
-            "mpls" if whole => mpls::format_exact(key),
-            "mpls" => mpls::format_masked(key, mask).unwrap_or_default(),
-            _ => fields(key, mask, items),
+            "mpls" if style == Style::Whole => mpls::format_exact(key),
+            "mpls" => mpls::format_masked(key, mask, verbose).unwrap_or_default(),
+            _ => fields(key, mask, items, style),
         };
         if !inside.is_empty() {
             parts.push(format!("{name}({inside})"));
@@ -119,7 +146,9 @@ fn print(key: &FlowKey, mask: &FlowMask, names: &DpNames, whole: bool) -> String
         if name == "tcp" {
             let bits = FieldId::TcpFlags.get_mask(mask);
             let (value, all) = (FieldId::TcpFlags.get(key), FieldId::TcpFlags.field().all_ones());
-            if bits == all {
+            if bits == 0 && verbose && value != 0 {
+                parts.push("tcp_flags(0/0)".to_owned());
+            } else if bits == all {
                 parts.push(format!("tcp_flags({})", format_flags(value, TCP_FLAGS)));
             } else if bits != 0 {
                 parts.push(format!("tcp_flags({})", format_masked_flags(value, bits, TCP_FLAGS)));
@@ -131,28 +160,34 @@ fn print(key: &FlowKey, mask: &FlowMask, names: &DpNames, whole: bool) -> String
 }
 
 /// `name=value` of those that matter.
-fn fields(key: &FlowKey, mask: &FlowMask, items: &[Item]) -> String {
+fn fields(key: &FlowKey, mask: &FlowMask, items: &[Item], style: Style) -> String {
     let shown = items.iter().filter_map(|(name, field, form)| {
         let bits = field.get_mask(mask);
         let full = field.field().all_ones();
-        (bits != 0).then(|| format!("{name}={}", layout::show(*form, field.get(key), bits, full)))
+        (bits != 0 || style == Style::Verbose)
+            .then(|| format!("{name}={}", layout::show(*form, field.get(key), bits, full)))
     });
     shown.collect::<Vec<_>>().join(",")
 }
 
-/// The tags that are there and matter, outer first: TCI, type, bits of the TCI that matter.
-fn tags(key: &FlowKey, mask: &FlowMask) -> Vec<(u16, u16, u16)> {
+/// The tags that are there, outer first: TCI, type, bits of the TCI that matter, whether any of id and priority does. A
+/// flow that says nothing of its tags shows none.
+fn tags(key: &FlowKey, mask: &FlowMask, style: Style) -> Vec<(u16, u16, u16, bool)> {
     let outer = (key.word(2) as u16, key.word(3) as u16, mask.word(2) as u16);
     let inner = ((key.word(4) >> 48) as u16, (key.word(4) >> 32) as u16, (mask.word(4) >> 48) as u16);
-    let there = |(tci, _, bits): &(u16, u16, u16)| u64::from(*tci) & PRESENT != 0 && *bits != 0;
-    let typed = |(tci, tpid, bits)| (tci, if tpid == 0 { 0x8100 } else { tpid }, bits);
+    let there =
+        |(tci, _, bits): &(u16, u16, u16)| u64::from(*tci) & PRESENT != 0 && (*bits != 0 || style == Style::Verbose);
+    let typed = |(tci, tpid, bits): (u16, u16, u16)| {
+        (tci, if tpid == 0 { 0x8100 } else { tpid }, bits, u64::from(bits) & !PRESENT != 0)
+    };
     [outer, inner].into_iter().take_while(there).map(typed).collect()
 }
 
-/// `vid=10,pcp=0`, with masks.
-pub(super) fn vlan(tci: u16, bits: u16) -> String {
+/// `vid=10,pcp=3/0x0`: with masks where not all bits matter; what is zero and does not matter is left out, unless all
+/// is to be said.
+pub(super) fn vlan(tci: u16, bits: u16, verbose: bool) -> String {
     let part = |name: &str, value: u16, mask: u16, full: u16| match mask {
-        0 => None,
+        0 if value == 0 && !verbose => None,
         mask if mask == full => Some(format!("{name}={value}")),
         mask => Some(format!("{name}={value}/{mask:#x}")),
     };

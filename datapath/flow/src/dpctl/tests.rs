@@ -184,3 +184,61 @@ fn a_network_header_says_its_ethernet_type() {
     assert_eq!(kind("eth_type(0x1234),ipv4(proto=1)"), 0x1234);
     assert_eq!(kind("in_port(1)"), 0);
 }
+
+/// As Open vSwitch 3.1 shows a flow that matches next to nothing, by the frame that made it.
+#[test]
+fn a_flow_in_full_shows_the_frame_that_made_it() {
+    let front = "skb_priority(0/0),skb_mark(0/0),ct_state(0/0),ct_zone(0/0),ct_mark(0/0),ct_label(0/0),recirc_id(0),\
+                 dp_hash(0/0),in_port(p7),packet_type(ns=0,id=0),eth(src=10:11:11:11:11:11/00:00:00:00:00:00,\
+                 dst=50:54:00:00:00:07/00:00:00:00:00:00)";
+    let table = [
+        (
+            "eth_type(0x0800),ipv4(src=192.168.0.1,dst=192.168.0.2,proto=6,tos=0,ttl=64,frag=no),tcp(src=8,dst=10),\
+             tcp_flags(0x002)",
+            "eth_type(0x0800),ipv4(src=192.168.0.1/0.0.0.0,dst=192.168.0.2/0.0.0.0,proto=6/0,tos=0/0,ttl=64/0,frag=no),\
+             tcp(src=8/0,dst=10/0),tcp_flags(0/0)",
+        ),
+        (
+            "eth_type(0x86dd),ipv6(src=fe80::1,dst=fe80::2,label=5,proto=58,tclass=4,hlimit=64,frag=no),\
+             icmpv6(type=136,code=0),nd(target=fe80::3,tll=00:01:02:03:04:05)",
+            "eth_type(0x86dd),ipv6(src=fe80::1/::,dst=fe80::2/::,label=0x5/0,proto=58/0,tclass=0x4/0,hlimit=64/0,\
+             frag=no),icmpv6(type=136/0,code=0/0),nd(target=fe80::3/::,sll=00:00:00:00:00:00/00:00:00:00:00:00,\
+             tll=00:01:02:03:04:05/00:00:00:00:00:00)",
+        ),
+        (
+            "eth_type(0x8847),mpls(label=10,tc=1,ttl=64,bos=0,label=20,tc=0,ttl=63,bos=1)",
+            "eth_type(0x8847),mpls(label=10/0x0,tc=1/0,ttl=64/0x0,bos=0/0,label=20/0x0,tc=0/0,ttl=63/0x0,bos=1/0)",
+        ),
+        (
+            "eth_type(0x0806),arp(sip=1.2.3.4,tip=1.2.3.5,op=1,sha=00:01:02:03:04:05,tha=00:00:00:00:00:00)",
+            "eth_type(0x0806),arp(sip=1.2.3.4/0.0.0.0,tip=1.2.3.5/0.0.0.0,op=1/0,\
+             sha=00:01:02:03:04:05/00:00:00:00:00:00,tha=00:00:00:00:00:00/00:00:00:00:00:00)",
+        ),
+    ];
+    let base = "in_port(7),eth(src=10:11:11:11:11:11,dst=50:54:00:00:00:07),";
+    for (frame, shown) in table {
+        let key = parse_key(&format!("{base}{frame}"), &names()).unwrap();
+        let mut mask = crate::FlowMask::new();
+        mask.set_word(0, u64::MAX);
+        mask.set_word(1, 0xffff_ffff_ffff_ff00);
+        assert_eq!(print::format_flow(&key, &mask, &names(), true), format!("{front},{shown}"));
+    }
+}
+
+#[test]
+fn what_a_mask_leaves_of_a_value_is_shown_beside_the_whole_value() {
+    let key = parse_key("in_port(7),eth_type(0x86dd),ipv6(src=2001:db8:3c4d:5:4:3:2:1,frag=no)", &names()).unwrap();
+    let text = "recirc_id(0),in_port(7),packet_type(ns=0,id=0),eth_type(0x86dd),\
+                ipv6(src=2001:db8:3c4d:5:4:3:2:1/ffff:ffff:ffff:fffc::,frag=no)";
+    let matching = parse_match(text, &DpNames::new()).unwrap();
+    assert_eq!(print::format_flow(&key, matching.mask(), &DpNames::new(), false), text);
+}
+
+#[test]
+fn a_tag_of_which_nothing_matters_still_nests() {
+    let text =
+        "in_port(1),eth(),eth_type(0x88a8),vlan(vid=10,pcp=3/0x0),encap(eth_type(0x8100),encap(eth_type(0x0800)))";
+    let read = parse_match(text, &DpNames::new()).unwrap();
+    let shown = format_match(&read, &DpNames::new());
+    assert_eq!(parse_match(&shown, &DpNames::new()).unwrap(), read, "{shown}");
+}
