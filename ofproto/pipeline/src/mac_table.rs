@@ -9,6 +9,8 @@
 //! Invariants: never more than `limit` entries; a static entry neither ages nor moves; the queue of a bundle holds each
 //! of its dynamic entries exactly once.
 
+mod fair;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -16,6 +18,7 @@ use std::time::Duration;
 
 use weft_base::Time;
 
+use self::fair::Fair;
 use crate::config::Mac;
 use crate::tables::BundleId;
 
@@ -85,6 +88,8 @@ struct Inner {
     entries: HashMap<Key, Entry, foldhash::fast::RandomState>,
     /// Dynamic entries by bundle, the longest unused (nearly) first.
     queues: HashMap<BundleId, VecDeque<Key>, foldhash::fast::RandomState>,
+    /// Which of them is longest.
+    fair: Fair,
     limit: usize,
     aging: Duration,
     statics: usize,
@@ -188,6 +193,7 @@ impl MacTable {
         let mut inner = self.write();
         inner.entries.retain(|_, e| e.is_static);
         inner.queues.clear();
+        inner.fair = Fair::default();
         self.touch_all();
     }
 
@@ -200,6 +206,7 @@ impl MacTable {
             self.touch(key);
         }
         inner.queues.remove(&bundle);
+        inner.fair.set(bundle, 0);
     }
 
     /// New limits; what does not fit any more is evicted.
@@ -312,7 +319,7 @@ impl Inner {
             let old = std::mem::replace(&mut e.bundle, bundle);
             e.queued = queued;
             self.unqueue(old, key);
-            self.queues.entry(bundle).or_default().push_back(key);
+            self.enqueue(bundle, key);
             self.stats.moved += 1;
             return Learned::Moved;
         }
@@ -325,7 +332,7 @@ impl Inner {
         self.serial += 1;
         let (used, serial) = (AtomicU64::new(queued), self.serial);
         self.entries.insert(key, Entry { bundle, used, queued, is_static: false, gratuitous_until, serial });
-        self.queues.entry(bundle).or_default().push_back(key);
+        self.enqueue(bundle, key);
         self.stats.learned += 1;
         self.next_expiry = self.next_expiry.min(now + self.aging);
         Learned::New
@@ -334,8 +341,7 @@ impl Inner {
     /// Make room: the longest unused entry of the bundle that has most, so that one port's flood of addresses evicts its
     /// own first.
     fn evict(&mut self) -> Option<Key> {
-        let (&bundle, _) =
-            self.queues.iter().filter(|(_, q)| !q.is_empty()).max_by_key(|(b, q)| (q.len(), std::cmp::Reverse(b.0)))?;
+        let bundle = self.fair.most()?;
         let queue = self.queues.get_mut(&bundle)?;
         for _ in 0..queue.len() {
             let key = queue.pop_front()?;
@@ -349,6 +355,7 @@ impl Inner {
             queue.push_back(key);
         }
         let key = queue.pop_front()?;
+        self.fair.set(bundle, queue.len());
         self.entries.remove(&key);
         self.stats.evicted += 1;
         Some(key)
@@ -368,7 +375,14 @@ impl Inner {
             && let Some(at) = queue.iter().position(|k| *k == key)
         {
             queue.remove(at);
+            self.fair.set(bundle, queue.len());
         }
+    }
+
+    fn enqueue(&mut self, bundle: BundleId, key: Key) {
+        let queue = self.queues.entry(bundle).or_default();
+        queue.push_back(key);
+        self.fair.set(bundle, queue.len());
     }
 }
 

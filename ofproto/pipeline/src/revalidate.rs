@@ -14,8 +14,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use weft_base::Time;
-use weft_engine::Megaflow;
+use weft_engine::{Megaflow, flow_text};
 use weft_flow::DpAction;
+use weft_flow::dpctl::{self, DpNames};
 use weft_openflow::flow::FlowRemovedReason;
 
 use crate::flow_mod::Change;
@@ -59,6 +60,10 @@ pub(crate) struct Revalidator {
     pub average_flows: usize,
     pub current_flows: usize,
     pub last_duration: Duration,
+    /// `revalidator/pause`: megaflows stay as they are.
+    pub paused: bool,
+    /// `upcall/disable-ufid`.
+    pub dumps_whole_flows: bool,
     last_full: Time,
     last_sweep: Time,
     /// Whether this run has swept, and how long the last one that did took.
@@ -222,9 +227,17 @@ impl Pipeline {
     }
 
     fn sweep(&self, control: &mut Control, now: Time, full: bool) {
+        if control.revalidator.paused {
+            control.revalidator.last_sweep = now;
+            control.revalidator.last_full = now;
+            return;
+        }
         self.clear_dirty();
         let Some(datapath) = self.datapath() else { return };
         let flows = datapath.flows();
+        if full {
+            self.log_dump(&flows, now);
+        }
         let limit = self.limit();
         let revalidator = &mut control.revalidator;
         revalidator.last_sweep = now;
@@ -249,6 +262,7 @@ impl Pipeline {
                     Fate::Keep => {}
                     Fate::Delete => delete.push(flow.clone()),
                     Fate::Modify(actions, attachment) => {
+                        log_modify(&tables, flow, &actions);
                         modify.push((flow.clone(), actions, attachment as weft_engine::Attachment))
                     }
                 }
@@ -260,8 +274,25 @@ impl Pipeline {
         if !delete.is_empty() {
             datapath.flows_delete(&delete);
             let tables = self.read();
-            delete.iter().for_each(|flow| push(&tables, flow));
+            delete.iter().for_each(|flow| {
+                push(&tables, flow);
+                log_delete(&tables, flow, now);
+            });
             control.revalidator.current_flows -= delete.len();
+        }
+    }
+
+    /// What a sweep finds, for whoever watches the datapath in the log.
+    fn log_dump(&self, flows: &[Arc<Megaflow>], now: Time) {
+        let tables = self.read();
+        for flow in flows {
+            tracing::debug!(
+                target: "dpif",
+                "{}: flow_dump {} {}",
+                dp_name(&tables),
+                flow.name(),
+                flow_text::whole(flow, &DpNames::new(), true, now)
+            );
         }
     }
 
@@ -293,6 +324,34 @@ impl Pipeline {
         flow.attachment.store(Arc::new(Box::new(renewed)));
         Fate::Keep
     }
+}
+
+/// `dummy@ovs-dummy`, as the log calls the datapath.
+fn dp_name(tables: &Tables) -> String {
+    let kind = tables.bridges().next().map_or("netdev", |bridge| bridge.settings.datapath_type.as_str());
+    format!("{kind}@ovs-{kind}")
+}
+
+fn log_modify(tables: &Tables, flow: &Megaflow, actions: &[DpAction]) {
+    tracing::debug!(
+        target: "dpif",
+        "{}: put[modify] {} {}, actions:{}",
+        dp_name(tables),
+        flow.name(),
+        flow_text::matching(flow, &DpNames::new(), true),
+        dpctl::format_actions(actions, &DpNames::new())
+    );
+}
+
+fn log_delete(tables: &Tables, flow: &Arc<Megaflow>, now: Time) {
+    tracing::debug!(
+        target: "dpif",
+        "{}: flow_del {} {}, {}",
+        dp_name(tables),
+        flow.name(),
+        dpctl::format_key_in_full(&flow.seen(), &DpNames::new()),
+        flow_text::statistics(std::slice::from_ref(flow), now)
+    );
 }
 
 /// The verdict as it would be now, for any frame of the megaflow; `None` if its port is no bridge's any more, or what it

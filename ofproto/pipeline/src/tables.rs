@@ -17,6 +17,7 @@ use weft_packet::DpPort;
 
 use crate::bridge::{Bridge, Bundle, Port};
 use crate::config::{BridgeSettings, BundleSettings, ConfigError, PortKind, PortSettings};
+use crate::features::Features;
 use crate::frozen::FrozenStates;
 use crate::learn::Pending;
 use crate::meter::Numbers;
@@ -48,6 +49,8 @@ pub struct Tables {
     pub frozen: FrozenStates,
     /// What readers leave for the control thread.
     pub pending: Pending,
+    /// What of the datapath is used.
+    pub features: Features,
 }
 
 impl Tables {

@@ -1,9 +1,5 @@
 //! What `ofproto/trace` and the other queries print of matches, actions and addresses.
 
-use std::fmt::Write as _;
-
-use weft_base::Time;
-use weft_engine::Megaflow;
 use weft_flow::dpctl::{self, DpNames};
 use weft_flow::text::{PortNames, format_key_with, format_match, format_value};
 use weft_flow::{DpAction, FieldId, FlowKey, Match, OfPort};
@@ -23,13 +19,13 @@ pub(crate) fn mac(mac: Mac) -> String {
 }
 
 /// Actions as the tools write them.
-pub(crate) fn actions(actions: &[Action]) -> String {
-    format_actions(actions, &Names::none())
+pub(crate) fn actions(actions: &[Action], names: &Names) -> String {
+    format_actions(actions, names)
 }
 
 /// One action as the tools write it.
-pub(crate) fn action(action: &Action) -> String {
-    format_action(action, &Names::none())
+pub(crate) fn action(action: &Action, names: &Names) -> String {
+    format_action(action, names)
 }
 
 /// `write_metadata:0x5/0xff`
@@ -42,11 +38,11 @@ pub(crate) fn write_metadata(write: &WriteMetadata) -> String {
 }
 
 /// What a stopped translation left to do.
-pub(crate) fn step(step: &Step) -> String {
+pub(crate) fn step(step: &Step, names: &Names) -> String {
     match step {
-        Step::Act(act) => action(act),
+        Step::Act(act) => action(act, names),
         Step::Clear => "clear_actions".into(),
-        Step::Write(set) => format!("write_actions({})", actions(set)),
+        Step::Write(set) => format!("write_actions({})", actions(set, names)),
         Step::Metadata(write) => write_metadata(write),
         Step::Goto(table) => format!("resubmit(,{})", table.0),
         Step::Unroll(table, cookie) => format!("unroll_xlate(table={}, cookie={:x})", table.0, cookie.0),
@@ -54,8 +50,8 @@ pub(crate) fn step(step: &Step) -> String {
 }
 
 /// A match as the tools write it, empty for "anything".
-pub(crate) fn matching(of: &Match) -> String {
-    let text = format_match(of, &PortNames::new());
+pub(crate) fn matching(of: &Match, ports: &PortNames) -> String {
+    let text = format_match(of, ports);
     // what comes from no port: OVS's traces call it ANY
     match of.get(FieldId::InPortOxm) {
         (port, mask) if mask != 0 && port == u128::from(OfPort::NONE.0) => {
@@ -76,8 +72,8 @@ pub(crate) fn is_now(dst: SubField, value: u128) -> String {
 }
 
 /// A frame's key, every field that such a frame has; what is zero beyond the headers is left out.
-pub(crate) fn flow(key: &FlowKey, bridge: &Bridge) -> String {
-    let text = format_key_with(key, &PortNames::new(), Some(bridge.tlv.layout()));
+pub(crate) fn flow(key: &FlowKey, bridge: &Bridge, ports: &PortNames) -> String {
+    let text = format_key_with(key, ports, Some(bridge.tlv.layout()));
     match FieldId::InPortOxm.get(key) == u128::from(OfPort::NONE.0) {
         true => text.replacen("in_port=NONE", "in_port=ANY", 1),
         false => text,
@@ -92,46 +88,6 @@ pub(crate) fn instructions(of: &Instructions) -> String {
 /// Datapath actions as `ofproto/trace` prints them.
 pub(crate) fn dp_actions(actions: &[DpAction], names: &DpNames) -> String {
     dpctl::format_actions(actions, names)
-}
-
-/// A megaflow as `dpif/dump-flows` prints it.
-pub(crate) fn megaflow(flow: &Megaflow, names: &DpNames, more: bool, now: Time) -> String {
-    let mut line = String::new();
-    if more {
-        let _ = write!(line, "ufid:{}, ", ufid(flow.ufid()));
-    }
-    let stats = &flow.stats;
-    let _ = write!(
-        line,
-        "{}, packets:{}, bytes:{}, used:",
-        dpctl::format_match(&flow.pattern.unpack(), names),
-        stats.packets.get(),
-        stats.bytes.get()
-    );
-    match stats.used.get() {
-        0 => line.push_str("never"),
-        used => {
-            let ago = now.since(Time::from_nanos(used));
-            let _ = write!(line, "{}.{:03}s", ago.as_secs(), ago.subsec_millis());
-        }
-    }
-    if stats.tcp_flags() != 0 {
-        let _ = write!(line, ", flags:{}", packet_flags(stats.tcp_flags()));
-    }
-    let _ = write!(line, ", actions:{}", dpctl::format_actions(&flow.actions.load(), names));
-    line
-}
-
-/// TCP flags as tcpdump and OVS abbreviate them.
-fn packet_flags(flags: u16) -> String {
-    let letters =
-        [(0x01, 'F'), (0x02, 'S'), (0x04, 'R'), (0x08, 'P'), (0x10, '.'), (0x20, 'U'), (0x40, 'E'), (0x80, 'C')];
-    letters.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, letter)| *letter).collect()
-}
-
-fn ufid(ufid: u128) -> String {
-    let hex = format!("{ufid:032x}");
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 /// Actions in the tools' syntax.

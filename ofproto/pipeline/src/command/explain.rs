@@ -217,7 +217,7 @@ impl Report {
         Report {
             bridge: bridge.name.clone(),
             in_port: bridge.port(number).map_or_else(|| number.to_string(), |p| p.settings.name.clone()),
-            frame: text::flow(key, bridge),
+            frame: text::flow(key, bridge, &Default::default()),
             steps: way.steps,
             verdict,
             datapath: text::dp_actions(&actions, &dp_names(tables)),
@@ -287,7 +287,7 @@ fn answer(tables: &Tables, bridge: &str, table: TableId, found: Found, key: &Flo
             table,
             priority: rule.priority,
             cookie: rule.cookie.0,
-            matching: text::matching(&rule.pattern.unpack()),
+            matching: text::matching(&rule.pattern.unpack(), &Default::default()),
             actions: text::instructions(&rule.instructions),
         },
         Found::Dropped | Found::Controller => {

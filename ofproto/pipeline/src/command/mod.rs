@@ -8,6 +8,8 @@ mod fdb;
 mod show;
 mod trace;
 
+pub(crate) use show::port_names;
+
 use weft_base::Time;
 
 use crate::pipeline::Pipeline;
@@ -33,7 +35,9 @@ const fn command(name: &'static str, usage: &'static str, min: usize, max: usize
 pub const COMMANDS: &[Command] = &[
     command("bridge/dump-flows", "[--offload-stats] bridge", 1, 2),
     command("dpif/dump-flows", "[-m] [--names | --no-names] bridge", 1, 4),
+    command("dpif/set-dp-features", "bridge", 1, 3),
     command("dpif/show", "", 0, 0),
+    command("dpif/show-dp-features", "bridge", 1, 1),
     command("explain", "[--json] {bridge {flow | [flow] packet} | last-drop port}", 2, 4),
     command("fdb/add", "bridge port vlan mac", 4, 4),
     command("fdb/del", "bridge vlan mac", 3, 3),
@@ -50,7 +54,9 @@ pub const COMMANDS: &[Command] = &[
         2,
         usize::MAX,
     ),
+    command("revalidator/pause", "", 0, 0),
     command("revalidator/purge", "", 0, 0),
+    command("revalidator/resume", "", 0, 0),
     command("revalidator/wait", "", 0, 0),
     command("upcall/disable-megaflows", "", 0, 0),
     command("upcall/disable-ufid", "", 0, 0),
@@ -70,7 +76,9 @@ impl Pipeline {
         match name {
             "bridge/dump-flows" => self.bridge_dump_flows(args, now),
             "dpif/dump-flows" => self.dump_megaflows(args, now),
+            "dpif/set-dp-features" => self.set_dp_features(args),
             "dpif/show" => Ok(self.dpif_show()),
+            "dpif/show-dp-features" => self.show_dp_features(arg(0)),
             "explain" => self.explain(args, now),
             "fdb/add" => self.fdb_add(arg(0), arg(1), arg(2), arg(3), now),
             "fdb/del" => self.fdb_del(arg(0), arg(1), arg(2)),
@@ -82,6 +90,10 @@ impl Pipeline {
             "ofproto/list" => Ok(self.ofproto_list()),
             "ofproto/trace" => self.trace(args, false, now),
             "ofproto/trace-packet-out" => self.trace(args, true, now),
+            "revalidator/pause" | "revalidator/resume" => {
+                self.control().revalidator.paused = name.ends_with("pause");
+                Ok(String::new())
+            }
             "revalidator/purge" => {
                 self.purge();
                 Ok(String::new())
@@ -100,8 +112,14 @@ impl Pipeline {
                 self.purge();
                 Ok("megaflows enabled\n".into())
             }
-            "upcall/disable-ufid" => Ok("Datapath dumping tersely using UFID disabled\n".into()),
-            "upcall/enable-ufid" => Ok("Datapath dumping tersely using UFID enabled for supported datapaths\n".into()),
+            "upcall/disable-ufid" => {
+                self.control().revalidator.dumps_whole_flows = true;
+                Ok("Datapath dumping tersely using UFID disabled\n".into())
+            }
+            "upcall/enable-ufid" => {
+                self.control().revalidator.dumps_whole_flows = false;
+                Ok("Datapath dumping tersely using UFID enabled for supported datapaths\n".into())
+            }
             "upcall/set-flow-limit" => Ok(self.set_flow_limit_by_hand(arg(0))),
             "upcall/show" => Ok(self.upcall_show()),
             other => Err(format!("\"{other}\" is not a command of the pipeline")),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use weft_base::Time;
+use weft_engine::flow_text;
 use weft_flow::OfPort;
 use weft_flow::dpctl::DpNames;
 use weft_packet::DpPort;
@@ -67,7 +68,7 @@ impl Pipeline {
             let _ = writeln!(out, "{kind}@ovs-{kind}:");
             let _ = writeln!(out, "  flows         : (current {current}) (avg {average}) (max {most}) (limit {limit})");
             let _ = writeln!(out, "  dump duration : {}ms", r.last_duration.as_millis().max(1));
-            let _ = writeln!(out, "  ufid enabled : true\n");
+            let _ = writeln!(out, "  ufid enabled : {}\n", !r.dumps_whole_flows);
             let _ = writeln!(out, "  0: (keys {current})");
         }
         out
@@ -80,33 +81,54 @@ impl Pipeline {
         format!("set flow_limit to {limit}\n")
     }
 
+    pub(super) fn show_dp_features(&self, bridge: &str) -> Result<String, String> {
+        let tables = self.read();
+        tables.bridge_named(bridge).ok_or("no such bridge")?;
+        Ok(tables.features.show())
+    }
+
+    /// Take a feature away, or give it back: every verdict is looked at again.
+    pub(super) fn set_dp_features(&self, args: &[&str]) -> Result<String, String> {
+        let (bridge, name, value) = (args[0], args.get(1).copied(), args.get(2).copied());
+        let said = {
+            let mut tables = self.write();
+            tables.bridge_named(bridge).ok_or("no such bridge")?;
+            tables.features.command(name, value)?
+        };
+        if value.is_some() {
+            self.purge();
+        }
+        Ok(said)
+    }
+
     /// The megaflows of one bridge, in the datapath's syntax.
     pub(super) fn dump_megaflows(&self, args: &[&str], now: Time) -> Result<String, String> {
-        let mut names = false;
-        let mut more = false;
-        let mut bridge = None;
+        let (mut names, mut more, mut bridge) = (None, false, None);
         for arg in args {
             match *arg {
                 "-m" | "--more" => more = true,
-                "--names" => names = true,
-                "--no-names" => names = false,
+                "--names" => names = Some(true),
+                "--no-names" => names = Some(false),
                 name => bridge = Some(name),
             }
         }
-        let bridge = bridge.ok_or("no bridge named")?;
+        let bridge = bridge.ok_or("no such bridge")?;
         let ports = {
             let tables = self.read();
             let bridge = tables.bridge_named(bridge).ok_or("no such bridge")?;
             let ports = bridge.ports().filter_map(|p| p.dp().map(|dp| (dp, p.settings.name.clone())));
             ports.collect::<BTreeMap<DpPort, String>>()
         };
-        let shown = if names { ports.clone().into_iter().collect() } else { DpNames::new() };
+        let shown = if names.unwrap_or(more) { ports.clone().into_iter().collect() } else { DpNames::new() };
         let Some(datapath) = self.datapath() else { return Ok(String::new()) };
         let mut lines: Vec<String> = datapath
             .flows()
             .iter()
             .filter(|f| ports.contains_key(&DpPort(f.pattern.word(0) as u32)))
-            .map(|f| text::megaflow(f, &shown, more, now))
+            .map(|f| {
+                let id = if more { f.name() + " " } else { String::new() };
+                id + &flow_text::whole(f, &shown, more, now)
+            })
             .collect();
         lines.sort();
         Ok(lines.iter().map(|l| format!("{l}\n")).collect())
@@ -135,7 +157,7 @@ impl Pipeline {
                 rule.age(now).as_secs(),
                 rule.priority
             );
-            let matching = text::matching(&rule.pattern.unpack());
+            let matching = text::matching(&rule.pattern.unpack(), &Default::default());
             if !matching.is_empty() {
                 let _ = write!(out, ",{matching}");
             }
@@ -163,7 +185,7 @@ impl Pipeline {
 }
 
 /// The names of a bridge's ports, for flows' text.
-pub(super) fn port_names(bridge: &Bridge) -> weft_flow::text::PortNames {
+pub(crate) fn port_names(bridge: &Bridge) -> weft_flow::text::PortNames {
     let mut names = weft_flow::text::PortNames::new();
     for port in bridge.ports().filter(|p| p.number != OfPort::LOCAL) {
         names.insert(port.number, &port.settings.name);

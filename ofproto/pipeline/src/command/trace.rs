@@ -58,7 +58,7 @@ impl Pipeline {
         };
         let names = if request.names { dp_names(&tables) } else { DpNames::new() };
         let mut forks = Forks::new(request.ct_next.clone());
-        let scene = Scene { side_effects: request.side_effects, names: &names };
+        let scene = Scene { side_effects: request.side_effects, with_names: request.names, names: &names };
         let state = frozen.as_deref().map(|f| &f.state);
         let input = Input { tables: &tables, bridge, key: &key, actions: actions.as_deref(), frozen: state };
         let (mut out, first) = show(&scene, &input, Trace::new(request.side_effects), &mut forks);
@@ -92,13 +92,16 @@ const MAX_FOLLOWED: usize = 1024;
 /// What stays the same while a trace goes on.
 struct Scene<'a> {
     side_effects: bool,
+    with_names: bool,
     names: &'a DpNames,
 }
 
 /// Translate with a listener and write down what it heard.
 fn show(scene: &Scene<'_>, input: &Input<'_>, mut trace: Trace, forks: &mut Forks) -> (String, Translation) {
-    let Scene { names, side_effects, .. } = *scene;
+    let Scene { names, side_effects, with_names } = *scene;
     let Input { bridge, key, frozen, .. } = *input;
+    trace.with_names = with_names;
+    let ports = if with_names { port_names(bridge) } else { Default::default() };
     let done = translate(input, Some(&mut trace));
     forks.add(std::mem::take(&mut trace.forks));
     let mut thawed = key.clone();
@@ -106,16 +109,16 @@ fn show(scene: &Scene<'_>, input: &Input<'_>, mut trace: Trace, forks: &mut Fork
         frozen.thaw(&mut thawed);
     }
     let key = &thawed;
-    let mut out = format!("Flow: {}\n", text::flow(key, bridge));
+    let mut out = format!("Flow: {}\n", text::flow(key, bridge, &ports));
     out.push_str(&trace.render());
     out.push_str("\nFinal flow: ");
     match trace.final_key() {
         Some(last) if *last != with_empty_set(key) => {
-            let _ = writeln!(out, "{}", text::flow(last, bridge));
+            let _ = writeln!(out, "{}", text::flow(last, bridge, &ports));
         }
         _ => out.push_str("unchanged\n"),
     }
-    let _ = writeln!(out, "Megaflow: {}", text::matching(&megaflow(key, &done.mask, bridge)));
+    let _ = writeln!(out, "Megaflow: {}", text::matching(&megaflow(key, &done.mask, bridge), &ports));
     let mut dp = text::dp_actions(&done.actions, names);
     if !side_effects {
         dp = dp.replace("dont_send=0", "dont_send=1");

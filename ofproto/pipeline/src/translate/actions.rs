@@ -14,7 +14,6 @@ use super::pkt_len::Rest;
 use super::recirc::GoOn;
 use super::trace::NodeKind;
 use super::{Context, Failure, MAX_STACK};
-use crate::text;
 
 impl<'t> Context<'t, '_> {
     pub(super) fn run_actions(&mut self, actions: &'t [Action]) -> Flow {
@@ -24,7 +23,7 @@ impl<'t> Context<'t, '_> {
         for (i, action) in actions.iter().enumerate() {
             self.last = nothing_after && i + 1 == actions.len() && self.action_set.is_empty();
             if let Action::CheckPktLarger { pkt_len, dst } = action {
-                self.note(NodeKind::Action, || text::action(action));
+                self.note_action(action);
                 self.branch_by_length(*pkt_len, *dst, Rest::Actions(&actions[i + 1..], tail.take()));
                 break;
             }
@@ -49,7 +48,7 @@ impl<'t> Context<'t, '_> {
         if self.waits_for_network(action) {
             return Flow::Continue;
         }
-        self.note(NodeKind::Action, || text::action(action));
+        self.note_action(action);
         match action {
             Action::Output { port, max_len } => self.output(*port, *max_len),
             Action::OutputReg { src, max_len } => {
@@ -107,6 +106,7 @@ impl<'t> Context<'t, '_> {
             Action::Push(src) => {
                 let value = self.read(*src);
                 if self.stack.len() >= MAX_STACK {
+                    self.note(NodeKind::Error, || "resubmits yielded over 64 kB of stack".into());
                     self.fail(Failure::StackTooLarge);
                 } else {
                     self.stack.push(value);
@@ -173,6 +173,7 @@ impl<'t> Context<'t, '_> {
                 let reason = match self.rule {
                     Some(rule) if rule.priority == 0 && rule.pattern.is_any() => PacketInReason::EXPLICIT_MISS,
                     _ if self.in_group => PacketInReason::GROUP,
+                    _ if self.in_action_set => PacketInReason::ACTION_SET,
                     _ if self.cookie().is_none() => PacketInReason::PACKET_OUT,
                     _ => PacketInReason::ACTION,
                 };

@@ -5,7 +5,7 @@
 //! frame that had them already would need no `set`.
 
 use smallvec::SmallVec;
-use weft_flow::action::{SetFields, SetHeader};
+use weft_flow::action::{SetFields, SetHeader, SlowPathReason};
 use weft_flow::{DpAction, FieldId};
 
 use super::Context;
@@ -128,6 +128,19 @@ impl Context<'_, '_> {
         }
         if !fields.is_empty() {
             self.out.push(DpAction::Set(SetFields { header, fields }));
+            self.slow_where_open_vswitch_is(header, of);
+        }
+    }
+
+    /// Open vSwitch's datapaths write no ARP, ICMP and ND; ours does. A `dummy` datapath is there to be compared with that
+    /// of Open vSwitch, and so it says what that one would say.
+    fn slow_where_open_vswitch_is(&mut self, header: SetHeader, of: &[FieldId]) {
+        let cannot = matches!(header, SetHeader::Arp | SetHeader::Icmpv4 | SetHeader::Icmpv6 | SetHeader::Nd);
+        if cannot && self.bridge.settings.datapath_type == "dummy" {
+            self.slow = Some(SlowPathReason::Action);
+            if matches!(header, SetHeader::Icmpv4 | SetHeader::Icmpv6) {
+                of.iter().for_each(|field| self.unwildcard(*field));
+            }
         }
     }
 

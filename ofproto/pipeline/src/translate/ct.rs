@@ -25,7 +25,7 @@ impl<'t> Context<'t, '_> {
         }
         let (mut mark, mut label, mut nat) = ((0, 0), (0, 0), None);
         for inner in &ct.actions {
-            self.note(NodeKind::Action, || text::action(inner));
+            self.note(NodeKind::Action, || text::action(inner, &Default::default()));
             let (field, value, mask) = match inner {
                 Action::SetField(set) => (set.field, set.value, set.mask),
                 Action::Move { src, dst } => {

@@ -98,7 +98,7 @@ impl<'t> Context<'t, '_> {
             let nothing_after = self.last;
             self.last &= last;
             let in_group = std::mem::replace(&mut self.in_group, true);
-            self.clone_and_run(&bucket.actions);
+            self.run_bucket(&bucket.actions);
             self.in_group = in_group;
             self.last = nothing_after;
         }

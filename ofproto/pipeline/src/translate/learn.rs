@@ -98,7 +98,7 @@ pub(crate) fn require(matching: &mut Match, sub: SubField, value: u128) {
 /// As `ofproto/trace` shows it: `table=1 ip,dl_dst=... priority=7 cookie=0x1 idle=10 actions=...`
 fn describe(flow: &LearnFlow, matching: &Match) -> String {
     let mut line = format!("table={}", flow.table.0);
-    let shown = text::matching(matching);
+    let shown = text::matching(matching, &Default::default());
     if !shown.is_empty() {
         let _ = write!(line, " {shown}");
     }

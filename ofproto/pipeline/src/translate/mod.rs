@@ -381,6 +381,8 @@ pub(crate) struct Context<'t, 'l> {
     pending: Option<encap::Pending>,
     /// Inside a bucket.
     in_group: bool,
+    /// Inside the action set.
+    in_action_set: bool,
     /// The next lookup is under the connection's addresses.
     swap_tuple: bool,
     /// The next rule runs in a clone of the datapath's, if it does what cannot be undone.
@@ -435,6 +437,7 @@ impl<'t, 'l> Context<'t, 'l> {
             network_unknown: false,
             pending: None,
             in_group: false,
+            in_action_set: false,
             swap_tuple: false,
             clone_rule: false,
             slow: None,

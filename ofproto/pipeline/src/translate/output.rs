@@ -1,6 +1,6 @@
 //! Ports, patch cables and controllers: where frames leave.
 
-use weft_flow::action::{ControllerAction, Userspace};
+use weft_flow::action::{ControllerAction, SlowPathReason, Userspace};
 use weft_flow::key::{OPENFLOW_WORDS, WORDS};
 use weft_flow::{DpAction, OfPort};
 use weft_openflow::action::Controller;
@@ -14,6 +14,7 @@ use super::trace::NodeKind;
 use super::{Context, Credit};
 use crate::bridge::{Bridge, Port};
 use crate::config::PortKind;
+use crate::features::Feature;
 use crate::frozen::FrozenState;
 
 impl<'t> Context<'t, '_> {
@@ -39,6 +40,9 @@ impl<'t> Context<'t, '_> {
             PortKind::Device(dp) => {
                 // it counts for the next output, whatever comes in between
                 if let Some(len) = self.trunc {
+                    if !self.tables.features.has(Feature::Truncate) {
+                        self.slow = Some(SlowPathReason::Action);
+                    }
                     self.out.push(DpAction::Trunc(len));
                 }
                 self.commit();

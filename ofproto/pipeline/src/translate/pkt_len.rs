@@ -5,11 +5,13 @@
 //! led here is done once, after both, and not at all if the longer frames' branch has met an `exit`: so it is in OVS.
 
 use weft_flow::DpAction;
+use weft_flow::action::SlowPathReason;
 use weft_openflow::Instructions;
 use weft_openflow::action::{Action, SubField};
 
 use super::Context;
 use super::trace::NodeKind;
+use crate::features::Feature;
 use crate::frozen::Step;
 
 /// What is left after the check.
@@ -23,6 +25,9 @@ pub(super) enum Rest<'t> {
 
 impl<'t> Context<'t, '_> {
     pub(super) fn branch_by_length(&mut self, size: u16, dst: SubField, rest: Rest<'t>) {
+        if !self.tables.features.has(Feature::CheckPktLen) {
+            self.slow = Some(SlowPathReason::Action);
+        }
         self.commit();
         let (gt, exited) = self.branch(dst, 1, rest);
         let (le, _) = self.branch(dst, 0, rest);

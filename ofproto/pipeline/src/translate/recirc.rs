@@ -21,6 +21,7 @@ use super::Context;
 use super::actions::Flow;
 use super::pkt_len::Rest;
 use super::trace::NodeKind;
+use crate::features::Feature;
 use crate::frozen::{Frozen, FrozenState, Step};
 use crate::text;
 use std::sync::Arc;
@@ -205,7 +206,7 @@ impl<'t> Context<'t, '_> {
         for (i, step) in steps.iter().enumerate() {
             self.last = i + 1 == steps.len();
             if let Step::Act(action @ Action::CheckPktLarger { pkt_len, dst }) = step {
-                self.note(NodeKind::Action, || text::action(action));
+                self.note_action(action);
                 self.branch_by_length(*pkt_len, *dst, Rest::Steps(&steps[i + 1..]));
                 break;
             }
@@ -228,11 +229,13 @@ impl<'t> Context<'t, '_> {
             Step::Write(actions) => self.add_to_action_set(actions),
             Step::Metadata(write) => self.write_metadata(*write),
             Step::Goto(table) => {
-                self.note(NodeKind::Action, || text::step(step));
+                let names = self.names();
+                self.note(NodeKind::Action, || text::step(step, &names));
                 self.goto_table(*table);
             }
             Step::Unroll(table, cookie) => {
-                self.note(NodeKind::Action, || text::step(step));
+                let names = self.names();
+                self.note(NodeKind::Action, || text::step(step, &names));
                 self.note(NodeKind::Action, || format!("restored state: table={}, cookie={:x}", table.0, cookie.0));
                 self.table = *table;
                 self.resumed = Some(*cookie);
@@ -268,6 +271,22 @@ impl<'t> Context<'t, '_> {
         self.exit |= exited;
     }
 
+    /// A bucket's actions are an action set of their own: what the pipeline has written meanwhile waits for its end.
+    pub(super) fn run_bucket(&mut self, inner: &'t [Action]) {
+        let mut exited = false;
+        let mut run = |ctx: &mut Self| {
+            ctx.on_a_copy(|ctx| {
+                ctx.run_actions(inner);
+                exited = ctx.exit && ctx.freezing.is_none();
+            })
+        };
+        match self.last || inner.iter().all(can_be_undone) {
+            true => run(self),
+            false => self.in_dp_clone(run),
+        }
+        self.exit |= exited;
+    }
+
     /// A clone goes through its actions and then, as a pipeline does, through the action set as it is by then. Whether it
     /// met an `exit`, which ends everything.
     fn run_clone(&mut self, inner: &'t [Action]) -> bool {
@@ -279,6 +298,11 @@ impl<'t> Context<'t, '_> {
 
     /// What `run` emits goes into a `clone(...)` of the datapath.
     pub(super) fn in_dp_clone(&mut self, run: impl FnOnce(&mut Self)) {
+        let features = &self.tables.features;
+        if !features.has(Feature::Clone) && features.number(Feature::SampleNesting) < LEAST_NESTING {
+            self.note(NodeKind::Error, || "Failed to compose clone action".into());
+            return;
+        }
         // what is committed now need not be said inside and outside
         self.commit();
         let base = self.base.clone();
@@ -288,11 +312,19 @@ impl<'t> Context<'t, '_> {
         self.last = last;
         let inside = std::mem::replace(&mut self.out, outside);
         self.base = base;
-        if !inside.is_empty() {
-            self.out.push(DpAction::Clone(inside));
+        if inside.is_empty() {
+            return;
         }
+        let features = &self.tables.features;
+        self.out.push(match features.has(Feature::Clone) {
+            true => DpAction::Clone(inside),
+            false => DpAction::Sample { probability: u32::MAX, actions: inside },
+        });
     }
 }
+
+/// How deep samples must nest to stand in for a clone.
+const LEAST_NESTING: u32 = 3;
 
 /// Whether a step's doing depends on whose rule says it.
 fn asks_where(step: &Step) -> bool {

@@ -22,8 +22,9 @@ use std::sync::atomic::AtomicU64;
 
 impl<'t> Context<'t, '_> {
     /// The first lookup: a miss is what the table's policy makes of it.
+    /// What the action set does afterwards is said to be this table's and its rule's.
     pub(super) fn start_at_table(&mut self, table: TableId) {
-        self.lookup_and_run(table, self.in_port(), true);
+        (self.table, self.rule) = self.lookup_and_run(table, self.in_port(), true);
     }
 
     pub(super) fn goto_table(&mut self, table: TableId) {
@@ -63,7 +64,13 @@ impl<'t> Context<'t, '_> {
         false
     }
 
-    fn lookup_and_run(&mut self, table: TableId, in_port: OfPort, honor_miss: bool) {
+    /// Returns where it was, and under which rule.
+    fn lookup_and_run(
+        &mut self,
+        table: TableId,
+        in_port: OfPort,
+        honor_miss: bool,
+    ) -> (TableId, Option<&'t Arc<Rule>>) {
         let (old_table, old_rule, old_port) = (self.table, self.rule, self.in_port());
         self.table = table;
         self.set_in_port(in_port);
@@ -80,6 +87,7 @@ impl<'t> Context<'t, '_> {
             self.pristine = pristine;
         }
         self.set_in_port(old_port);
+        let was = (self.table, found.as_ref().ok().copied());
         match found {
             Ok(rule) => {
                 self.rule = Some(rule);
@@ -127,6 +135,7 @@ impl<'t> Context<'t, '_> {
             }
         }
         (self.table, self.rule) = (old_table, old_rule);
+        was
     }
 
     /// The rule at `self.table` or, where the tables' miss policy says so, at a later one.
@@ -246,7 +255,10 @@ impl<'t> Context<'t, '_> {
     }
 
     pub(super) fn add_to_action_set(&mut self, actions: &'t [Action]) {
-        self.note(NodeKind::Action, || format!("write_actions({})", text::actions(actions)));
+        if self.trace.is_some() {
+            let names = self.names();
+            self.note(NodeKind::Action, || format!("write_actions({})", text::actions(actions, &names)));
+        }
         self.write_actions(actions);
         if self.trace.is_some() {
             let set = match self.action_set_text() {
@@ -289,6 +301,7 @@ impl<'t> Context<'t, '_> {
             return self.close_set();
         }
         self.open_set();
+        let in_set = std::mem::replace(&mut self.in_action_set, true);
         for (i, action) in set.iter().enumerate() {
             self.last = i + 1 == set.len();
             self.run_action(action);
@@ -297,6 +310,7 @@ impl<'t> Context<'t, '_> {
                 break;
             }
         }
+        self.in_action_set = in_set;
         self.last = true;
         self.close_set();
     }
@@ -308,17 +322,17 @@ impl<'t> Context<'t, '_> {
     }
 
     fn action_set_text(&self) -> String {
-        let mut all = String::new();
+        let (mut all, names) = (String::new(), self.names());
         for action in ordered(self.action_set.iter().copied()) {
             let comma = if all.is_empty() { "" } else { "," };
-            let _ = write!(all, "{comma}{}", text::action(action));
+            let _ = write!(all, "{comma}{}", text::action(action, &names));
         }
         all
     }
 
     fn rule_text(&self, rule: &Rule) -> String {
         let mut line = format!("{:2}. ", self.table.0);
-        let matching = text::matching(&rule.pattern.unpack());
+        let matching = text::matching(&rule.pattern.unpack(), &self.names().ports);
         if !matching.is_empty() {
             let _ = write!(line, "{matching}, ");
         }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use weft_flow::FlowKey;
 use weft_flow::action::CtNat;
+use weft_openflow::action::Action;
+use weft_openflow::text::Names;
 
 use super::Context;
 use super::facts::Fact;
@@ -30,6 +32,8 @@ pub struct Trace {
     pub(crate) forks: Vec<Fork>,
     /// The bridge that a trace of something recirculated began at: OVS shows its name.
     pub(crate) began_at: Option<String>,
+    /// Ports are called by their names.
+    pub(crate) with_names: bool,
     /// The same story for `explain`.
     pub(crate) facts: Vec<Fact>,
 }
@@ -135,6 +139,23 @@ impl Context<'_, '_> {
         }
     }
 
+    /// What ports are called in what is said.
+    pub(super) fn names(&self) -> Names {
+        let mut names = Names::none();
+        if self.trace.as_deref().is_some_and(|trace| trace.with_names) {
+            names.ports = crate::command::port_names(self.bridge);
+        }
+        names
+    }
+
+    /// An action is said.
+    pub(super) fn note_action(&mut self, action: &Action) {
+        if self.trace.is_some() {
+            let names = self.names();
+            self.note(NodeKind::Action, || crate::text::action(action, &names));
+        }
+    }
+
     /// A table's answer, with what comes of it below, until [`Context::close`].
     #[inline]
     pub(super) fn open(&mut self, text: impl FnOnce(&Self) -> String) {
@@ -170,7 +191,8 @@ impl Context<'_, '_> {
             let mut thaw = node(NodeKind::Action, "thaw".to_owned());
             thaw.children.push(node(NodeKind::Table, format!("Resuming from table {}", from.table.0)));
             if let Some(steps) = from.steps.as_deref().filter(|steps| !steps.is_empty()) {
-                let steps: Vec<String> = steps.iter().map(crate::text::step).collect();
+                let names = Names::none();
+                let steps: Vec<String> = steps.iter().map(|step| crate::text::step(step, &names)).collect();
                 thaw.children.push(node(NodeKind::Table, format!("Restoring actions: {}", steps.join(","))));
             }
             trace.add(thaw);

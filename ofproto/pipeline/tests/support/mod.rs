@@ -42,7 +42,7 @@ impl Datapath for Script {
         flow.actions.store(Arc::new(actions));
         flow.attachment.store(Arc::new(attachment));
     }
-    fn flow_put(&self, _: Match, _: Vec<DpAction>) -> Result<Arc<Megaflow>, FlowExists> {
+    fn flow_put(&self, _: Match, _: Vec<DpAction>, _: Option<u128>) -> Result<Arc<Megaflow>, FlowExists> {
         Err(FlowExists)
     }
     fn execute(&self, execute: Execute) {
@@ -193,7 +193,8 @@ impl Switch {
         let install = verdict.install;
         between();
         let pattern = CompactMatch::new(&Match::new(key.clone(), verdict.mask));
-        let flow = Megaflow::new(pattern, Some(0), Arc::new(verdict.actions), verdict.attachment, self.now);
+        let flow =
+            Megaflow::new(pattern, Some(0), Arc::new(verdict.actions), verdict.attachment, self.now).made_by(key);
         let flow = Arc::new(flow);
         if install {
             self.script.flows.lock().unwrap().push(flow.clone());

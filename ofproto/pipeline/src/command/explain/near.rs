@@ -39,7 +39,7 @@ pub(super) struct Wrong {
 pub(super) fn nearest(table: &FlowTable, key: &FlowKey) -> Vec<Near> {
     let mut all: Vec<(usize, Reverse<u32>, Near)> = Vec::new();
     for rule in table.rules().take(LOOKED_AT) {
-        let matching = text::matching(&rule.pattern.unpack());
+        let matching = text::matching(&rule.pattern.unpack(), &Default::default());
         let but = wrong(&matching, key, FEW + 1);
         let worst = all.last().filter(|_| all.len() == NAMED).map(|(n, p, _)| (*n, *p));
         let this = (but.len(), Reverse(rule.priority));
