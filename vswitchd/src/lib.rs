@@ -5,7 +5,7 @@
 //! - [`database`]: which part of the database is copied.
 //! - [`config`]: rows of the database as typed values.
 //! - [`plan`]: the difference between what is wanted and what is.
-//! - [`switch`]: the running switch; the only place where a plan acts.
+//! - [`switch`]: the running switch; the only place where a plan acts. [`pmd`]: which core polls which queue.
 //! - [`status`]: what the switch does, as rows.
 //! - [`serve`]: the sockets. [`event`]: all that can wake the owner. [`owner`]: the loop that owns all of this.
 //! - [`commands`]: what appctl can ask.
@@ -19,6 +19,7 @@ pub mod config;
 pub mod plan;
 pub mod status;
 
+pub mod pmd;
 pub mod switch;
 
 pub mod serve;

@@ -1,15 +1,15 @@
-//! What: `dpctl/*` and `dpif-netdev/*`: the datapath as ovs-dpctl(8) shows it.
+//! What: `dpctl/*` about flows and datapaths, as ovs-dpctl(8) shows them.
 //!
-//! How: there is one datapath; users know it by the type of its bridges (`netdev@ovs-netdev`).
+//! How: there is one datapath; users know it by the type of its bridges (`netdev@ovs-netdev`). Datapaths that were made
+//! by hand stand beside it ([`super::spare`]).
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use weft_base::Time;
-use weft_engine::{Datapath, Megaflow};
+use weft_engine::{Datapath, Megaflow, flow_text};
 use weft_flow::CompactMatch;
-use weft_flow::dpctl::{self, DpNames};
+use weft_flow::dpctl::{self, DpNames, lookup};
 use weft_packet::DpPort;
 
 use super::{Answer, Command, command};
@@ -17,50 +17,46 @@ use crate::owner::Owner;
 
 pub const COMMANDS: &[Command] = &[
     command("dpctl/add-flow", "[dp] flow actions", 2, 3, |owner, args| change(owner, args, Verb::Add)),
-    command("dpctl/mod-flow", "[dp] flow actions", 2, 3, |owner, args| change(owner, args, Verb::Modify)),
-    command("dpctl/del-flow", "[dp] flow", 1, 2, |owner, args| change(owner, args, Verb::Delete)),
-    command("dpctl/del-flows", "[dp]", 0, 1, del_flows),
-    command("dpctl/get-flow", "[-m] [--names] [dp] ufid", 1, 4, get_flow),
+    command("dpctl/add-flows", "[dp] file", 1, 2, |owner, args| change_from_file(owner, args, Verb::Add)),
+    command("dpctl/mod-flow", "[dp] flow actions", 2, 4, |owner, args| change(owner, args, Verb::Modify)),
+    command("dpctl/mod-flows", "[dp] file", 1, 2, |owner, args| change_from_file(owner, args, Verb::Modify)),
+    command("dpctl/del-flow", "[dp] flow", 1, 3, |owner, args| change(owner, args, Verb::Delete)),
+    command("dpctl/del-flows", "[dp] [file]", 0, 2, del_flows),
+    command("dpctl/get-flow", "[dp] ufid", 1, 4, get_flow),
     command("dpctl/dump-flows", "[-m] [--names] [dp] [filter=..] [type=..] [pmd=..]", 0, 6, dump_flows),
     command("dpctl/dump-dps", "", 0, 0, dump_dps),
-    command("dpif/dump-dps", "", 0, 0, dump_dps),
     command("dpctl/show", "[-s] [dp...]", 0, 100, show),
-    command("dpctl/add-dp", "dp [iface...]", 1, 100, |_, _| Err(managed("add_dp"))),
-    command("dpctl/del-dp", "dp", 1, 1, |_, _| Err(managed("del_dp"))),
-    command("dpctl/add-if", "dp iface...", 2, 100, |_, _| Err(managed("add_if"))),
-    command("dpctl/del-if", "dp iface...", 2, 100, del_if),
-    command("dpctl/set-if", "dp iface...", 2, 100, |_, _| Err(managed("set_if"))),
+    command("dpctl/cache-get-size", "[dp]", 0, 1, |owner, args| {
+        skip_datapath(owner, args, 0)?;
+        Ok(datapaths(owner).into_iter().map(|name| name + ":\n").collect())
+    }),
+    command("dpctl/cache-set-size", "dp cache <size>", 3, 3, |_, _| {
+        Err("ovs-vswitchd: Setting caches not supported (Operation not supported)".to_owned())
+    }),
+    command("dpctl/offload-stats-show", "[dp]", 0, 1, |owner, args| {
+        skip_datapath(owner, args, 0)?;
+        Err("ovs-vswitchd: retrieving offload statistics (Invalid argument)".to_owned())
+    }),
     command("dpctl/parse-actions", "actions", 1, 100, |_, args| {
         args.iter().map(|text| round_trip(text)).collect::<Result<Vec<_>, _>>().map(|lines| lines.concat())
     }),
-    command("dpctl/normalize-actions", "flow actions", 2, 2, |_, args| round_trip(&args[1])),
+    command("dpctl/normalize-actions", "actions", 2, 2, |_, args| normalize(&args[0], &args[1])),
     command("dpctl/list-commands", "", 0, 0, |_, _| {
-        Ok(COMMANDS
-            .iter()
-            .filter_map(|c| Some(format!("  {} {}\n", c.name.strip_prefix("dpctl/")?, c.usage)))
-            .collect())
+        let names = [COMMANDS, super::spare::COMMANDS].into_iter().flatten();
+        let lines = names.filter_map(|c| Some(format!("  dpctl/{:<24}{}\n", c.name.strip_prefix("dpctl/")?, c.usage)));
+        Ok("The available commands are:\n".to_owned() + &lines.collect::<String>())
     }),
-    command("dpif-netdev/pmd-stats-show", "[-pmd core] [dp]", 0, 3, worker_stats),
-    command("dpif-netdev/pmd-stats-clear", "[-pmd core] [dp]", 0, 3, |owner, _| {
-        owner.clear_worker_stats();
-        Ok(String::new())
-    }),
-    command("dpif-netdev/pmd-rxq-show", "[-pmd core] [-secs secs] [dp]", 0, 5, queues),
-    command("dpif/show-dp-features", "bridge", 1, 1, features),
 ];
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Verb {
     Add,
     Modify,
     Delete,
 }
 
-fn managed(verb: &str) -> String {
-    format!("ovs-vswitchd: {verb} (Operation not supported): datapaths follow the bridges of the database")
-}
-
 /// The datapath under the names of its bridges' types.
-fn datapaths(owner: &Owner) -> Vec<String> {
+pub(super) fn datapaths(owner: &Owner) -> Vec<String> {
     let types = owner.switch.running.bridges.values().map(|bridge| bridge.config.datapath_type.as_str());
     let mut types: Vec<&str> = types.map(|kind| if kind.is_empty() { "system" } else { kind }).collect();
     types.sort_unstable();
@@ -68,11 +64,11 @@ fn datapaths(owner: &Owner) -> Vec<String> {
     types.into_iter().map(|kind| format!("{kind}@ovs-{kind}")).collect()
 }
 
-fn is_datapath(owner: &Owner, name: &str) -> bool {
+pub(super) fn is_datapath(owner: &Owner, name: &str) -> bool {
     datapaths(owner).iter().any(|known| known == name || known.split('@').nth(1) == Some(name))
 }
 
-const NO_DATAPATH: &str = "ovs-vswitchd: datapath not found (Invalid argument)";
+pub(super) const NO_DATAPATH: &str = "ovs-vswitchd: datapath not found (Invalid argument)";
 
 /// Takes a datapath's name off the front of `args` if there is one more than `without`.
 fn skip_datapath<'a>(owner: &Owner, args: &'a [String], without: usize) -> Result<&'a [String], String> {
@@ -87,36 +83,60 @@ fn names(owner: &Owner) -> DpNames {
     owner.switch.dp_names().into_iter().collect()
 }
 
-fn del_if(owner: &mut Owner, args: &[String]) -> Answer {
-    if !is_datapath(owner, &args[0]) {
-        return Err(NO_DATAPATH.to_owned());
-    }
-    for name in &args[1..] {
-        if !owner.detach(name) {
-            return Err(format!("ovs-vswitchd: no port named {name}"));
+/// Options that stand in front of, or between, the words of a dpctl command.
+#[derive(Default)]
+struct Options {
+    more: bool,
+    statistics: bool,
+    names: Option<bool>,
+    words: Vec<String>,
+}
+
+impl Options {
+    fn of(args: &[String]) -> Result<Options, String> {
+        let mut options = Options::default();
+        for arg in args {
+            match arg.as_str() {
+                "-m" | "--more" => options.more = true,
+                "-s" | "--statistics" => options.statistics = true,
+                "--names" => options.names = Some(true),
+                "--no-names" => options.names = Some(false),
+                "--clear" | "--may-create" | "--read-only" => {}
+                other if other.starts_with('-') => return Err(format!("Unrecognized option {other}")),
+                word => options.words.push(word.to_owned()),
+            }
         }
+        Ok(options)
     }
-    Ok(String::new())
+
+    /// Names of ports, if they are wanted.
+    fn port_names(&self, owner: &Owner) -> DpNames {
+        if self.names.unwrap_or(self.more) { names(owner) } else { DpNames::new() }
+    }
 }
 
 fn dump_dps(owner: &mut Owner, _: &[String]) -> Answer {
-    Ok(datapaths(owner).into_iter().map(|name| name + "\n").collect())
+    let spare = owner.spare.names();
+    Ok(datapaths(owner).into_iter().chain(spare).map(|name| name + "\n").collect())
+}
+
+/// Why a datapath of that name cannot be opened.
+pub(super) fn cannot_open(name: &str) -> String {
+    let known = name.split_once('@').is_some_and(|(kind, _)| matches!(kind, "dummy" | "netdev" | "system"));
+    let why = if known { "No such device" } else { "Address family not supported by protocol" };
+    format!("ovs-vswitchd: opening datapath {name} failed ({why})")
 }
 
 fn show(owner: &mut Owner, args: &[String]) -> Answer {
-    let with_counters = args.iter().any(|arg| matches!(arg.as_str(), "-s" | "--statistics"));
-    let wanted: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
-    if let Some(unknown) = wanted.iter().find(|name| !is_datapath(owner, name)) {
-        return Err(format!("ovs-vswitchd: opening datapath {unknown} failed (No such device)"));
+    let options = Options::of(args)?;
+    let known = |owner: &Owner, name: &String| datapaths(owner).contains(name) || owner.spare.get(name).is_some();
+    if let Some(unknown) = options.words.iter().find(|name| !known(owner, name)) {
+        return Err(cannot_open(unknown));
     }
+    let wanted = |name: &String| options.words.is_empty() || options.words.contains(name);
     let mut text = String::new();
-    for datapath in datapaths(owner) {
+    for datapath in datapaths(owner).iter().filter(|name| wanted(name)) {
         let kind = datapath.split('@').next().unwrap_or_default().to_owned();
-        if !wanted.is_empty()
-            && !wanted.iter().any(|name| **name == datapath || datapath.ends_with(&format!("@{name}")))
-        {
-            continue;
-        }
         let stats = owner.switch.engine.stats();
         let _ = writeln!(text, "{datapath}:");
         let _ = writeln!(text, "  lookups: hit:{} missed:{} lost:{}", stats.hit, stats.missed, stats.lost);
@@ -132,11 +152,12 @@ fn show(owner: &mut Owner, args: &[String]) -> Answer {
         }
         for (number, (name, shown)) in ports {
             let _ = writeln!(text, "  port {number}: {name} ({shown})");
-            if with_counters {
+            if options.statistics {
                 text += &counters(owner, &name);
             }
         }
     }
+    text += &owner.spare.show(|name| wanted(name));
     Ok(text)
 }
 
@@ -146,61 +167,33 @@ fn counters(owner: &Owner, name: &str) -> String {
     format!(
         "    RX packets:{} errors:{} dropped:{} overruns:{} frame:{}\n    TX packets:{} errors:{} dropped:{} aborted:? \
          carrier:?\n    collisions:{}\n    RX bytes:{}  TX bytes:{}\n",
-        show(stats.rx_packets),
+        show(stats.rx_packets.or(Some(0))),
         show(stats.rx_errors),
         show(stats.rx_dropped),
         show(stats.rx_over_err),
         show(stats.rx_frame_err),
-        show(stats.tx_packets),
+        show(stats.tx_packets.or(Some(0))),
         show(stats.tx_errors),
         show(stats.tx_dropped),
         show(stats.collisions),
-        show(stats.rx_bytes),
-        show(stats.tx_bytes),
+        show(stats.rx_bytes.or(Some(0))),
+        show(stats.tx_bytes.or(Some(0))),
     )
 }
 
 /// One flow as `dump-flows` shows it. `flows` are the same flow in each worker that has it.
-fn line(flows: &[Arc<Megaflow>], names: &DpNames, more: bool, now: Time) -> String {
+fn line(owner: &Owner, flows: &[Arc<Megaflow>], names: &DpNames, more: bool) -> String {
     let first = &flows[0];
-    let sum = |read: fn(&Megaflow) -> u64| flows.iter().map(|flow| read(flow)).sum::<u64>();
-    let used = flows.iter().map(|flow| flow.stats.used.get()).max().unwrap_or(0);
-    let used = match used {
-        0 => "never".to_owned(),
-        used => {
-            let ago = now.since(Time::from_nanos(used));
-            format!("{}.{:03}s", ago.as_secs(), ago.subsec_millis())
-        }
-    };
-    let flags = flows.iter().fold(0, |flags, flow| flags | flow.stats.tcp_flags());
-    let flags = if flags == 0 { String::new() } else { format!(", flags:{}", tcp_flags(flags)) };
-    let prefix = if more { format!("ufid:{}, ", ufid(first.ufid())) } else { String::new() };
+    let (matching, counted) = (flow_text::matching(first, names, more), flow_text::statistics(flows, owner.now()));
+    let actions = dpctl::format_actions(&first.actions.load(), names);
+    if !more {
+        return format!("{matching}, {counted}, actions:{actions}");
+    }
+    let (outer, inner) = lookup::miniflow_bits(first.pattern.unpack().mask());
     format!(
-        "{prefix}{}, packets:{}, bytes:{}, used:{used}{flags}, actions:{}",
-        dpctl::format_match(&first.pattern.unpack(), names),
-        sum(|flow| flow.stats.packets.get()),
-        sum(|flow| flow.stats.bytes.get()),
-        dpctl::format_actions(&first.actions.load(), names)
+        "{}, {matching}, {counted}, dp:ovs, actions:{actions}, dp-extra-info:miniflow_bits({outer},{inner})",
+        first.name()
     )
-}
-
-fn ufid(id: u128) -> String {
-    uuid::Uuid::from_u128(id).hyphenated().to_string()
-}
-
-fn tcp_flags(flags: u16) -> String {
-    let letters = [
-        (0x001, 'F'),
-        (0x002, 'S'),
-        (0x004, 'R'),
-        (0x008, 'P'),
-        (0x010, '.'),
-        (0x020, 'U'),
-        (0x040, 'E'),
-        (0x080, 'C'),
-        (0x100, 'N'),
-    ];
-    letters.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, letter)| *letter).collect()
 }
 
 /// The same flow of all workers together, oldest first.
@@ -214,59 +207,94 @@ fn grouped(owner: &Owner) -> Vec<Vec<Arc<Megaflow>>> {
     groups
 }
 
+/// Kinds of flows that `type=` can name, and whether ours is one: all of our flows are the software's.
+const TYPES: &[(&str, bool)] = &[
+    ("all", true),
+    ("ovs", true),
+    ("non-offloaded", true),
+    ("tc", false),
+    ("dpdk", false),
+    ("offloaded", false),
+    ("partially-offloaded", false),
+];
+
 fn dump_flows(owner: &mut Owner, args: &[String]) -> Answer {
-    let (mut more, mut with_names, mut filter) = (false, false, None);
-    for arg in args {
-        match arg.as_str() {
-            "-m" | "--more" => (more, with_names) = (true, true),
-            "--names" => with_names = true,
-            "--no-names" => with_names = false,
-            text => match text.split_once('=') {
-                Some(("filter", text)) => filter = Some(text.to_owned()),
-                Some(("type" | "pmd", _)) => {}
-                _ if is_datapath(owner, text) => {}
-                _ => return Err(NO_DATAPATH.to_owned()),
-            },
+    let options = Options::of(args)?;
+    let (mut wanted, mut ours, mut core) = (None, true, None);
+    for word in &options.words {
+        match word.split_once('=') {
+            Some(("filter", text)) => wanted = Some(CompactMatch::new(&parse_filter(text, owner)?)),
+            Some(("type", text)) => {
+                let of = |name: &str| TYPES.iter().find(|(known, _)| *known == name).map(|(_, ours)| *ours);
+                let found: Option<Vec<bool>> = text.split(',').map(of).collect();
+                let failed = || format!("ovs-vswitchd: Failed to parse type ({text}) (Invalid argument)");
+                ours = found.ok_or_else(failed)?.contains(&true);
+            }
+            Some(("pmd", text)) => core = Some(text.parse::<i64>().map_err(|_| String::new())?),
+            _ if is_datapath(owner, word) => {}
+            _ => return Err(NO_DATAPATH.to_owned()),
         }
     }
-    let names = if with_names { names(owner) } else { DpNames::new() };
-    let wanted = filter.map(|text| parse_filter(&text)).transpose()?.map(|wanted| CompactMatch::new(&wanted));
-    let now = owner.now();
-    let lines: Vec<String> = grouped(owner)
-        .iter()
-        .filter(|flows| wanted.as_ref().is_none_or(|wanted| flows[0].pattern.overlaps(wanted)))
-        .map(|flows| line(flows, &names, more, now) + "\n")
-        .collect();
-    if lines.is_empty() {
+    if !ours {
         return Ok(String::new());
     }
-    Ok("flow-dump from the main thread:\n".to_owned() + &lines.concat())
+    let names = options.port_names(owner);
+    let mut by_core: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    for flows in grouped(owner) {
+        if wanted.as_ref().is_none_or(|wanted| flows[0].pattern.overlaps(wanted)) {
+            let text = line(owner, &flows, &names, options.more) + "\n";
+            let port = DpPort(flows[0].pattern.word(0) as u32);
+            by_core.entry(super::polling::core_of(owner, port)).or_default().push(text);
+        }
+    }
+    let mut text = String::new();
+    for (at, lines) in by_core.into_iter().filter(|(at, _)| core.is_none_or(|core| core == *at)) {
+        let _ = match at {
+            MAIN_THREAD => writeln!(text, "flow-dump from the main thread:"),
+            core => writeln!(text, "flow-dump from pmd on cpu core: {core}"),
+        };
+        text += &lines.concat();
+    }
+    Ok(text)
 }
 
-/// `filter=` is in OpenFlow's syntax.
-fn parse_filter(text: &str) -> Result<weft_flow::Match, String> {
+/// Where frames are handled that no core polls for.
+pub(super) const MAIN_THREAD: i64 = -1;
+
+/// `filter=` is a flow in OpenFlow's syntax, with the datapath's ports.
+fn parse_filter(text: &str, owner: &Owner) -> Result<weft_flow::Match, String> {
+    let failed = |why: String| format!("ovs-vswitchd: Failed to parse filter ({text}: {why})");
     let mut wanted = weft_flow::Match::any();
-    let ports = weft_flow::text::PortNames::new();
+    let mut ports = weft_flow::text::PortNames::new();
+    for (dp, name) in owner.switch.dp_names() {
+        ports.insert(weft_flow::OfPort(dp.0), &name);
+    }
     for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
         let (key, value) = word.split_once('=').map_or((word, None), |(key, value)| (key, Some(value)));
-        if !weft_flow::text::parse_match_key(&mut wanted, key, value, &ports)? {
-            return Err(format!("{word}: unknown field in filter"));
+        let found = weft_flow::text::parse_match_key(&mut wanted, key, value, &ports);
+        if !found.map_err(|why| failed(format!("bad value for {key} ({why})")))? {
+            return Err(failed(format!("unknown field {key}")));
         }
     }
     Ok(wanted)
 }
 
 fn get_flow(owner: &mut Owner, args: &[String]) -> Answer {
-    let wanted = args.iter().find_map(|arg| arg.strip_prefix("ufid:")).ok_or("Failed to parse ufid")?;
-    let id = uuid::Uuid::parse_str(wanted).map_err(|_| "Failed to parse ufid".to_owned())?.as_u128();
-    let flows = grouped(owner).into_iter().find(|flows| flows[0].ufid() == id);
+    let options = Options::of(args)?;
+    let rest = skip_datapath(owner, &options.words, 1)?;
+    let id = rest.first().and_then(|text| text.strip_prefix("ufid:")).and_then(|id| uuid::Uuid::parse_str(id).ok());
+    // as Open vSwitch, which says so and calls it a success
+    let Some(id) = id else { return Ok("ovs-vswitchd: parsing flow ufid\n".to_owned()) };
+    let flows = grouped(owner).into_iter().find(|flows| flows[0].ufid() == id.as_u128());
     let flows = flows.ok_or("ovs-vswitchd: getting flow (No such file or directory)")?;
-    let more = args.iter().any(|arg| matches!(arg.as_str(), "-m" | "--more"));
-    let names = if args.iter().any(|arg| arg == "--names") { names(owner) } else { DpNames::new() };
-    Ok(line(&flows, &names, more, owner.now()) + "\n")
+    Ok(line(owner, &flows, &options.port_names(owner), options.more) + "\n")
 }
 
 fn del_flows(owner: &mut Owner, args: &[String]) -> Answer {
+    let file = args.last().filter(|last| !is_datapath(owner, last));
+    if file.is_some() {
+        return change_from_file(owner, args, Verb::Delete);
+    }
     skip_datapath(owner, args, 0)?;
     owner.switch.pipeline.purge();
     owner.switch.engine.flow_flush();
@@ -274,28 +302,88 @@ fn del_flows(owner: &mut Owner, args: &[String]) -> Answer {
 }
 
 fn change(owner: &mut Owner, args: &[String], verb: Verb) -> Answer {
-    let plain: Vec<String> = args.iter().filter(|arg| !arg.starts_with('-')).cloned().collect();
-    let without = if matches!(verb, Verb::Delete) { 1 } else { 2 };
-    if plain.len() < without {
-        return Err("too few arguments".to_owned());
+    let options = Options::of(args)?;
+    let without = if verb == Verb::Delete { 1 } else { 2 };
+    if options.words.len() < without {
+        return Err(format!("too few arguments: {without} needed"));
     }
-    let rest = skip_datapath(owner, &plain, without)?;
-    let names = names(owner);
-    let pattern =
-        dpctl::parse_match(&rest[0], &names).map_err(|error| format!("ovs-vswitchd: parsing flow key: {error}"))?;
-    let actions = rest.get(1).map(|text| dpctl::parse_actions(text, &names)).transpose()?;
-    let compact = CompactMatch::new(&pattern);
-    let there: Vec<Arc<Megaflow>> =
-        owner.switch.engine.flows().into_iter().filter(|flow| flow.pattern == compact).collect();
-    let engine = &owner.switch.engine;
-    match (verb, actions) {
-        (Verb::Add, Some(actions)) if there.is_empty() => {
-            let put = engine.flow_put(pattern, actions);
-            put.map_err(|_| "ovs-vswitchd: updating flow table (File exists)".to_owned())?;
+    let rest = skip_datapath(owner, &options.words, without)?;
+    let counted = change_one(owner, verb, &rest[0], rest.get(1).map(String::as_str))?;
+    Ok(if options.statistics { counted } else { String::new() })
+}
+
+/// Lines of flows and actions, each of which may say by itself what is done with it.
+fn change_from_file(owner: &mut Owner, args: &[String], verb: Verb) -> Answer {
+    let rest = skip_datapath(owner, args, 1)?;
+    let file = &rest[0];
+    let lines = match std::fs::read_to_string(file) {
+        Ok(lines) => lines,
+        Err(error) => {
+            let why = weft_jsonrpc::session::bare(&error);
+            return Ok(format!("ovs-vswitchd: Opening file \"{file}\" failed ({why})\n"));
         }
-        (Verb::Add, _) => return Err("ovs-vswitchd: updating flow table (File exists)".to_owned()),
-        (_, _) if there.is_empty() => {
-            return Err("ovs-vswitchd: updating flow table (No such file or directory)".to_owned());
+    };
+    let mut said = String::new();
+    for (number, line) in lines.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        let word = line.split_whitespace().next().unwrap_or_default();
+        let of_its_own = match word {
+            "add" => Some(Verb::Add),
+            "modify" => Some(Verb::Modify),
+            "delete" => Some(Verb::Delete),
+            _ => None,
+        };
+        let rest = if of_its_own.is_some() { line[word.len()..].trim() } else { line };
+        let verb = of_its_own.unwrap_or(verb);
+        let (flow, actions) = match rest.split_once(char::is_whitespace) {
+            Some((flow, actions)) => (flow, Some(actions.trim())),
+            None => (rest, None),
+        };
+        if verb != Verb::Delete && actions.is_none() {
+            let _ = writeln!(said, "ovs-vswitchd: Failed parsing line number {}, skipped!", number + 1);
+            continue;
+        }
+        if let Err(error) = change_one(owner, verb, flow, actions) {
+            let _ = writeln!(said, "{error}");
+        }
+    }
+    Ok(said)
+}
+
+/// Does it, and tells what the flow had counted.
+fn change_one(owner: &mut Owner, verb: Verb, flow: &str, actions: Option<&str>) -> Answer {
+    let names = names(owner);
+    let id = flow.strip_prefix("ufid:").map(|rest| rest.split(',').next().unwrap_or_default());
+    let id = id.map(|id| uuid::Uuid::parse_str(id).map(|id| id.as_u128()));
+    let id = id.transpose().map_err(|_| "ovs-vswitchd: parsing flow ufid".to_owned())?;
+    let text = if id.is_some() { flow.split_once(',').map_or("", |(_, rest)| rest) } else { flow };
+    let bad_key = |why: String| match verb {
+        Verb::Delete => format!("ovs-vswitchd: {} (Invalid argument)", why),
+        _ => format!("ovs-vswitchd: parsing flow key ({why}) (Invalid argument)"),
+    };
+    let pattern = dpctl::parse_match(text, &names).map_err(bad_key)?;
+    let bad_actions = |_| "ovs-vswitchd: parsing actions (Invalid argument)".to_owned();
+    let actions = actions.map(|text| dpctl::parse_actions(text, &names)).transpose().map_err(bad_actions)?;
+    let is_it = |flow: &Arc<Megaflow>| match id {
+        Some(id) => flow.ufid() == id,
+        None => flow.pattern.unpack().matches(pattern.key()),
+    };
+    let there: Vec<Arc<Megaflow>> = owner.switch.engine.flows().into_iter().filter(is_it).collect();
+    let engine = &owner.switch.engine;
+    let updating = |why: &str| format!("ovs-vswitchd: updating flow table ({why})");
+    match (verb, actions) {
+        (Verb::Add | Verb::Modify, _) if !is_complete(text) => return Err(updating("Invalid argument")),
+        (Verb::Add, Some(actions)) if there.is_empty() => {
+            engine.flow_put(pattern, actions, id).map_err(|_| updating("File exists"))?;
+        }
+        (Verb::Add, _) => return Err(updating("File exists")),
+        (Verb::Modify, _) if there.is_empty() => return Err(updating("No such file or directory")),
+        (Verb::Delete, _) if there.is_empty() => {
+            let hint = "Perhaps you need to specify a UFID?";
+            return Err(format!("ovs-vswitchd: deleting flow (No such file or directory)\n{hint}"));
         }
         (Verb::Modify, Some(actions)) => {
             for flow in &there {
@@ -304,75 +392,67 @@ fn change(owner: &mut Owner, args: &[String], verb: Verb) -> Answer {
         }
         (_, _) => engine.flows_delete(&there),
     }
-    Ok(String::new())
+    Ok(match there.is_empty() {
+        true => String::new(),
+        false => flow_text::statistics(&there, owner.now()) + "\n",
+    })
+}
+
+/// Whether a flow says what the datapath must know: its type, and the header that this promises.
+fn is_complete(flow: &str) -> bool {
+    let says = |what: &str| flow.contains(what);
+    let typed = |number: &str, header: &str| !says(&format!("eth_type({number})")) || says(header);
+    (says("eth_type(") || says("packet_type("))
+        && typed("0x0800", "ipv4(")
+        && typed("0x800", "ipv4(")
+        && typed("0x86dd", "ipv6(")
+        && typed("0x0806", "arp(")
 }
 
 fn round_trip(text: &str) -> Answer {
-    let actions = dpctl::parse_actions(text, &DpNames::new())?;
+    let failed = |_| "ovs-vswitchd: odp_actions_from_string (Invalid argument)".to_owned();
+    let actions = dpctl::parse_actions(text, &DpNames::new()).map_err(failed)?;
     Ok(dpctl::format_actions(&actions, &DpNames::new()) + "\n")
 }
 
-/// The layout that scripts read; lookups that this datapath does not have stand at zero.
-fn worker_stats(owner: &mut Owner, _: &[String]) -> Answer {
-    let stats = owner.worker_stats();
-    let hits = stats.hit.saturating_sub(stats.cache_hit);
-    let packets = stats.hit + stats.missed + stats.lost;
-    let per = |a: u64, b: u64| if b == 0 { 0.0 } else { a as f64 / b as f64 };
-    let mut text = String::from("main thread:\n");
-    let _ = write!(
-        text,
-        "  packets received: {packets}\n  packet recirculations: 0\n  avg. datapath passes per packet: {:.2}\n  \
-         phwol hits: 0\n  mfex opt hits: 0\n  simple match hits: 0\n  emc hits: {}\n  smc hits: 0\n  \
-         megaflow hits: {hits}\n  avg. subtable lookups per megaflow hit: {:.2}\n  miss with success upcall: {}\n  \
-         miss with failed upcall: {}\n  avg. packets per output batch: 0.00\n",
-        if packets == 0 { 0.0 } else { 1.0 },
-        stats.cache_hit,
-        per(stats.mask_hit, hits),
-        stats.missed,
-        stats.lost,
-    );
-    Ok(text)
-}
-
-/// The layout that scripts read: a worker stands where they look for a core, under its number.
-fn queues(owner: &mut Owner, args: &[String]) -> Answer {
-    let asked = args.iter().position(|arg| arg == "-secs").and_then(|at| args.get(at + 1));
-    let mut text = format!("Displaying last {} seconds pmd usage %\n", window(asked.map(String::as_str)));
-    for worker in 0..owner.switch.engine.workers() {
-        let _ = writeln!(text, "pmd thread numa_id 0 core_id {worker}:\n  isolated : false");
-        let interfaces = owner.switch.interfaces.values();
-        for interface in interfaces.filter(|interface| interface.device().is_some() && polled(&interface.kind.opened)) {
-            let _ = writeln!(
-                text,
-                "  port: {:<16}  queue-id: {worker:>2} (enabled)   pmd usage: NOT AVAIL",
-                interface.name
-            );
+/// What is done with the frame as it is tagged each time, the tags' states in their order.
+fn normalize(flow: &str, actions: &str) -> Answer {
+    use weft_flow::DpAction;
+    let none = DpNames::new();
+    let key = dpctl::parse_key(flow, &none).map_err(|why| format!("ovs-vswitchd: {why} (Invalid argument)"))?;
+    let failed = |_| "ovs-vswitchd: odp_actions_from_string (Invalid argument)".to_owned();
+    let actions = dpctl::parse_actions(actions, &none).map_err(failed)?;
+    let (tci, mut labels) = (weft_flow::FieldId::VlanTci.get(&key) as u16, Vec::new());
+    let mut tag = tci;
+    let mut states: BTreeMap<(u16, Vec<u32>), Vec<DpAction>> = BTreeMap::new();
+    for action in actions {
+        match action {
+            DpAction::PushVlan { tci, .. } => tag = tci | 0x1000,
+            DpAction::PopVlan => tag = 0,
+            DpAction::PushMpls { entry, .. } => labels.insert(0, entry),
+            DpAction::PopMpls { .. } if !labels.is_empty() => drop(labels.remove(0)),
+            other => states.entry((tag, labels.clone())).or_default().push(other),
         }
-        text += "  overhead: NOT AVAIL\n";
     }
-    Ok(text)
-}
-
-/// Seconds come in steps of five up to a minute; what is no such number means the whole minute.
-fn window(asked: Option<&str>) -> u32 {
-    match asked.and_then(|text| text.parse::<u32>().ok()) {
-        Some(secs @ 1..60) => secs.div_ceil(5) * 5,
-        _ => 60,
+    let mut text = format!("input flow: {}\n", dpctl::format_key(&key, &none));
+    for ((tag, labels), actions) in states {
+        text += &match tag {
+            0 => "no vlan: ".to_owned(),
+            tag => format!("vlan(vid={},pcp={}): ", tag & 0xfff, tag >> 13),
+        };
+        text += &match labels.first() {
+            None => "no mpls: ".to_owned(),
+            Some(entry) => format!(
+                "mpls(label={},tc={},ttl={},bos={}): ",
+                entry >> 12,
+                entry >> 9 & 7,
+                entry & 0xff,
+                entry >> 8 & 1
+            ),
+        };
+        text += &dpctl::format_actions(&actions, &none);
     }
-}
-
-/// Plain dummies get their frames handed over; nobody looks for them in a queue.
-fn polled(kind: &str) -> bool {
-    !matches!(kind, "dummy" | "dummy-internal")
-}
-
-fn features(owner: &mut Owner, args: &[String]) -> Answer {
-    if !owner.switch.bridges.contains_key(&args[0]) {
-        return Err("no such bridge".to_owned());
-    }
-    Ok("Masked set action: Yes\nUfid: Yes\nTruncate action: Yes\nClone action: Yes\nExplicit Drop action: Yes\n\
-        Max VLAN headers: 2\nRecirc: Yes\nIPv6 ND Extension: No\n"
-        .to_owned())
+    Ok(text + "\n")
 }
 
 #[cfg(test)]
@@ -380,32 +460,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_are_letters_in_their_order() {
-        assert_eq!(tcp_flags(0x012), "S.");
-        assert_eq!(tcp_flags(0x1ff), "FSRP.UECN");
-    }
-
-    #[test]
-    fn usage_is_of_whole_steps_within_a_minute() {
-        let table =
-            [("0", 60), ("1", 5), ("5", 5), ("6", 10), ("29", 30), ("60", 60), ("100", 60), ("-1", 60), ("x", 60)];
-        for (asked, shown) in table {
-            assert_eq!(window(Some(asked)), shown, "{asked}");
-        }
-        assert_eq!(window(None), 60);
-    }
-
-    #[test]
-    fn plain_dummies_have_no_queue_to_look_into() {
-        assert!(polled("dummy-pmd") && polled("system"));
-        assert!(!polled("dummy") && !polled("dummy-internal"));
-    }
-
-    #[test]
     fn matches_that_contradict_do_not_overlap() {
         let one = |text: &str| dpctl::parse_match(text, &DpNames::new()).unwrap();
-        let overlaps = |a: &weft_flow::Match, b| CompactMatch::new(a).overlaps(&CompactMatch::new(b));
+        let overlaps =
+            |a: &weft_flow::Match, b: &weft_flow::Match| CompactMatch::new(a).overlaps(&CompactMatch::new(b));
         assert!(overlaps(&one("in_port(1)"), &one("eth_type(0x0800)")));
         assert!(!overlaps(&one("in_port(1)"), &one("in_port(2),eth_type(0x0800)")));
+    }
+
+    #[test]
+    fn a_flow_must_say_the_headers_that_it_promises() {
+        assert!(is_complete("in_port(1),eth(),eth_type(0x0800),ipv4(src=1.2.3.4)"));
+        assert!(is_complete("in_port(1),eth(),eth_type(0x1234)"));
+        assert!(is_complete("in_port(1),eth_type(0x0800),ipv4(src=0.0.0.0/192.0.0.0)"));
+        assert!(!is_complete("in_port(1)"));
+        assert!(!is_complete("in_port(1),eth(),eth_type(0x0806)"));
+    }
+
+    /// As Open vSwitch prints it.
+    #[test]
+    fn normalized_actions_stand_under_the_tags_of_their_frame() {
+        let flow = "in_port(1),eth_type(0x800),ipv4(src=1.2.3.4)";
+        let text = normalize(flow, "push_vlan(vid=1,pcp=0),2,pop_vlan,3").unwrap();
+        assert!(text.ends_with("\nno vlan: no mpls: 3vlan(vid=1,pcp=0): no mpls: 2\n"), "{text}");
     }
 }

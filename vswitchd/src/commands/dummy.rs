@@ -109,21 +109,23 @@ fn dummies(owner: &Owner) -> Vec<String> {
     dummies.map(|interface| interface.name.clone()).collect()
 }
 
-/// Dummies here never talk to sockets, so nothing is ever connected.
+/// Whether the cables of those that dial are plugged in.
 fn conn_state(owner: &mut Owner, args: &[String]) -> Answer {
-    let names = match args.first() {
-        Some(name) => {
-            dummy(owner, name).map_err(|_| "Unknown Dummy Interface".to_owned())?;
-            vec![name.clone()]
+    let state = |name: &String| dummy(owner, name).ok()?.is_connected();
+    let word = |connected| if connected { "connected" } else { "disconnected" };
+    Ok(match args.first() {
+        Some(name) => format!("{name}: {}\n", state(name).map_or("unknown", word)),
+        None => {
+            let dialling =
+                dummies(owner).into_iter().filter_map(|name| Some(format!("{name}: {}\n", word(state(&name)?))));
+            dialling.collect()
         }
-        None => dummies(owner),
-    };
-    Ok(names.into_iter().map(|name| format!("{name}: unknown\n")).collect())
+    })
 }
 
 fn ip4addr(owner: &mut Owner, args: &[String]) -> Answer {
     let dummy = dummy(owner, &args[0]).map_err(|_| "Unknown Dummy Interface".to_owned())?;
-    let (address, prefix) = split_prefix(&args[1], 32).ok_or_else(|| format!("{}: invalid IPv4 address", args[1]))?;
+    let (address, prefix) = split_prefix(&args[1], 32).ok_or_else(|| format!("{}: invalid IP address", args[1]))?;
     dummy.set_ip4(address, prefix);
     Ok("OK".to_owned())
 }

@@ -12,11 +12,15 @@ mod coverage;
 mod datapath;
 mod device;
 mod dummy;
+mod polling;
+mod spare;
 mod switch;
 mod time;
 
 use tokio::sync::mpsc;
 use weft_jsonrpc::unixctl::{Call, Commands};
+
+pub use spare::Spare;
 
 use crate::event::Event;
 use crate::owner::Owner;
@@ -48,6 +52,8 @@ fn table() -> impl Iterator<Item = &'static Command> {
         datapath::COMMANDS,
         device::COMMANDS,
         dummy::COMMANDS,
+        polling::COMMANDS,
+        spare::COMMANDS,
         switch::COMMANDS,
         time::COMMANDS,
     ]

@@ -29,6 +29,10 @@ pub struct InterfaceConfig {
     pub kind: String,
     /// Its options.
     pub options: BTreeMap<String, String>,
+    /// `other_config:pmd-rxq-affinity`: which queue is for which core.
+    pub rxq_affinity: String,
+    /// `other_config:tx-steering=hash`: frames choose their transmit queue by what they carry.
+    pub steers_by_hash: bool,
     /// Which OpenFlow port number it would like.
     pub ofport_request: Option<u32>,
     /// Which number it had in the switch's former life.
@@ -75,6 +79,8 @@ impl InterfaceConfig {
             name,
             kind: row.row.text("type").to_owned(),
             options: row.row.map("options"),
+            rxq_affinity: row.row.key("other_config", "pmd-rxq-affinity").unwrap_or_default().to_owned(),
+            steers_by_hash: row.row.key("other_config", "tx-steering") == Some("hash"),
             ofport_request: row.row.integer("ofport_request").and_then(port_number),
             ofport_hint: Hint(row.row.integer("ofport").and_then(port_number)),
             mac,

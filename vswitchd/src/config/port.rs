@@ -112,6 +112,8 @@ impl PortConfig {
             name: bridge.to_owned(),
             kind: "internal".to_owned(),
             options: Default::default(),
+            rxq_affinity: String::new(),
+            steers_by_hash: false,
             ofport_request: None,
             ofport_hint: Default::default(),
             mac: None,

@@ -27,8 +27,14 @@ pub struct SwitchConfig {
     pub vlan_limit: u32,
     /// An open OpenFlow bundle that nobody touches this long is dropped.
     pub bundle_idle_timeout: Duration,
-    /// CPUs of the packet workers; `None`: workers float.
+    /// Cores that may poll queues, as a hexadecimal mask; `None`: one of each memory node.
     pub pmd_cpu_mask: Option<String>,
+    /// How receive queues are dealt to cores.
+    pub pmd_rxq_assign: crate::pmd::Mode,
+    /// Whether a core with a pinned queue gets no others.
+    pub pmd_rxq_isolate: bool,
+    /// How long a core may sleep when it has little to do, in microseconds.
+    pub pmd_max_sleep: u64,
     /// Do not talk to controllers, keep cached flows: a restart is under way.
     pub flow_restore_wait: bool,
     /// Managers that we connect to.
@@ -75,6 +81,9 @@ impl Default for SwitchConfig {
             vlan_limit: 1,
             bundle_idle_timeout: Duration::from_secs(10),
             pmd_cpu_mask: None,
+            pmd_rxq_assign: crate::pmd::Mode::default(),
+            pmd_rxq_isolate: true,
+            pmd_max_sleep: 0,
             flow_restore_wait: false,
             managers: Vec::new(),
             ssl: None,
@@ -107,6 +116,9 @@ impl SwitchConfig {
                 .number(oc, "bundle-idle-timeout", 1..=u32::MAX.into())
                 .map_or(default.bundle_idle_timeout, |n| Duration::from_secs(n as u64)),
             pmd_cpu_mask: row.row.key(oc, "pmd-cpu-mask").map(str::to_owned),
+            pmd_rxq_assign: assignment(row.row.key(oc, "pmd-rxq-assign")),
+            pmd_rxq_isolate: row.flag(oc, "pmd-rxq-isolate", true),
+            pmd_max_sleep: row.row.key(oc, "pmd-maxsleep").and_then(|text| text.parse::<i64>().ok()).map_or(0, sleep),
             flow_restore_wait: row.flag(oc, "flow-restore-wait", false),
             managers: row
                 .row
@@ -116,4 +128,20 @@ impl SwitchConfig {
             ssl: row.row.follow("ssl", "SSL").next().map(SslConfig::read),
         }
     }
+}
+
+fn assignment(text: Option<&str>) -> crate::pmd::Mode {
+    let mode = text.map(crate::pmd::Mode::parse);
+    if mode == Some(None) {
+        tracing::warn!(
+            target: "dpif_netdev",
+            "Unsupported rx queue to PMD assignment mode in pmd-rxq-assign. Defaulting to 'cycles'."
+        );
+    }
+    mode.flatten().unwrap_or_default()
+}
+
+/// Nobody sleeps longer than ten milliseconds.
+fn sleep(asked: i64) -> u64 {
+    u64::try_from(asked).unwrap_or(u64::MAX).min(10_000)
 }

@@ -90,6 +90,8 @@ pub struct Options {
     pub arguments: Vec<String>,
     /// `--enable-dummy`.
     pub dummy: Dummy,
+    /// `--dummy-numa`: the node of each core of an imagined machine.
+    pub dummy_numa: Option<String>,
     /// `--disable-system`: no kernel datapath, which we never have.
     pub disable_system: bool,
     /// `--disable-system-route`: leave the kernel's routes alone.

@@ -147,6 +147,7 @@ fn apply(
                 }
             }
         }
+        "dummy-numa" => options.dummy_numa = value,
         "disable-system" => options.disable_system = true,
         "disable-system-route" => options.disable_system_route = true,
         "mlockall" => options.mlockall = true,
@@ -157,7 +158,7 @@ fn apply(
         "unixctl" => options.unixctl = value,
         "help" => return Ok(Some(help(program))),
         "version" => return Ok(Some(version(program))),
-        // Of no use to this switch, and harmless: NUMA nodes to imagine, DPDK.
+        // Of no use to this switch, and harmless: DPDK.
         _ => {}
     }
     Ok(None)

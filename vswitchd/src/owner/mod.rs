@@ -35,6 +35,7 @@ use weft_jsonrpc::message::Message;
 use weft_jsonrpc::unixctl::Reply;
 use weft_ovsdb::replica::Client;
 
+use crate::commands::Spare;
 use crate::config::{Reader, Touched};
 use crate::event::Event;
 use crate::serve::Sockets;
@@ -73,6 +74,8 @@ pub struct Owner {
     pub commands_received: u64,
     /// What the workers had counted when somebody cleared it.
     cleared: DpStats,
+    /// Datapaths that were made by hand.
+    pub spare: Spare,
     configured: bool,
     /// Whoever started us knows that we are ready.
     announced: bool,
@@ -127,6 +130,7 @@ impl Owner {
             reconfigurations: 0,
             commands_received: 0,
             cleared: DpStats::default(),
+            spare: Spare::default(),
             configured: false,
             announced: false,
         }

@@ -110,6 +110,12 @@ impl Running {
         self.bridges.get(bridge)?.ports.get(port)
     }
 
+    /// An interface's configuration as it was applied.
+    pub fn interface(&self, bridge: &str, port: &str, name: &str) -> Option<&InterfaceConfig> {
+        let running = self.bridges.get(bridge)?.ports.get(port)?.interfaces.get(name)?;
+        Some(&running.config)
+    }
+
     /// One port, to change.
     pub fn port_mut(&mut self, bridge: &str, port: &str) -> Option<&mut RunningPort> {
         self.bridges.get_mut(bridge)?.ports.get_mut(port)

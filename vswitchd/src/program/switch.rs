@@ -90,7 +90,11 @@ pub fn run(base: Base, program: Program, options: &Options) -> Result<ExitCode> 
             });
         }
     }
-    let switch = Switch::new(pipeline, engine, clock, devices, options.dummy);
+    let topology = crate::pmd::topology(options.dummy_numa.as_deref());
+    for line in crate::pmd::discovered(&topology) {
+        tracing::info!(target: "ovs_numa", "{line}");
+    }
+    let switch = Switch::new(pipeline, engine, clock, devices, options.dummy, topology);
     let toggled = administered_by_controllers;
     Owner::new(Parts { switch, to_database, sockets, inbox, events, wake, toggled, daemon }).run();
     drop(storage);

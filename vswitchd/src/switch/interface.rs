@@ -146,7 +146,15 @@ impl Switch {
     pub(super) fn add_interface(&mut self, bridge: &str, port: &str, config: &Arc<InterfaceConfig>) -> Option<u32> {
         let datapath_type =
             self.running.bridges.get(bridge).map_or("", |bridge| &bridge.config.datapath_type).to_owned();
-        let kind = kind_of(&config.kind, &datapath_type, self.dummy);
+        let mut kind = kind_of(&config.kind, &datapath_type, self.dummy);
+        if kind.opened == "dummy-pmd" {
+            let number = |key: &str| config.options.get(key).and_then(|n| n.parse::<u32>().ok()).unwrap_or(1).max(1);
+            let (rx, tx) = (number("n_rxq"), number("n_txq"));
+            kind.shown = format!(
+                "dummy-pmd: configured_rx_queues={rx}, configured_tx_queues={tx}, requested_rx_queues={rx}, \
+                 requested_tx_queues={tx}"
+            );
+        }
         let request = settings::ofport_request(bridge, config);
         let state = match self.open(bridge, port, config, &kind, request, has_dummies(&datapath_type, self.dummy)) {
             Ok(state) => state,
@@ -237,6 +245,13 @@ impl Switch {
     /// Other settings for what is open.
     pub(super) fn change_interface(&mut self, config: &Arc<InterfaceConfig>) {
         let Some(interface) = self.interfaces.get(&config.name) else { return };
+        if self.has_other_queues(interface, config) {
+            let (bridge, port, ofport) = (interface.bridge.clone(), interface.port.clone(), interface.ofport());
+            let again = InterfaceConfig { ofport_request: ofport.map(|port| port.0), ..(**config).clone() };
+            self.remove_interface(&bridge, &config.name);
+            self.add_interface(&bridge, &port, &Arc::new(again));
+            return;
+        }
         match &interface.state {
             State::Failed(_) | State::Patch { .. } => {}
             State::Open { device, .. } => {
@@ -252,6 +267,14 @@ impl Switch {
             }
         }
         self.look_again(&config.name);
+    }
+
+    /// Whether the configuration asks for another number of receive queues than its device has: only a new device has
+    /// others.
+    fn has_other_queues(&self, interface: &Interface, config: &InterfaceConfig) -> bool {
+        let Some(dummy) = interface.device().and_then(|device| device.dummy()) else { return false };
+        let Ok(spec) = Spec::new(&config.name, &interface.kind.opened, &config.options) else { return false };
+        matches!(&spec.kind, weft_netdev::Kind::Dummy(options) if options.rx_queues != dummy.rx_queues())
     }
 
     /// Looks at an interface again; tells pipeline and workers what differs. Returns whether anything does.
@@ -365,6 +388,9 @@ fn prepare(device: &Device, config: &InterfaceConfig, bridge: &str) {
         && let Err(error) = device.set_mtu(mtu)
     {
         refused(&format!("MTU to {mtu}"), error);
+    }
+    if let Some(dummy) = device.dummy() {
+        dummy.steer_by_hash(config.steers_by_hash);
     }
     // The local port's address is the bridge's, which follows other rules.
     if let Some(mac) = config.mac.filter(|_| config.name != bridge)

@@ -20,6 +20,7 @@ mod hooks;
 mod interface;
 mod kind;
 mod numbers;
+mod queues;
 mod settings;
 
 pub use hooks::{port_counters, set_admin};
@@ -38,6 +39,7 @@ use weft_pipeline::Pipeline;
 use crate::config::SwitchConfig;
 use crate::options::Dummy;
 use crate::plan::{Running, Step};
+use crate::pmd::Cores;
 use numbers::Numbers;
 
 /// See the module's header.
@@ -56,6 +58,10 @@ pub struct Switch {
     pub bridges: BTreeMap<String, Bridge>,
     /// Devices for whoever counts: shared with the pipeline's hook.
     pub devices: Devices,
+    /// Which core polls which queue.
+    pub cores: Cores,
+    /// What the log said last of how cores are used.
+    said: Option<queues::Said>,
     numbers: Numbers,
     dummy: Dummy,
 }
@@ -84,6 +90,7 @@ impl Switch {
         clock: Arc<SystemClock>,
         devices: Devices,
         dummy: Dummy,
+        topology: Vec<u32>,
     ) -> Switch {
         Switch {
             pipeline,
@@ -93,6 +100,8 @@ impl Switch {
             interfaces: BTreeMap::new(),
             bridges: BTreeMap::new(),
             devices,
+            cores: Cores::new(topology),
+            said: None,
             numbers: Numbers::default(),
             dummy,
         }
@@ -121,6 +130,7 @@ impl Switch {
                 _ => {}
             }
         }
+        self.arrange_queues();
         for bridge in bridges {
             interfaces.extend(self.settle_bridge(&bridge));
         }
