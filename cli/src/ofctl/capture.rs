@@ -154,8 +154,8 @@ pub fn ofp_parse_pcap(job: &Job) -> Result<Exit, Failure> {
                 sayln!("");
             }
             if job.options.timestamp {
-                let nanos = i64::try_from(record.at.as_millis()).unwrap_or(0);
-                let at = jiff::Timestamp::from_millisecond(nanos).unwrap_or_default();
+                let millis = i64::try_from(record.at.as_millis()).unwrap_or(0);
+                let at = jiff::Timestamp::from_millisecond(millis).unwrap_or_default();
                 say!("{} ", at.strftime("%H:%M:%S%.3f"));
             }
             sayln!("{}.{} > {}.{}:", from.0, from.1, to.0, to.1);

@@ -74,7 +74,7 @@ fn from_file(path: &str) -> Result<(Vec<Rule>, Known), Failure> {
         if let Some(group) = text.strip_prefix("group ") {
             let group = group.trim().strip_prefix("add ").unwrap_or(group.trim());
             let group = parse_group(group, GroupModCommand::Add, &Names::none()).map_err(at)?;
-            known.groups.get_or_insert_default().insert(group.group.0);
+            known.add_group(group.group, group.buckets);
             continue;
         }
         let flow = text.strip_prefix("flow ").unwrap_or(&text);
@@ -104,7 +104,8 @@ async fn known(peer: &mut Peer) -> Result<Known, Failure> {
     if peer.version() >= Version::V11
         && let Ok(StatsReply::GroupDesc(groups)) = names::stats(peer, StatsRequest::GroupDesc(GroupId::ALL)).await
     {
-        known.groups = Some(groups.into_iter().map(|group| group.group.0).collect());
+        known.groups = Some(BTreeSet::new());
+        groups.into_iter().for_each(|group| known.add_group(group.group, group.buckets));
     }
     if peer.version() >= Version::V13
         && let Ok(StatsReply::MeterConfig(meters)) = names::stats(peer, StatsRequest::MeterConfig(MeterId::ALL)).await

@@ -32,7 +32,8 @@ pub fn help(program: Program) -> String {
              \n\
              usage: {name} [OPTIONS] [DATABASE]\n\
              \n\
-             DATABASE is where the server listens: unix:FILE or tcp:HOST:PORT (default: unix:RUNDIR/db.sock).\n"
+             DATABASE is where the server listens: unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT\n\
+             (default: unix:RUNDIR/db.sock).\n"
         ),
         Program::Database => format!(
             "{name}: the configuration database server.\n\
@@ -40,7 +41,8 @@ pub fn help(program: Program) -> String {
              usage: {name} [OPTIONS] [DATABASE...]\n\
              \n\
              Each DATABASE is a database file (default: DBDIR/conf.db). REMOTE is punix:FILE, ptcp:PORT[:IP],\n\
-             unix:FILE, tcp:HOST:PORT, or db:DATABASE,TABLE,COLUMN to read remotes from a column.\n"
+             pssl:PORT[:IP], unix:FILE, tcp:HOST:PORT, ssl:HOST:PORT, or db:DATABASE,TABLE,COLUMN to read remotes\n\
+             from a column.\n"
         ),
     };
     let sections = [

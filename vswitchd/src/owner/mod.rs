@@ -273,8 +273,6 @@ async fn wait_for(inbox: &mut mpsc::Receiver<Event>, wake: &Notify, wait: Option
     }
 }
 
-/// The lock that keeps two switches from using one database.
-const LOCK: &str = "ovs_vswitchd";
 /// How much work an event is: messages that come many at once count as many.
 fn weight(event: &Event) -> usize {
     match event {
@@ -283,6 +281,8 @@ fn weight(event: &Event) -> usize {
     }
 }
 
+/// The lock that keeps two switches from using one database.
+const LOCK: &str = "ovs_vswitchd";
 /// Events between two turns: enough to be cheap, few enough to stay prompt.
 const BATCH: usize = 256;
 /// Bytes that count as one event.

@@ -112,7 +112,11 @@ fn give_way(desired: &Desired, running: &Running, going: &mut Vec<Step>, coming:
                 let holder = holder.filter(|holder| holder.ofport_request != Some(number));
                 let leaves = going.contains(&remove_interface(bridge, port, name));
                 if let (Some(port_config), Some(holder), false) = (port_config, holder, leaves) {
-                    moves.push((remove_interface(bridge, port, name), add_interface(bridge, port_config, holder)));
+                    let moved = (remove_interface(bridge, port, name), add_interface(bridge, port_config, holder));
+                    // Two may ask for the same number.
+                    if !moves.contains(&moved) {
+                        moves.push(moved);
+                    }
                 }
             }
         }

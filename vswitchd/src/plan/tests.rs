@@ -144,6 +144,27 @@ fn requested_numbers_are_given_out_first() {
 }
 
 #[test]
+fn a_number_that_two_ask_for_moves_its_holder_once() {
+    let mut rows = two_ports();
+    let (mut reader, touched, _) = read(&rows);
+    let mut running = Running::default();
+    carry_out(&reader, &mut running, &touched);
+    let held = running.port("br0", "p1").unwrap().interfaces["p1"].ofport.unwrap();
+    let wanted = Datum::One(Atom::from(i64::from(held)));
+    for n in [3, 4] {
+        let name = text(&format!("p{n}"));
+        rows.put("Interface", 30 + n, &[("name", name.clone()), ("ofport_request", wanted.clone())]);
+        rows.put("Port", 20 + n, &[("name", name), ("interfaces", refs(&[30 + n]))]);
+    }
+    let id = rows.put("Bridge", 10, &[("ports", refs(&[20, 21, 22, 23, 24]))]);
+    let (touched, _) = reader.update(&rows, [("Bridge", id)]);
+    let steps: Vec<String> = plan(reader.desired(), &running, &touched).iter().map(Step::to_string).collect();
+    let count = |wanted: &str| steps.iter().filter(|step| step.starts_with(wanted)).count();
+    assert_eq!(count("remove interface br0 p1 p1"), 1, "{steps:?}");
+    assert_eq!(count("add interface br0 p1 p1"), 1, "{steps:?}");
+}
+
+#[test]
 fn a_number_that_nobody_asked_for_is_given_up_to_one_who_does() {
     let mut rows = two_ports();
     let (mut reader, touched, _) = read(&rows);

@@ -15,7 +15,7 @@ mod openflow;
 mod outbox;
 mod reconnect;
 
-pub use openflow::{ConnId, Connection, Dial, Hangup, ListenerId, Net, OpenFlowListener};
+pub use openflow::{ConnId, Connection, Dial, Dialing, Hangup, ListenerId, Net, OpenFlowListener};
 pub use outbox::Outbox;
 pub use reconnect::{Outlook, Reconnect, ReconnectEvent, State};
 

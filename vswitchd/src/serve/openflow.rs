@@ -135,14 +135,34 @@ impl Drop for OpenFlowListener {
 
 impl Dial {
     /// Connects; the outcome comes as [`Net::Dialed`].
-    pub fn start<E: From<Net> + Send + 'static>(self, runtime: &Handle, to: Address, events: mpsc::Sender<E>) {
-        runtime.spawn(async move {
+    pub fn start<E: From<Net> + Send + 'static>(
+        self,
+        runtime: &Handle,
+        to: Address,
+        events: mpsc::Sender<E>,
+    ) -> Dialing {
+        let task = runtime.spawn(async move {
             let outcome = match Stream::connect(&to).await {
                 Ok(stream) => Ok(serve(stream, events.clone())),
                 Err(error) => Err(bare(&error)),
             };
             let _ = events.send(Net::Dialed(self, outcome).into()).await;
         });
+        Dialing { dial: self, task: task.abort_handle() }
+    }
+}
+
+/// An attempt under way; letting go of it gives it up.
+#[derive(Debug)]
+pub struct Dialing {
+    /// Its name.
+    pub dial: Dial,
+    task: tokio::task::AbortHandle,
+}
+
+impl Drop for Dialing {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
@@ -252,6 +272,15 @@ mod tests {
         let client = Stream::connect(&Address::Unix(path)).await.unwrap();
         let _ = &mut inbox;
         (listener, inbox, client, dir)
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_nobody_waits_for_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(dir.path().join("peer")).unwrap();
+        let (events, mut inbox) = mpsc::channel::<Net>(16);
+        drop(Dial(1).start(&Handle::current(), Address::Unix(dir.path().join("peer")), events));
+        assert!(inbox.recv().await.is_none(), "its task is gone, and its end of the channel with it");
     }
 
     #[tokio::test]

@@ -168,6 +168,7 @@ impl Switch {
             let limits = weft_pipeline::Limits { flow_limit: config.flow_limit as usize, max_idle: config.max_idle };
             self.pipeline.set_limits(limits);
         }
+        self.pipeline.set_bundle_idle_timeout(config.bundle_idle_timeout);
         if let Some(ssl) = config.ssl.as_ref() {
             weft_jsonrpc::tls::process().change(|settings| {
                 settings.private_key = Some(ssl.private_key.clone());

@@ -13,7 +13,7 @@ pub fn check(rules: &[Rule], known: &Known, findings: &mut Vec<Finding>) {
     for rule in rules {
         tables.entry(rule.table).or_default().push(rule);
     }
-    let steps: Vec<Vec<Step>> = rules.iter().map(Step::of).collect();
+    let steps: Vec<Vec<Step>> = rules.iter().map(|rule| Step::of(rule, known)).collect();
     let mut edges: BTreeMap<u8, BTreeSet<u8>> = BTreeMap::new();
     for (rule, steps) in rules.iter().zip(&steps) {
         edges.entry(rule.table).or_default().extend(steps.iter().map(|step| step.to));
@@ -26,7 +26,7 @@ pub fn check(rules: &[Rule], known: &Known, findings: &mut Vec<Finding>) {
         }
         targets(rule, known, findings);
     }
-    loops(&tables, &edges, findings);
+    loops(&tables, &edges, known, findings);
 }
 
 fn reached(from: u8, edges: &BTreeMap<u8, BTreeSet<u8>>) -> BTreeSet<u8> {
@@ -44,7 +44,7 @@ fn unreachable(tables: &BTreeMap<u8, Vec<&Rule>>, edges: &BTreeMap<u8, BTreeSet<
     let seen = reached(0, edges);
     for (table, rules) in tables.iter().filter(|(table, _)| **table != 0 && !seen.contains(table)) {
         let n = rules.len();
-        let what = format!("no goto_table or resubmit leads here from table 0: its {n} flows see no packet");
+        let what = format!("no goto_table, resubmit or group leads here from table 0: its {n} flows see no packet");
         findings.push(Finding::error("unreachable-table", *table, what).of(rules[0]));
     }
 }
@@ -62,15 +62,16 @@ struct Step {
 }
 
 impl Step {
-    fn of(rule: &Rule) -> Vec<Step> {
+    fn of(rule: &Rule, known: &Known) -> Vec<Step> {
         let mut out = Vec::new();
-        walk(rule, &rule.instructions.apply, &mut (true, Vec::new()), &mut out);
+        let walk = Walk { rule, known, depth: 0 };
+        walk.over(&rule.instructions.apply, &mut (true, Vec::new()), &mut out);
         if let Some(TableId(to)) = rule.instructions.goto_table {
             out.push(Step { to, unchanged: false, written: Vec::new(), in_port: false, resubmits: false });
         }
         for action in rule.instructions.write_actions.iter().flatten() {
-            if let Action::Resubmit(_) | Action::Ct(_) = action {
-                walk(rule, std::slice::from_ref(action), &mut (false, Vec::new()), &mut out);
+            if let Action::Resubmit(_) | Action::Ct(_) | Action::Group(_) = action {
+                walk.over(std::slice::from_ref(action), &mut (false, Vec::new()), &mut out);
             }
         }
         out
@@ -83,48 +84,67 @@ impl Step {
     }
 }
 
-/// `state`: whether only single fields were written so far, and which.
-fn walk(rule: &Rule, actions: &[Action], state: &mut (bool, Vec<FieldId>), out: &mut Vec<Step>) {
-    for action in actions {
-        let step = |to: u8, in_port: bool, resubmits: bool, state: &(bool, Vec<FieldId>)| Step {
-            to,
-            unchanged: state.0,
-            written: state.1.clone(),
-            in_port,
-            resubmits,
-        };
-        match action {
-            Action::Resubmit(to) => {
-                let table = if to.table == TableId::ALL { rule.table } else { to.table.0 };
-                out.push(step(table, to.in_port != OfPort::IN_PORT, !to.ct, state));
-                // What was resubmitted to may have changed anything.
-                state.0 = false;
-            }
-            Action::Ct(ct) => {
-                if let Some(TableId(to)) = ct.table {
-                    out.push(step(to, false, false, state));
+/// Collects a flow's ways out.
+#[derive(Clone, Copy)]
+struct Walk<'a> {
+    rule: &'a Rule,
+    known: &'a Known,
+    /// How many groups we are inside of.
+    depth: usize,
+}
+
+impl Walk<'_> {
+    /// `state`: whether only single fields were written so far, and which.
+    fn over(self, actions: &[Action], state: &mut (bool, Vec<FieldId>), out: &mut Vec<Step>) {
+        for action in actions {
+            let step = |to: u8, in_port: bool, resubmits: bool, state: &(bool, Vec<FieldId>)| Step {
+                to,
+                unchanged: state.0,
+                written: state.1.clone(),
+                in_port,
+                resubmits,
+            };
+            match action {
+                Action::Resubmit(to) => {
+                    let table = if to.table == TableId::ALL { self.rule.table } else { to.table.0 };
+                    out.push(step(table, to.in_port != OfPort::IN_PORT, !to.ct, state));
+                    // What was resubmitted to may have changed anything.
+                    state.0 = false;
                 }
+                Action::Ct(ct) => {
+                    if let Some(TableId(to)) = ct.table {
+                        out.push(step(to, false, false, state));
+                    }
+                }
+                Action::Clone(inner) => self.over(inner, &mut state.clone(), out),
+                Action::Group(group) => {
+                    if let Some(buckets) = self.known.buckets.get(&group.0).filter(|_| self.depth < DEEPEST) {
+                        Walk { depth: self.depth + 1, ..self }.over(buckets, &mut state.clone(), out);
+                    }
+                }
+                Action::SetField(set) => state.1.push(set.field),
+                Action::Move { dst, .. } | Action::Pop(dst) => state.1.push(dst.field),
+                Action::CheckPktLarger { dst, .. } => state.1.push(dst.field),
+                Action::Exit => return,
+                Action::Output { .. }
+                | Action::OutputReg { .. }
+                | Action::OutputTrunc { .. }
+                | Action::Controller(_)
+                | Action::Enqueue { .. }
+                | Action::SetQueue(_)
+                | Action::PopQueue
+                | Action::Push(_)
+                | Action::Note(_)
+                | Action::Sample(_)
+                | Action::Meter(_) => {}
+                _ => state.0 = false,
             }
-            Action::Clone(inner) => walk(rule, inner, &mut state.clone(), out),
-            Action::SetField(set) => state.1.push(set.field),
-            Action::Move { dst, .. } | Action::Pop(dst) => state.1.push(dst.field),
-            Action::CheckPktLarger { dst, .. } => state.1.push(dst.field),
-            Action::Exit => return,
-            Action::Output { .. }
-            | Action::OutputReg { .. }
-            | Action::OutputTrunc { .. }
-            | Action::Controller(_)
-            | Action::Enqueue { .. }
-            | Action::SetQueue(_)
-            | Action::PopQueue
-            | Action::Push(_)
-            | Action::Note(_)
-            | Action::Sample(_)
-            | Action::Meter(_) => {}
-            _ => state.0 = false,
         }
     }
 }
+
+/// Groups within groups that are followed; they may name each other in a circle.
+const DEEPEST: usize = 8;
 
 /// Ports, groups and meters that are not there.
 fn targets(rule: &Rule, known: &Known, findings: &mut Vec<Finding>) {
@@ -167,11 +187,16 @@ const TRIES: usize = 2_000_000;
 
 /// Flows that send a packet round in a circle without changing anything that they match: it goes on until the switch's limit
 /// on resubmits drops it.
-fn loops(tables: &BTreeMap<u8, Vec<&Rule>>, edges: &BTreeMap<u8, BTreeSet<u8>>, findings: &mut Vec<Finding>) {
+fn loops(
+    tables: &BTreeMap<u8, Vec<&Rule>>,
+    edges: &BTreeMap<u8, BTreeSet<u8>>,
+    known: &Known,
+    findings: &mut Vec<Finding>,
+) {
     let circular: BTreeSet<u8> =
         tables.keys().copied().filter(|table| reached(*table, edges).contains(table)).collect();
     let mut tries = TRIES;
-    let mut search = Search { tables, circular: &circular, tries: &mut tries };
+    let mut search = Search { tables, circular: &circular, known, tries: &mut tries };
     for table in &circular {
         for rule in &tables[table] {
             if let Some(last) = search.circle(rule, rule, &rule.matching.clone(), 1) {
@@ -193,13 +218,14 @@ fn loops(tables: &BTreeMap<u8, Vec<&Rule>>, edges: &BTreeMap<u8, BTreeSet<u8>>, 
 struct Search<'a, 'b> {
     tables: &'b BTreeMap<u8, Vec<&'a Rule>>,
     circular: &'b BTreeSet<u8>,
+    known: &'b Known,
     tries: &'b mut usize,
 }
 
 impl<'a> Search<'a, '_> {
     /// From `at` back to `start` with packets that match `so_far`; gives the last flow of the circle.
     fn circle(&mut self, start: &Rule, at: &'a Rule, so_far: &Match, length: usize) -> Option<&'a Rule> {
-        for step in Step::of(at).into_iter().filter(|step| step.resubmits && step.keeps(so_far)) {
+        for step in Step::of(at, self.known).into_iter().filter(|step| step.resubmits && step.keeps(so_far)) {
             if step.to == start.table && step.keeps(&start.matching) {
                 return Some(at);
             }

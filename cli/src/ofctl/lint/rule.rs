@@ -1,12 +1,13 @@
 //! A flow as it is looked at, and masks as lists of words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weft_flow::{FlowKey, FlowMask, Match};
+use weft_openflow::group::Bucket;
 use weft_openflow::text::Names;
 use weft_openflow::text::flow_print::format_pattern;
 use weft_openflow::text::format_instructions;
-use weft_openflow::{Action, Instructions};
+use weft_openflow::{Action, GroupId, Instructions};
 
 /// One flow.
 pub struct Rule {
@@ -21,7 +22,18 @@ pub struct Rule {
 pub struct Known {
     pub ports: Option<BTreeSet<u32>>,
     pub groups: Option<BTreeSet<u32>>,
+    /// What the buckets of groups do, as far as that is known.
+    pub buckets: BTreeMap<u32, Vec<Action>>,
     pub meters: Option<BTreeSet<u32>>,
+}
+
+impl Known {
+    /// A group that exists, and what it does. Each bucket gets a copy of the packet.
+    pub fn add_group(&mut self, group: GroupId, buckets: Vec<Bucket>) {
+        self.groups.get_or_insert_default().insert(group.0);
+        let copies = buckets.into_iter().map(|bucket| Action::Clone(bucket.actions));
+        self.buckets.insert(group.0, copies.collect());
+    }
 }
 
 impl Rule {

@@ -114,8 +114,8 @@ fn contradictions(rules: &[Rule], a: &Subtable, b: &Subtable, findings: &mut Vec
     let mut first: HashMap<Vec<u64>, Vec<usize>> = HashMap::new();
     for &at in &a.members {
         let places = first.entry(masked(rules[at].matching.key(), &shared)).or_default();
-        // A few of each kind are enough to find a different one.
-        if places.len() < 8 {
+        // A few that do different things are enough to find one that does something else.
+        if places.len() < 8 && !places.iter().any(|&other| rules[other].instructions == rules[at].instructions) {
             places.push(at);
         }
     }

@@ -1,7 +1,11 @@
 //! Each finding, and tables without any.
 
+use weft_flow::OfPort;
 use weft_openflow::flow::FlowModCommand;
+use weft_openflow::group::Bucket;
 use weft_openflow::text::{FlowCommand, Names, parse_flow};
+
+use weft_openflow::{Action, GroupId};
 
 use super::report::Finding;
 use super::rule::{Known, Rule};
@@ -58,6 +62,25 @@ fn tables_that_nothing_leads_to_and_tables_that_are_not_there() {
 }
 
 #[test]
+fn a_group_leads_where_its_buckets_lead() {
+    let text = "actions=group:1\ntable=5,actions=drop";
+    let resubmit = rules("actions=resubmit(,5)").remove(0).instructions.apply;
+    let bucket = |actions| Bucket { id: 0, weight: 0, watch_port: OfPort::NONE, watch_group: GroupId::ANY, actions };
+    let mut known = Known::default();
+    // The first one leads to itself too: that ends.
+    known.add_group(GroupId(1), vec![bucket(vec![Action::Group(GroupId(1)), Action::Group(GroupId(2))])]);
+    known.add_group(GroupId(2), vec![bucket(resubmit)]);
+    assert_eq!(check(&rules(text), &known).iter().map(|finding| finding.kind).collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn a_contradiction_is_found_behind_many_that_agree() {
+    let mut text: String = (0..9).map(|n| format!("tcp,nw_src=10.0.0.{n},tp_src=7,actions=1\n")).collect();
+    text += "tcp,nw_src=10.0.0.9,tp_src=7,actions=2\ntcp,tp_dst=80,actions=1";
+    assert_eq!(kinds(&text), ["overlap"]);
+}
+
+#[test]
 fn circles_of_resubmits_are_found_where_nothing_changes() {
     assert_eq!(kinds("in_port=1,actions=resubmit(,0)"), ["loop"]);
     assert_eq!(kinds("in_port=1,actions=resubmit:2"), [""; 0]);
@@ -73,7 +96,8 @@ fn circles_of_resubmits_are_found_where_nothing_changes() {
 
 #[test]
 fn ports_groups_and_meters_are_missed_where_it_is_known_what_there_is() {
-    let known = Known { ports: Some([1].into()), groups: Some([7].into()), meters: Some([3].into()) };
+    let known =
+        Known { ports: Some([1].into()), groups: Some([7].into()), meters: Some([3].into()), ..Known::default() };
     let rules = rules("in_port=1,actions=output:9,group:8\nin_port=2,actions=meter:4,output:1,group:7,LOCAL");
     let found: Vec<_> = check(&rules, &known).into_iter().map(|finding| finding.kind).collect();
     assert_eq!(found, ["missing-port", "missing-group", "missing-meter"]);

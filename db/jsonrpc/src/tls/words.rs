@@ -65,7 +65,8 @@ fn words(list: &str) -> impl Iterator<Item = &str> {
 fn means(word: &str, suite: CipherSuite) -> bool {
     let Some((_, name)) = NAMES.iter().find(|(known, _)| *known == suite) else { return false };
     match word {
-        "HIGH" | "ALL" | "DEFAULT" | "COMPLEMENTOFDEFAULT" | "TLSv1.2" => word != "COMPLEMENTOFDEFAULT",
+        "HIGH" | "ALL" | "DEFAULT" | "TLSv1.2" => true,
+        "COMPLEMENTOFDEFAULT" => false,
         "AESGCM" | "AES" => name.contains("AES"),
         "EECDH" | "kECDHE" | "kEECDH" => true,
         "aRSA" | "RSA" => name.contains("-RSA-"),

@@ -220,7 +220,7 @@ async fn accept(
             Ok(stream) => stream,
             Err(error) => {
                 // Out of descriptors, most likely; trying at once again would only burn time.
-                tracing::warn!(target: "ovsdb_jsonrpc_server", "{name}: accept failed: {error}");
+                tracing::warn!(target: "ovsdb_jsonrpc_server", limit = 60u64, "{name}: accept failed: {error}");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }

@@ -43,7 +43,11 @@ impl Owner {
 
     fn dialed(&mut self, dial: Dial, outcome: Result<Connection, String>) {
         let now = self.now();
-        let Some((key, active)) = self.controllers.actives.iter_mut().find(|(_, active)| active.dial == Some(dial))
+        let Some((key, active)) = self
+            .controllers
+            .actives
+            .iter_mut()
+            .find(|(_, active)| active.dial.as_ref().is_some_and(|dialing| dialing.dial == dial))
         else {
             return;
         };
@@ -118,12 +122,16 @@ impl Owner {
         let name = format!("{}<->{}", link.bridge, link.name);
         let active = self.controllers.actives.values_mut().find(|active| active.link == Some(id));
         match why {
-            Hangup::Peer if active.is_some() => tracing::info!(target: "rconn", "{name}: connection closed by peer"),
+            Hangup::Peer if active.is_some() => {
+                tracing::info!(target: "rconn", limit = 60u64, "{name}: connection closed by peer")
+            }
             Hangup::Peer => tracing::debug!(target: "rconn", "{name}: connection closed by peer"),
-            Hangup::Broken(error) => tracing::warn!(target: "rconn", "{name}: connection dropped ({error})"),
+            Hangup::Broken(error) => {
+                tracing::warn!(target: "rconn", limit = 60u64, "{name}: connection dropped ({error})")
+            }
             Hangup::Silent(seconds) => {
                 let text = format!("no response to inactivity probe after {seconds} seconds, disconnecting");
-                tracing::error!(target: "rconn", "{name}: {text}");
+                tracing::error!(target: "rconn", limit = 60u64, "{name}: {text}");
             }
             Hangup::Ours => tracing::debug!(target: "rconn", "{name}: disconnecting"),
         }
@@ -164,8 +172,7 @@ impl Owner {
                     }
                     self.controllers.next += 1;
                     let dial = Dial(self.controllers.next);
-                    active.dial = Some(dial);
-                    dial.start(self.sockets.handle(), address, self.events.clone());
+                    active.dial = Some(dial.start(self.sockets.handle(), address, self.events.clone()));
                 }
                 Some(ReconnectEvent::Abandon) => {
                     tracing::info!(target: "rconn", "{bridge}<->{target}: connection timed out");

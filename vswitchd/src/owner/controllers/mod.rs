@@ -28,7 +28,7 @@ use weft_pipeline::{ConnectionId, ConnectionKind, ConnectionSettings};
 
 use super::Owner;
 use crate::config::{BridgeConfig, ControllerConfig, ControllerKind, Protocol};
-use crate::serve::{ConnId, Dial, ListenerId, OpenFlowListener, Outbox, Reconnect};
+use crate::serve::{ConnId, Dialing, ListenerId, OpenFlowListener, Outbox, Reconnect};
 use modes::Mode;
 
 /// All OpenFlow sockets.
@@ -59,7 +59,7 @@ struct Listening {
 struct Active {
     config: ControllerConfig,
     machine: Reconnect,
-    dial: Option<Dial>,
+    dial: Option<Dialing>,
     link: Option<ConnId>,
     /// When it was last in charge; when it was configured, if never.
     contact: Time,
@@ -177,9 +177,16 @@ impl Owner {
         for (suffix, kind) in [("mgmt", ConnectionKind::Service), ("snoop", ConnectionKind::Snoop)] {
             let path = rundir::run_dir().join(format!("{bridge}.{suffix}"));
             let target = format!("punix:{}", path.display());
-            if self.controllers.listeners.values().any(|listening| listening.target == target) {
+            if self
+                .controllers
+                .listeners
+                .values()
+                .any(|listening| listening.target == target && listening.socket.is_some())
+            {
                 continue;
             }
+            // One that could not be opened is tried again with each new configuration.
+            self.controllers.listeners.retain(|_, listening| listening.target != target);
             if suffix == "mgmt" {
                 tracing::info!(target: "connmgr", "{bridge}: added service controller \"{target}\"");
             }
@@ -316,13 +323,17 @@ impl Owner {
 fn settings(config: &ControllerConfig, name: &str) -> ConnectionSettings {
     let rate = config.rate_limit.map(|rate| (rate, config.burst_limit.unwrap_or(rate / 4).max(1)));
     ConnectionSettings {
-        // Shorter intervals would only bother a controller that is busy.
-        probe_interval: config.inactivity_probe.map(|probe| probe.max(SHORTEST_PROBE)),
+        probe_interval: probe_interval(config),
         packet_in_limit: rate,
         queue_size: config.queue_size.unwrap_or(100) as usize,
         async_messages: config.async_messages,
         ..ConnectionSettings::new(pipelines(config.kind), name)
     }
+}
+
+/// How long a controller may be silent; shorter intervals would only bother one that is busy.
+fn probe_interval(config: &ControllerConfig) -> Option<std::time::Duration> {
+    config.inactivity_probe.map(|probe| probe.max(SHORTEST_PROBE))
 }
 
 fn pipelines(kind: ControllerKind) -> ConnectionKind {
@@ -384,4 +395,5 @@ fn file(dir: &Path, bridge: &str, suffix: &str) -> String {
     dir.join(format!("{bridge}.{suffix}")).display().to_string()
 }
 
+/// The shortest interval between probes, and what a disabled probe counts as.
 const SHORTEST_PROBE: std::time::Duration = std::time::Duration::from_secs(5);

@@ -6,6 +6,7 @@ use weft_base::Time;
 use weft_jsonrpc::address::{Address, Remote as Target};
 use weft_pipeline::HiddenRule;
 
+use super::{SHORTEST_PROBE, probe_interval};
 use crate::config::{BridgeConfig, ControllerKind, FailMode};
 use crate::owner::Owner;
 use crate::owner::fail_open::{FailOpen, FailOpenEvent, Situation};
@@ -65,7 +66,7 @@ impl Owner {
             .map(|(_, active)| active)
             .collect();
         let contact = primaries.iter().map(|active| active.contact).max();
-        let probes = primaries.iter().map(|active| active.config.inactivity_probe.unwrap_or(DEFAULT_PROBE));
+        let probes = primaries.iter().map(|active| probe_interval(&active.config).unwrap_or(SHORTEST_PROBE));
         let standalone = config.fail_mode == FailMode::Standalone;
         let situation = contact.zip(probes.max()).filter(|_| standalone);
         let in_charge = primaries.iter().any(|active| active.in_charge);
@@ -130,7 +131,5 @@ impl Owner {
     }
 }
 
-/// What a disabled probe counts as.
-const DEFAULT_PROBE: Duration = Duration::from_secs(5);
 /// How long a next hop's address is believed.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
