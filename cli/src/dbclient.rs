@@ -25,6 +25,7 @@ use weft_jsonrpc::daemon::{self, Daemon, Launch};
 /// The tool's entry point.
 pub fn run(call: &Call) -> Result<Exit, Failure> {
     let log = logging::start(&call.program);
+    log.set("console:info").expect("a valid specification");
     let mut options = Options {
         program: call.program.clone(),
         style: Style::table(),
@@ -186,7 +187,10 @@ async fn serve(options: Options, daemon: Daemon, command: &Command, words: &[Str
     if command.needs == Needs::Database {
         let databases = rpc.list_dbs().await?;
         match job.words.first() {
-            Some(word) if databases.contains(word) => job.database = job.words.remove(0),
+            // A table may be called as its database is.
+            Some(word) if databases.contains(word) && job.words.len() > command.words.0 => {
+                job.database = job.words.remove(0)
+            }
             _ if !fits(job.words.len()) => return invalid(),
             _ => match default_database(&databases) {
                 Some(name) => job.database = name,
@@ -263,14 +267,15 @@ fn help(program: &str) -> String {
          --pidfile[=FILE]           write the process's number to a file\n  \
          --overwrite-pidfile        even if another process holds it\n  \
          --no-chdir                 stay in the current directory\n  \
-         --unixctl=SOCKET           listen there for appctl\n\n{}\n\
+         --unixctl=SOCKET           listen there for appctl\n\n{}\n{}\n\
          Other options:\n  \
          -t, --timeout=SECS         give up after SECS seconds\n  \
          -h, --help                 print this help\n  \
          -V, --version              print the version\n",
         default_server(),
         table::HELP,
-        logging::HELP
+        logging::HELP,
+        logging::PKI_HELP
     );
     text
 }

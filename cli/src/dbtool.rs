@@ -3,6 +3,8 @@
 //! Invariants: a file is replaced whole or not at all; clusters are not served by this build, and every command
 //! about them says so.
 
+mod cluster;
+mod file;
 mod show_log;
 mod versions;
 
@@ -10,15 +12,15 @@ use crate::Call;
 use crate::failure::{Exit, Failure, fail};
 use crate::getopt::{Opt, Takes, opt, opt_short};
 use crate::{getopt, json, logging, schema_file, version};
+use file::Magic;
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
-use weft_jsonrpc::rundir;
-use weft_ovsdb::DatabaseSchema;
+use weft_jsonrpc::{json_syntax, rundir};
 use weft_server::database::{Database, Execution};
 use weft_server::exec;
 use weft_server::log;
-use weft_server::storage::{FileStorage, MemoryStorage, Storage};
+use weft_server::storage::{FileStorage, Storage};
 
 /// The tool's entry point.
 pub fn run(call: &Call) -> Result<Exit, Failure> {
@@ -32,6 +34,8 @@ pub fn run(call: &Call) -> Result<Exit, Failure> {
         }
         match found.name {
             "more" => more += 1,
+            "cid" => check_cid(found.value())?,
+            "election-timer" => check_election_timer(found.value())?,
             "version" => {
                 println!("{}", version::line(&call.program));
                 return Ok(Exit::OK);
@@ -107,11 +111,12 @@ const COMMANDS: &[Command] = &[
     Command { name: "db-is-clustered", words: (1, 1), usage: "DB", help: "exit with 0 if DB belongs to a cluster, else 2", run: is_clustered },
     Command { name: "create-cluster", words: (3, 3), usage: "DB CONTENTS LOCAL", help: "not supported by this build", run: no_clusters },
     Command { name: "join-cluster", words: (4, usize::MAX), usage: "DB NAME LOCAL REMOTE...", help: "not supported by this build", run: no_clusters },
-    Command { name: "cluster-to-standalone", words: (2, 2), usage: "DB CLUSTERDB", help: "not supported by this build", run: no_clusters },
-    Command { name: "check-cluster", words: (1, usize::MAX), usage: "DB...", help: "not supported by this build", run: not_clustered },
-    Command { name: "db-cid", words: (1, 1), usage: "DB", help: "of clusters, which this build does not support", run: not_clustered },
-    Command { name: "db-sid", words: (1, 1), usage: "DB", help: "of clusters, which this build does not support", run: not_clustered },
-    Command { name: "db-local-address", words: (1, 1), usage: "DB", help: "of clusters, which this build does not support", run: not_clustered },
+    Command { name: "cluster-to-standalone", words: (2, 2), usage: "DB CLUSTERDB", help: "make a standalone DB of what a cluster's server had", run: cluster::to_standalone },
+    Command { name: "check-cluster", words: (1, usize::MAX), usage: "DB...", help: "not supported by this build", run: check_cluster },
+    Command { name: "db-cid", words: (1, 1), usage: "DB", help: "print the identity of DB's cluster", run: cluster::cid },
+    Command { name: "db-sid", words: (1, 1), usage: "DB", help: "print the identity of DB's server in its cluster", run: cluster::sid },
+    Command { name: "db-local-address", words: (1, 1), usage: "DB", help: "print the address of DB's server in its cluster", run: cluster::local_address },
+    Command { name: "list-commands", words: (0, usize::MAX), usage: "", help: "print the commands with their words", run: list_commands },
     Command { name: "help", words: (0, usize::MAX), usage: "", help: "print this help", run: print_help },
 ];
 
@@ -126,7 +131,8 @@ const OPTIONS: &[Opt] = &[
 
 fn create(job: &Job) -> Result<Exit, Failure> {
     let (schema, _) = schema_file::read(&job.schema(1))?;
-    FileStorage::create(Path::new(&job.db(0)), &Database::initial_log(&schema))?;
+    let path = job.db(0);
+    FileStorage::create(Path::new(&path), &Database::initial_log(&schema)).inspect_err(|_| warn_of_owner(&path))?;
     Ok(Exit::OK)
 }
 
@@ -151,10 +157,13 @@ fn replace(
 ) -> Result<Exit, Failure> {
     // Without a target the lock must be held from before reading until after writing.
     let in_place = match target {
-        None => Some(FileStorage::open(Path::new(path))?),
+        None => {
+            file::read_standalone(path)?;
+            Some(open_locked(path).or_else(|error| fail(error.to_string().replacen("I/O error: ", "", 1)))?)
+        }
         Some(_) => None,
     };
-    let mut database = open_copy(path)?;
+    let mut database = file::open_copy(path)?;
     change(&mut database)?;
     let mut framed = Database::initial_log(database.schema());
     if let Some(record) = log::snapshot(database.tables(), comment, now_ms()) {
@@ -168,28 +177,50 @@ fn replace(
     Ok(Exit::OK)
 }
 
+/// A target that is there already is replaced.
 fn write_target(target: &str, framed: &[u8]) -> Result<(), Failure> {
-    FileStorage::create(Path::new(target), framed)?;
+    let path = Path::new(target);
+    match path.exists() {
+        true => FileStorage::open(path)?.compact(framed)?,
+        false => drop(FileStorage::create(path, framed)?),
+    }
     Ok(())
 }
 
+/// Opens a file to change it; the log says who has it already.
+fn open_locked(path: &str) -> weft_ovsdb::Result<FileStorage> {
+    FileStorage::open(Path::new(path)).inspect_err(|_| warn_of_owner(path))
+}
+
+fn warn_of_owner(path: &str) {
+    let path = Path::new(path);
+    let lock = path.with_file_name(format!(".{}.~lock~", path.file_name().unwrap_or_default().to_string_lossy()));
+    if let Ok(Some(pid)) = file::lock_owner(&lock) {
+        let (lock, why) = (lock.display(), "cannot lock file because it is already locked by pid");
+        tracing::warn!(target: "lockfile", "{lock}: {why} {pid}");
+    }
+}
+
 fn needs_conversion(job: &Job) -> Result<Exit, Failure> {
-    let actual = schema_of(&job.db(0))?;
+    let actual = file::schema(&job.db(0))?;
     let (wanted, _) = schema_file::read(&job.schema(1))?;
     println!("{}", if actual == wanted { "no" } else { "yes" });
     Ok(Exit::OK)
 }
 
 fn db_name(job: &Job) -> Result<Exit, Failure> {
-    say(schema_of(&job.db(0))?.name)
+    match file::magic(&job.db(0))? {
+        Magic::Cluster => cluster::name(job),
+        Magic::Standalone => say(file::schema(&job.db(0))?.name),
+    }
 }
 
 fn db_version(job: &Job) -> Result<Exit, Failure> {
-    say(schema_of(&job.db(0))?.version.unwrap_or_default())
+    say(file::schema(&job.db(0))?.version.unwrap_or_default())
 }
 
 fn db_cksum(job: &Job) -> Result<Exit, Failure> {
-    say(schema_of(&job.db(0))?.cksum.unwrap_or_default())
+    say(file::schema(&job.db(0))?.cksum.unwrap_or_default())
 }
 
 fn schema_name(job: &Job) -> Result<Exit, Failure> {
@@ -211,17 +242,15 @@ fn say(text: String) -> Result<Exit, Failure> {
 
 fn query(job: &Job) -> Result<Exit, Failure> {
     let (path, text) = path_and_transaction(job);
-    let mut database = open_copy(&path)?;
+    let mut database = file::open_copy(&path)?;
     execute(&mut database, text)
 }
 
 fn transact(job: &Job) -> Result<Exit, Failure> {
     let (path, text) = path_and_transaction(job);
-    let storage = FileStorage::open(Path::new(&path))?;
-    let (mut database, torn) = Database::open(Box::new(storage))?;
-    if let Some(torn) = torn {
-        tracing::warn!(target: "ovsdb_log", "{path}: {torn:?}, the damaged end was cut off");
-    }
+    // A damaged file is left alone: only a server that cannot ask anybody cuts its end off.
+    file::open_copy(&path)?;
+    let (mut database, _) = Database::open(Box::new(open_locked(&path)?))?;
     execute(&mut database, text)
 }
 
@@ -234,7 +263,8 @@ fn path_and_transaction(job: &Job) -> (String, &str) {
 }
 
 fn execute(database: &mut Database, text: &str) -> Result<Exit, Failure> {
-    let params: Value = serde_json::from_str(text).or_else(|error| fail(format!("\"{text}\": {error}")))?;
+    let params: Value = serde_json::from_str(text)
+        .or_else(|error| fail(format!("\"{text}\": {}", json_syntax::explain(text, &error))))?;
     let syntax = |details: &str| {
         let error = weft_ovsdb::Error::syntax(Some(&params), details);
         say(json::compact(&error.to_json()))
@@ -253,29 +283,53 @@ fn execute(database: &mut Database, text: &str) -> Result<Exit, Failure> {
             let result: Value = serde_json::from_str(&executed.result).or_else(|error| fail(error.to_string()))?;
             say(json::compact(&result))
         }
-        Execution::Waiting { .. } => fail("transaction waits for a change that nobody will make"),
+        // Nobody will make the change that it waits for.
+        Execution::Waiting { .. } => say(json::compact(&waiting(operations))),
     }
 }
 
+/// The results of a transaction whose first `wait` would wait.
+fn waiting(operations: &[Value]) -> Value {
+    let at = operations.iter().position(|operation| operation["op"] == "wait").unwrap_or(0);
+    let mut results = vec![serde_json::json!({}); at];
+    results.push(serde_json::json!({"details": "triggers not supported", "error": "not supported"}));
+    results.resize(operations.len(), Value::Null);
+    Value::from(results)
+}
+
 fn is_standalone(job: &Job) -> Result<Exit, Failure> {
-    Ok(if magic(&job.db(0))? == Magic::Standalone { Exit::OK } else { Exit(2) })
+    Ok(if file::magic(&job.db(0))? == Magic::Standalone { Exit::OK } else { Exit(2) })
 }
 
 fn is_clustered(job: &Job) -> Result<Exit, Failure> {
-    Ok(if magic(&job.db(0))? == Magic::Cluster { Exit::OK } else { Exit(2) })
+    Ok(if file::magic(&job.db(0))? == Magic::Cluster { Exit::OK } else { Exit(2) })
 }
 
 fn no_clusters(_: &Job) -> Result<Exit, Failure> {
     fail("clustered databases are not supported by this build")
 }
 
-fn not_clustered(job: &Job) -> Result<Exit, Failure> {
+fn check_cluster(job: &Job) -> Result<Exit, Failure> {
     for path in &job.words {
-        if magic(path)? != Magic::Cluster {
-            return fail(format!("{path}: not a clustered database"));
+        if file::magic(path)? != Magic::Cluster {
+            return fail(format!("ovsdb error: {path}: cannot identify file type"));
         }
     }
     no_clusters(job)
+}
+
+fn check_cid(text: &str) -> Result<(), Failure> {
+    match weft_ovsdb::atom::parse_uuid(text) {
+        Some(_) => Ok(()),
+        None => fail(format!("{text}: not a valid UUID")),
+    }
+}
+
+fn check_election_timer(text: &str) -> Result<(), Failure> {
+    match text.parse::<u32>() {
+        Ok(100..=600_000) => Ok(()),
+        _ => fail("ovsdb error: election timer must be between 100 and 600000, in msec."),
+    }
 }
 
 fn print_help(job: &Job) -> Result<Exit, Failure> {
@@ -283,52 +337,12 @@ fn print_help(job: &Job) -> Result<Exit, Failure> {
     Ok(Exit::OK)
 }
 
-/// What a file begins with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Magic {
-    Standalone,
-    Cluster,
-    Unknown,
-}
-
-fn magic(path: &str) -> Result<Magic, Failure> {
-    let bytes = read(path)?;
-    Ok(match &bytes {
-        bytes if bytes.starts_with(b"OVSDB JSON ") => Magic::Standalone,
-        bytes if bytes.starts_with(b"OVSDB CLUSTER ") => Magic::Cluster,
-        _ => Magic::Unknown,
-    })
-}
-
-fn read(path: &str) -> Result<Vec<u8>, Failure> {
-    Ok(std::fs::read(path).map_err(|error| weft_ovsdb::Error::io(format!("{path}: open failed"), &error))?)
-}
-
-/// The whole file, if it is a standalone database.
-fn read_standalone(path: &str) -> Result<Vec<u8>, Failure> {
-    match magic(path)? {
-        Magic::Standalone => read(path),
-        Magic::Cluster => fail(format!("{path}: cannot apply this operation to clustered database file")),
-        Magic::Unknown => fail(format!("ovsdb error: {path}: unexpected file format")),
+fn list_commands(_: &Job) -> Result<Exit, Failure> {
+    println!("The available commands are:");
+    for command in COMMANDS {
+        println!("  {:<23} {}", command.name, command.usage.to_lowercase());
     }
-}
-
-/// The schema in front of a file; the rest is not looked at.
-fn schema_of(path: &str) -> Result<DatabaseSchema, Failure> {
-    let bytes = read_standalone(path)?;
-    match log::Records::new(&bytes).next_record() {
-        Ok(Some(json)) => Ok(DatabaseSchema::from_json(&json)?),
-        Ok(None) | Err(_) => fail(format!("ovsdb error: {path}: unexpected file format")),
-    }
-}
-
-/// The database in memory; the file is only read.
-fn open_copy(path: &str) -> Result<Database, Failure> {
-    let (database, torn) = Database::open(Box::new(MemoryStorage::new(read_standalone(path)?)))?;
-    if let Some(torn) = torn {
-        tracing::warn!(target: "ovsdb_log", "{path}: {torn:?}, the damaged end is left out");
-    }
-    Ok(database)
+    Ok(Exit::OK)
 }
 
 fn now_ms() -> i64 {

@@ -1,5 +1,6 @@
 //! What: how a tool ends.
 
+use crate::getopt::Misuse;
 use std::fmt;
 
 /// A regular end with this status.
@@ -18,12 +19,14 @@ pub struct Failure {
     pub message: String,
     /// The exit status.
     pub status: u8,
+    /// The command line was wrong: the message begins with the name that the tool was called by.
+    pub as_called: bool,
 }
 
 impl Failure {
     /// With a status of its own.
     pub fn with_status(message: impl Into<String>, status: u8) -> Failure {
-        Failure { message: message.into(), status }
+        Failure { message: message.into(), status, as_called: false }
     }
 }
 
@@ -41,6 +44,12 @@ impl fmt::Display for Failure {
 impl From<String> for Failure {
     fn from(message: String) -> Failure {
         Failure::with_status(message, 1)
+    }
+}
+
+impl From<Misuse> for Failure {
+    fn from(misuse: Misuse) -> Failure {
+        Failure { as_called: true, ..Failure::with_status(misuse.0, 1) }
     }
 }
 

@@ -60,14 +60,18 @@ pub struct Parsed {
     pub rest: Vec<String>,
 }
 
+/// Words that are no command line. The C library says so in the name that the program was called by, path and all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misuse(pub String);
+
 /// Options may come after other words.
-pub fn parse(args: &[String], options: &[Opt]) -> Result<Parsed, String> {
-    parse_words(args, options, true)
+pub fn parse(args: &[String], options: &[Opt]) -> Result<Parsed, Misuse> {
+    parse_words(args, options, true).map_err(Misuse)
 }
 
 /// Options end at the first other word.
-pub fn parse_leading(args: &[String], options: &[Opt]) -> Result<Parsed, String> {
-    parse_words(args, options, false)
+pub fn parse_leading(args: &[String], options: &[Opt]) -> Result<Parsed, Misuse> {
+    parse_words(args, options, false).map_err(Misuse)
 }
 
 fn parse_words(args: &[String], options: &[Opt], permute: bool) -> Result<Parsed, String> {
@@ -171,6 +175,7 @@ mod tests {
     fn found(text: &str) -> Result<Split, String> {
         parse(&words(text), OPTIONS)
             .map(|parsed| (parsed.options.into_iter().map(|found| (found.name, found.value)).collect(), parsed.rest))
+            .map_err(|misuse| misuse.0)
     }
 
     #[test]

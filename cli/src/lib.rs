@@ -78,11 +78,18 @@ pub fn main() -> ExitCode {
         Err(failure) => {
             // An empty message: what went wrong is on standard error already.
             if !failure.message.is_empty() {
-                eprintln!("{}: {failure}", call.program);
+                let name = if failure.as_called { called(&call.program) } else { call.program };
+                eprintln!("{name}: {failure}");
             }
             ExitCode::from(failure.status)
         }
     }
+}
+
+/// The name that the tool was called by, path and all, if it is this tool's.
+fn called(program: &str) -> String {
+    let words = std::env::args_os().next().map(|word| word.to_string_lossy().into_owned());
+    words.filter(|word| word.rsplit('/').next() == Some(program)).unwrap_or_else(|| program.to_string())
 }
 
 fn find(name: &str) -> Option<&'static Tool> {

@@ -18,13 +18,13 @@ pub const PKI_OPTIONS: &[Opt] = &[
     opt_short("private-key", 'p', Takes::Value),
     opt_short("certificate", 'c', Takes::Value),
     opt_short("ca-cert", 'C', Takes::Value),
-    opt("bootstrap-ca-cert", Takes::Value),
-    opt("peer-ca-cert", Takes::Value),
     opt("ssl-protocols", Takes::Value),
     opt("ssl-ciphers", Takes::Value),
+    opt("bootstrap-ca-cert", Takes::Value),
+    opt("peer-ca-cert", Takes::Value),
 ];
 
-/// Help for both.
+/// Help for the first.
 pub const HELP: &str = "\
 Logging options:
   -vSPEC, --verbose=SPEC     set logging levels, as for 'appctl vlog/set'
@@ -32,6 +32,18 @@ Logging options:
   --log-file[=FILE]          log to FILE
   --syslog-method=METHOD     libc, unix:FILE, udp:IP:PORT or null
   --syslog-target=IP:PORT    send a copy of syslog messages there
+";
+
+/// Help for the second.
+pub const PKI_HELP: &str = "\
+SSL options, for ssl: and pssl:
+  -p, --private-key=FILE     the key of our certificate
+  -c, --certificate=FILE     our certificate
+  -C, --ca-cert=FILE         the CA that the peer's certificate must come from
+  --bootstrap-ca-cert=FILE   the same; learned from the first peer if FILE is not there
+  --peer-ca-cert=FILE        a CA certificate to show to the peer
+  --ssl-protocols=LIST       versions to speak: TLSv1.2, TLSv1.3
+  --ssl-ciphers=LIST         ciphers for TLSv1.2, in OpenSSL's words
 ";
 
 /// Starts the log; call it before anything is worth logging.

@@ -16,7 +16,7 @@ pub fn read(path: &str) -> Result<(DatabaseSchema, Value), Failure> {
     };
     let json: Value = match serde_json::from_str(&text) {
         Ok(json) => json,
-        Err(error) => return fail(unreadable(error.to_string())),
+        Err(error) => return fail(unreadable(weft_jsonrpc::json_syntax::explain(&text, &error))),
     };
     let schema = DatabaseSchema::from_json(&json)
         .map_err(|error| error.context(format!("failed to parse \"{path}\" as ovsdb schema")))?;

@@ -96,7 +96,10 @@ const OPTIONS: &[Opt] = &[
 fn parse_global(call: &Call, log: &weft_jsonrpc::vlog::Vlog) -> Result<(Options, Vec<String>), Failure> {
     let global: Vec<Opt> = [OPTIONS, logging::OPTIONS, table::OPTIONS, logging::PKI_OPTIONS].concat();
     let mut known = global.clone();
-    for option in command::all().flat_map(|command| command.options) {
+    // As the real tool lists them when a shortened name fits many.
+    let (database, others): (Vec<_>, Vec<_>) =
+        command::all().partition(|command| command::is_database_command(command));
+    for option in database.iter().chain(&others).flat_map(|command| command.options) {
         let (long, takes) = match option.strip_suffix('=') {
             Some(name) => (name, Takes::Value),
             None => (*option, Takes::Nothing),

@@ -8,6 +8,7 @@ use crate::table::{Cell, Table};
 use serde_json::{Map, Value, json};
 use std::io::{Read, Write};
 use std::sync::Arc;
+use weft_jsonrpc::json_syntax;
 use weft_ovsdb::schema::{COL_UUID, COL_VERSION, N_IMPLICIT};
 use weft_ovsdb::{Atom, ColumnSchema, DatabaseSchema, Datum, TableSchema};
 use weft_server::database::Database;
@@ -101,7 +102,8 @@ pub async fn restore(job: Job, mut rpc: Rpc) -> Result<Exit, Failure> {
         return fail(format!("/dev/stdin: read failed ({})", weft_jsonrpc::session::bare(&error)));
     }
     if !bytes.starts_with(b"OVSDB JSON ") {
-        return fail("ovsdb error: /dev/stdin: cannot identify file type");
+        let what = if bytes.is_empty() { "cannot identify file type" } else { "unexpected file format" };
+        return fail(format!("ovsdb error: /dev/stdin: {what}"));
     }
     let (snapshot, _) = Database::open(Box::new(MemoryStorage::new(bytes)))?;
     check_schemas(&job, snapshot.schema(), &schema)?;
@@ -188,7 +190,10 @@ fn dumped_columns<'t>(table: &'t TableSchema, names: &[String]) -> Result<Vec<&'
         Some(column) => Ok(column),
         None => fail(format!("Table \"{}\" has no column {name}.", table.name)),
     };
-    names.iter().map(column).collect()
+    // Versions are of one server's memory: they are no contents.
+    let version = table.columns[COL_VERSION].name.as_str();
+    let columns = names.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    Ok(columns.into_iter().filter(|column| column.name != version).collect())
 }
 
 async fn select_rows(rpc: &mut Rpc, database: &str, select: Value) -> Result<Vec<Map<String, Value>>, Failure> {
@@ -217,5 +222,5 @@ fn read_transaction(text: &str) -> Result<Vec<Value>, Failure> {
 
 /// JSON from the command line.
 pub fn parse_json(text: &str) -> Result<Value, Failure> {
-    serde_json::from_str(text).or_else(|error| fail(format!("\"{text}\": {error}")))
+    serde_json::from_str(text).or_else(|error| fail(format!("\"{text}\": {}", json_syntax::explain(text, &error))))
 }

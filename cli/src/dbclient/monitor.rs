@@ -32,8 +32,7 @@ pub async fn plain(job: Job, mut rpc: Rpc) -> Result<Exit, Failure> {
 /// `monitor-cond CONDITIONS TABLE [COLUMN,...]`
 pub async fn cond(job: Job, mut rpc: Rpc) -> Result<Exit, Failure> {
     let schema = rpc.schema(&job.database).await?;
-    let conditions = parse_json(&job.words[0])?;
-    let table = Watched::new(&job, &schema, &job.words[1], &job.words[2..], Some(conditions))?;
+    let table = Watched::new(&job, &schema, &job.words[1], &job.words[2..], Some(&job.words[0]))?;
     run(job, rpc, vec![table], Version::Cond, None).await
 }
 
@@ -47,8 +46,7 @@ pub async fn cond_since(mut job: Job, mut rpc: Rpc) -> Result<Exit, Failure> {
     if job.words.len() < 2 {
         return fail("invalid syntax for 'monitor-cond-since' (use --help for help)");
     }
-    let conditions = parse_json(&job.words[0])?;
-    let table = Watched::new(&job, &schema, &job.words[1], &job.words[2..], Some(conditions))?;
+    let table = Watched::new(&job, &schema, &job.words[1], &job.words[2..], Some(&job.words[0]))?;
     run(job, rpc, vec![table], Version::Since, Some(last)).await
 }
 
@@ -84,7 +82,10 @@ async fn run(
             "monitor_cond_since"
         }
     };
-    let initial = rpc.must_call(method, params).await?;
+    let initial = match rpc.call(method, params).await? {
+        Ok(initial) => initial,
+        Err(error) => return fail(refusal(&error)),
+    };
     let mut output = Output { tables, first: true };
     match version {
         Version::Plain => output.updates(&job, &initial, true)?,
@@ -120,6 +121,15 @@ async fn run(
             },
         }
         flush();
+    }
+}
+
+/// What the server found wrong, as a sentence where it is one about a condition.
+fn refusal(error: &Value) -> String {
+    let member = |name: &str| error.get(name).and_then(Value::as_str);
+    match (member("syntax"), member("error"), member("details")) {
+        (Some(syntax), Some(tag), Some(details)) => format!("syntax \"{syntax}\": {tag}: {details}"),
+        _ => format!("transaction returned error: {}", crate::json::compact(error)),
     }
 }
 

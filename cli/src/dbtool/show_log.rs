@@ -1,6 +1,7 @@
 //! What: `show-log`: the records of a file for people.
 
-use super::{Job, read_standalone};
+use super::Job;
+use super::file::{damage, read_standalone};
 use crate::failure::{Exit, Failure, fail};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ pub fn run(job: &Job) -> Result<Exit, Failure> {
         match records.next_record() {
             Ok(Some(record)) => shower.show(number, &record)?,
             Ok(None) => break,
-            Err(torn) => return fail(format!("{path}: {torn:?}")),
+            Err(torn) => return Err(damage(&path, &bytes, &torn)),
         }
     }
     Ok(Exit::OK)
@@ -35,10 +36,9 @@ impl Shower {
         let Some(members) = record.as_object() else { return fail(format!("record {number}: not a JSON object")) };
         if number == 0 {
             let schema = DatabaseSchema::from_json(record)?;
-            let version = schema.version.as_deref().map(|version| format!(", version=\"{version}\""));
-            let cksum = schema.cksum.as_deref().map(|cksum| format!(", cksum=\"{cksum}\""));
+            let (version, cksum) = (schema.version.as_deref(), schema.cksum.as_deref());
             println!(
-                "record 0: \"{}\" schema{}{}\n",
+                "record 0: \"{}\" schema, version=\"{}\", cksum=\"{}\"\n",
                 schema.name,
                 version.unwrap_or_default(),
                 cksum.unwrap_or_default()

@@ -46,8 +46,9 @@ pub fn help(program: &str) -> String {
          --unixctl=SOCKET           monitor: listen there for appctl\n  \
          --detach, --pidfile[=FILE], --no-chdir  monitor, snoop: in the background\n  \
          -h, --help                 print this help\n  \
-         -V, --version              print the version\n\n{}",
-        logging::HELP
+         -V, --version              print the version\n\n{}\n{}",
+        logging::HELP,
+        logging::PKI_HELP
     );
     text
 }

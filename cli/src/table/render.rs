@@ -126,7 +126,7 @@ fn csv(table: &Table, style: &Style, out: &mut String) {
 fn html(table: &Table, style: &Style, out: &mut String) {
     out.push_str("<table border=1>\n");
     if let Some(caption) = caption(table) {
-        out.push_str(&format!("  <caption>{}</caption>\n", escape(&caption)));
+        out.push_str(&format!("    <caption>{}</caption>\n", escape(&caption)));
     }
     if style.headings {
         out.push_str("  <tr>\n");

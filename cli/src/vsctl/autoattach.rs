@@ -17,7 +17,8 @@ pub fn add(context: &mut Context<'_>) -> Result<(), Failure> {
         }
     };
     context.tx.verify("AutoAttach", row, "mappings");
-    let mappings = pair.union(&context.get("AutoAttach", row, "mappings"));
+    // A mapping that is there stays: the server inserts no key a second time.
+    let mappings = context.get("AutoAttach", row, "mappings").union(&pair);
     context.set("AutoAttach", row, "mappings", mappings)
 }
 

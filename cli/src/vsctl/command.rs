@@ -138,6 +138,11 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
     COMMANDS.iter().flat_map(|(_, commands)| *commands)
 }
 
+/// Does it work on any table of any database?
+pub fn is_database_command(command: &Command) -> bool {
+    COMMANDS.last().is_some_and(|(_, commands)| commands.iter().any(|other| other.name == command.name))
+}
+
 /// Is this an option of some command, such as `--may-exist`, perhaps shortened? Its full name and whether it
 /// takes a value.
 pub fn command_option(name: &str) -> Result<Option<(&'static str, bool)>, Failure> {

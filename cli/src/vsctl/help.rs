@@ -38,9 +38,10 @@ pub fn help(program: &str, default_db: &str) -> String {
          --dry-run                  do everything but commit\n  \
          --oneline                  print each command's output on one line\n  \
          -h, --help                 print this help\n  \
-         -V, --version              print the version\n\n{}\n{}",
+         -V, --version              print the version\n\n{}\n{}\n{}",
         table::HELP,
-        logging::HELP
+        logging::HELP,
+        logging::PKI_HELP
     );
     text
 }

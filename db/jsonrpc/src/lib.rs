@@ -18,6 +18,7 @@ pub mod tls;
 
 pub mod connection;
 pub mod framing;
+pub mod json_syntax;
 pub mod message;
 pub mod session;
 

@@ -1,11 +1,11 @@
 //! What: a table under watch: which columns, which kinds of changes, and how a row is printed.
 
 use super::super::Job;
-use super::super::data::cell;
+use super::super::data::{cell, parse_json};
 use crate::failure::{Failure, fail};
 use crate::table::Cell;
 use serde_json::{Map, Value, json};
-use weft_ovsdb::schema::{COL_UUID, COL_VERSION, N_IMPLICIT};
+use weft_ovsdb::schema::{COL_VERSION, N_IMPLICIT};
 use weft_ovsdb::types::UNLIMITED;
 use weft_ovsdb::{ColumnSchema, DatabaseSchema, TableSchema};
 
@@ -26,25 +26,24 @@ impl Watched {
         schema: &DatabaseSchema,
         name: &str,
         groups: &[String],
-        conditions: Option<Value>,
+        conditions: Option<&str>,
     ) -> Result<Watched, Failure> {
         let (server, database) = (&job.server, &job.database);
         let Some(table) = schema.table(name) else {
-            return fail(format!("{server}: {database} does not have a table named \"{name}\""));
+            let at = if conditions.is_some() { String::new() } else { format!("{server}: ") };
+            return fail(format!("{at}{database} does not have a table named \"{name}\""));
         };
+        let conditions = conditions.map(parse_json).transpose()?;
         let mut columns: Vec<ColumnSchema> = Vec::new();
         let mut requests = Vec::new();
         let groups: Vec<&str> = if groups.is_empty() { vec![""] } else { groups.iter().map(String::as_str).collect() };
         for group in groups {
             let (mut named, select) = match read_group(group, table) {
                 Ok(parts) => parts,
-                Err(Wrong::Column(word)) => {
+                Err(Unknown(word)) => {
                     return fail(format!(
                         "{server}: table \"{name}\" in {database} does not have a column named \"{word}\""
                     ));
-                }
-                Err(Wrong::Kind(word)) => {
-                    return fail(format!("{server}: {word}: expected !initial, !insert, !delete or !modify"));
                 }
             };
             if named.is_empty() {
@@ -67,7 +66,6 @@ impl Watched {
             }
             requests.push(request);
         }
-        columns.retain(|column| column.name != table.columns[COL_UUID].name);
         Ok(Watched { name: name.to_string(), columns, request: Value::Array(requests) })
     }
 
@@ -86,19 +84,16 @@ impl Watched {
     }
 }
 
-/// A word that is not understood.
-enum Wrong {
-    Column(String),
-    Kind(String),
-}
+/// A word that is neither a column nor a kind of change.
+struct Unknown(String);
 
-fn read_group<'t>(group: &str, table: &'t TableSchema) -> Result<(Vec<&'t ColumnSchema>, Map<String, Value>), Wrong> {
+fn read_group<'t>(group: &str, table: &'t TableSchema) -> Result<(Vec<&'t ColumnSchema>, Map<String, Value>), Unknown> {
     let (mut named, mut select) = (Vec::new(), Map::new());
     for word in group.split(',').filter(|word| !word.is_empty()) {
         match word.strip_prefix('!') {
             Some(kind) if KINDS.contains(&kind) => drop(select.insert(kind.to_string(), json!(false))),
-            Some(_) => return Err(Wrong::Kind(word.to_string())),
-            None => named.push(table.column(word).ok_or_else(|| Wrong::Column(word.to_string()))?),
+            Some(_) => return Err(Unknown(word.to_string())),
+            None => named.push(table.column(word).ok_or_else(|| Unknown(word.to_string()))?),
         }
     }
     Ok((named, select))
