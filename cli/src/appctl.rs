@@ -4,7 +4,7 @@ use crate::failure::{Exit, Failure, fail};
 use crate::getopt::{Opt, Takes, opt_short};
 use crate::{Call, getopt, logging, timeout, version};
 use std::io::Write;
-use weft_jsonrpc::unixctl::{Client, Target};
+use weft_jsonrpc::unixctl::{Client, ClientError, Target};
 
 /// The tool's entry point.
 pub fn run(call: &Call) -> Result<Exit, Failure> {
@@ -40,8 +40,8 @@ pub fn run(call: &Call) -> Result<Exit, Failure> {
 }
 
 fn ask(target: &str, command: &str, args: &[String]) -> Result<Exit, Failure> {
-    let found = Target::find(target).map_err(|error| error.to_string())?;
-    let mut client = Client::connect(&found).map_err(|error| error.to_string())?;
+    let found = Target::find(target).map_err(refused)?;
+    let mut client = Client::connect(&found).map_err(refused)?;
     match client.call(command, args) {
         Ok(Ok(text)) => {
             // A reader that went away wants no more.
@@ -54,6 +54,16 @@ fn ask(target: &str, command: &str, args: &[String]) -> Result<Exit, Failure> {
         }
         Err(error) => fail(format!("{target}: transaction error ({error})")),
     }
+}
+
+/// The log says what the system refused, as other daemons' clients do.
+fn refused(error: ClientError) -> String {
+    match &error {
+        ClientError::Pidfile { path, reason } => tracing::warn!(target: "daemon_unix", "{path}: open: {reason}"),
+        ClientError::Connect { path, .. } => tracing::warn!(target: "unixctl", "failed to connect to {path}"),
+        ClientError::Transaction(_) => {}
+    }
+    error.to_string()
 }
 
 fn help(program: &str) -> String {

@@ -1,7 +1,7 @@
 //! What: ovsdb-tool(1): work on an OVSDB file without a server.
 //!
-//! Invariants: a file is replaced whole or not at all; clusters are not served by this build, and every command
-//! about them says so.
+//! Invariants: a file is replaced whole or not at all. Clusters are not served here; their files can be made, looked at and
+//! turned into standalone ones.
 
 mod cluster;
 mod file;
@@ -17,6 +17,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
 use weft_jsonrpc::{json_syntax, rundir};
+use weft_ovsdb::Uuid;
 use weft_server::database::{Database, Execution};
 use weft_server::exec;
 use weft_server::log;
@@ -28,14 +29,15 @@ pub fn run(call: &Call) -> Result<Exit, Failure> {
     let options: Vec<Opt> = [OPTIONS, logging::OPTIONS].concat();
     let parsed = getopt::parse(&call.args, &options)?;
     let mut more = 0;
+    let (mut cid, mut election_timer) = (None, None);
     for found in &parsed.options {
         if logging::take(&log, found)? {
             continue;
         }
         match found.name {
             "more" => more += 1,
-            "cid" => check_cid(found.value())?,
-            "election-timer" => check_election_timer(found.value())?,
+            "cid" => cid = Some(read_cid(found.value())?),
+            "election-timer" => election_timer = Some(read_election_timer(found.value())?),
             "version" => {
                 println!("{}", version::line(&call.program));
                 return Ok(Exit::OK);
@@ -59,7 +61,7 @@ pub fn run(call: &Call) -> Result<Exit, Failure> {
     if words.len() > command.words.1 {
         return fail(format!("'{name}' command takes at most {} arguments", command.words.1));
     }
-    (command.run)(&Job { program: call.program.clone(), words: words.to_vec(), more })
+    (command.run)(&Job { program: call.program.clone(), words: words.to_vec(), more, cid, election_timer })
 }
 
 /// A command about to run.
@@ -67,6 +69,10 @@ struct Job {
     program: String,
     words: Vec<String>,
     more: usize,
+    /// `--cid`
+    cid: Option<Uuid>,
+    /// `--election-timer`, in milliseconds.
+    election_timer: Option<u32>,
 }
 
 impl Job {
@@ -109,8 +115,8 @@ const COMMANDS: &[Command] = &[
     Command { name: "show-log", words: (0, 1), usage: "[-m | --more]... [DB]", help: "print what happened; -m: which rows, -mm: which values", run: show_log::run },
     Command { name: "db-is-standalone", words: (1, 1), usage: "DB", help: "exit with 0 if DB belongs to one server, else 2", run: is_standalone },
     Command { name: "db-is-clustered", words: (1, 1), usage: "DB", help: "exit with 0 if DB belongs to a cluster, else 2", run: is_clustered },
-    Command { name: "create-cluster", words: (3, 3), usage: "DB CONTENTS LOCAL", help: "not supported by this build", run: no_clusters },
-    Command { name: "join-cluster", words: (4, usize::MAX), usage: "DB NAME LOCAL REMOTE...", help: "not supported by this build", run: no_clusters },
+    Command { name: "create-cluster", words: (3, 3), usage: "DB CONTENTS LOCAL", help: "make the file of a cluster's first server", run: cluster::create },
+    Command { name: "join-cluster", words: (4, usize::MAX), usage: "DB NAME LOCAL REMOTE...", help: "make the file of a server that shall join a cluster", run: cluster::join },
     Command { name: "cluster-to-standalone", words: (2, 2), usage: "DB CLUSTERDB", help: "make a standalone DB of what a cluster's server had", run: cluster::to_standalone },
     Command { name: "check-cluster", words: (1, usize::MAX), usage: "DB...", help: "not supported by this build", run: check_cluster },
     Command { name: "db-cid", words: (1, 1), usage: "DB", help: "print the identity of DB's cluster", run: cluster::cid },
@@ -195,9 +201,17 @@ fn open_locked(path: &str) -> weft_ovsdb::Result<FileStorage> {
 fn warn_of_owner(path: &str) {
     let path = Path::new(path);
     let lock = path.with_file_name(format!(".{}.~lock~", path.file_name().unwrap_or_default().to_string_lossy()));
-    if let Ok(Some(pid)) = file::lock_owner(&lock) {
-        let (lock, why) = (lock.display(), "cannot lock file because it is already locked by pid");
-        tracing::warn!(target: "lockfile", "{lock}: {why} {pid}");
+    let shown = lock.display();
+    match file::lock_owner(&lock) {
+        Ok(Some(pid)) => {
+            tracing::warn!(target: "lockfile", "{shown}: cannot lock file because it is already locked by pid {pid}");
+        }
+        Ok(None) => {}
+        Err(error) => {
+            let why = weft_jsonrpc::session::bare(&error);
+            tracing::warn!(target: "lockfile", "{shown}: failed to open lock file: {why}");
+            tracing::warn!(target: "lockfile", "{shown}: failed to lock file: {why}");
+        }
     }
 }
 
@@ -305,29 +319,25 @@ fn is_clustered(job: &Job) -> Result<Exit, Failure> {
     Ok(if file::magic(&job.db(0))? == Magic::Cluster { Exit::OK } else { Exit(2) })
 }
 
-fn no_clusters(_: &Job) -> Result<Exit, Failure> {
-    fail("clustered databases are not supported by this build")
-}
-
 fn check_cluster(job: &Job) -> Result<Exit, Failure> {
     for path in &job.words {
         if file::magic(path)? != Magic::Cluster {
             return fail(format!("ovsdb error: {path}: cannot identify file type"));
         }
     }
-    no_clusters(job)
+    fail("clusters are not checked by this build")
 }
 
-fn check_cid(text: &str) -> Result<(), Failure> {
+fn read_cid(text: &str) -> Result<Uuid, Failure> {
     match weft_ovsdb::atom::parse_uuid(text) {
-        Some(_) => Ok(()),
+        Some(cid) => Ok(cid),
         None => fail(format!("{text}: not a valid UUID")),
     }
 }
 
-fn check_election_timer(text: &str) -> Result<(), Failure> {
-    match text.parse::<u32>() {
-        Ok(100..=600_000) => Ok(()),
+fn read_election_timer(text: &str) -> Result<u32, Failure> {
+    match text.parse() {
+        Ok(milliseconds @ 100..=600_000) => Ok(milliseconds),
         _ => fail("ovsdb error: election timer must be between 100 and 600000, in msec."),
     }
 }

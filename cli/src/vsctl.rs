@@ -23,6 +23,7 @@ mod expression;
 mod help;
 mod lookup;
 mod model;
+mod needs;
 mod overview;
 mod port;
 mod reset;
@@ -51,7 +52,11 @@ pub fn run(call: &Call) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     let commands = command::split(options.first_options.clone(), &rest)?;
-    tracing::info!(target: "vsctl", "Called as {} {}", call.program, call.args.join(" "));
+    let words = call.args.join(" ");
+    match commands.iter().all(|given| given.command.is_read_only()) {
+        true => tracing::debug!(target: "vsctl", "Called as {} {words}", call.program),
+        false => tracing::info!(target: "vsctl", "Called as {} {words}", call.program),
+    }
     timeout::arm(timeout::parse(options.timeout.as_deref(), "-t or --timeout")?);
     match &commands[..] {
         [only] if commits::is_one(only) => block_on(commits::serve(call, &options, only)),
@@ -137,6 +142,8 @@ fn parse_global(call: &Call, log: &weft_jsonrpc::vlog::Vlog) -> Result<(Options,
             "options" => options.print_only = Some(help::options(&global)),
             "version" => options.print_only = Some(format!("{}\nDB Schema 8.3.1\n", version::line(&call.program))),
             "leader-only" | "no-leader-only" | "shuffle-remotes" | "no-shuffle-remotes" => {}
+            // Here, as in the real tool, saying it twice is no mistake.
+            _ if options.first_options.contains(&as_word(found)) => {}
             _ => options.first_options.push(as_word(found)),
         }
         if options.print_only.is_some() {
@@ -159,7 +166,9 @@ async fn serve(call: &Call, options: &Options, commands: &[Given]) -> Result<Exi
         Ok(connection) => connection,
         Err(reason) => return fail(format!("{}: database connection failed ({reason})", options.db)),
     };
-    let mut link = Link::new(Session::over(connection), ROOT, Select::everything());
+    let (given, waits) = (commands.to_vec(), !options.no_wait);
+    let select = Select::chosen_by(move |schema| needs::select(&given, waits, schema));
+    let mut link = Link::new(Session::over(connection), ROOT, select);
     next_contents(&mut link, options).await?;
     loop {
         match attempt(&mut link, call, options, commands).await? {

@@ -16,10 +16,13 @@ pub fn add(context: &mut Context<'_>) -> Result<(), Failure> {
             row
         }
     };
-    context.tx.verify("AutoAttach", row, "mappings");
+    if context.tx.is_inserted(row) {
+        let mappings = context.get("AutoAttach", row, "mappings").union(&pair);
+        return context.set("AutoAttach", row, "mappings", mappings);
+    }
     // A mapping that is there stays: the server inserts no key a second time.
-    let mappings = context.get("AutoAttach", row, "mappings").union(&pair);
-    context.set("AutoAttach", row, "mappings", mappings)
+    context.tx.mutate("AutoAttach", row, vec![serde_json::json!(["mappings", "insert", pair.to_json()])]);
+    Ok(())
 }
 
 /// `del-aa-mapping BRIDGE I-SID VLAN`

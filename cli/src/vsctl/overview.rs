@@ -3,7 +3,7 @@
 use super::context::{Context, ROOT};
 use crate::failure::Failure;
 use weft_ovsdb::text::needs_quotes;
-use weft_ovsdb::{Atom, Datum, Uuid};
+use weft_ovsdb::{Atom, Uuid};
 
 /// `init`: every command does this on the way; this one does nothing else.
 pub fn init(context: &mut Context<'_>) -> Result<(), Failure> {
@@ -20,14 +20,15 @@ pub fn show(context: &mut Context<'_>) -> Result<(), Failure> {
 }
 
 /// Which columns of a table the overview shows.
-struct Shown {
-    table: &'static str,
+pub struct Shown {
+    pub table: &'static str,
     /// The column that names a row.
-    name: &'static str,
-    columns: &'static [&'static str],
+    pub name: &'static str,
+    pub columns: &'static [&'static str],
 }
 
-const SHOWN: &[Shown] = &[
+/// The overview, from the root down.
+pub const SHOWN: &[Shown] = &[
     Shown { table: ROOT, name: "", columns: &["manager_options", "bridges", "ovs_version"] },
     Shown { table: "Bridge", name: "name", columns: &["controller", "fail_mode", "datapath_type", "ports"] },
     Shown { table: "Port", name: "name", columns: &["tag", "trunks", "interfaces"] },
@@ -50,15 +51,10 @@ fn show_columns(context: &mut Context<'_>, shown: &Shown, row: Uuid, indent: usi
                     show_columns(context, target, row, indent + 4);
                 }
             }
-            None if value.is_default(&column.kind) || is_unsaid(&value) => {}
+            None if value.is_default(&column.kind) => {}
             None => context.print(format!("{:indent$}{name}: {}", "", value.to_text_as(&column.kind))),
         }
     }
-}
-
-/// An optional column that is set to nothing worth saying.
-fn is_unsaid(value: &Datum) -> bool {
-    value.one().is_some_and(Atom::is_default)
 }
 
 fn quoted(name: &str) -> String {

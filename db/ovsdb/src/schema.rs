@@ -86,6 +86,10 @@ impl DatabaseSchema {
         for (index, table) in tables.values_mut().enumerate() {
             Arc::make_mut(table).index = index;
         }
+        if tables.values().all(|table| table.is_root) {
+            // Marks on every table say what none would.
+            tables.values_mut().for_each(|table| Arc::make_mut(table).is_root = false);
+        }
         let mut schema = DatabaseSchema { name, version, cksum, tables };
         schema.check_references()?;
         Ok(schema)

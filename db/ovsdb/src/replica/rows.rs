@@ -14,6 +14,17 @@ use std::sync::Arc;
 pub struct Select {
     everything: bool,
     tables: BTreeMap<String, Option<Vec<String>>>,
+    chooser: Option<Chooser>,
+}
+
+/// A choice that waits for the schema.
+#[derive(Clone)]
+struct Chooser(Arc<dyn Fn(&DatabaseSchema) -> Select + Send + Sync>);
+
+impl std::fmt::Debug for Chooser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Chooser")
+    }
 }
 
 /// A snapshot of the selected part of a database.
@@ -49,7 +60,12 @@ pub struct RowRef<'a> {
 impl Select {
     /// All columns of all tables.
     pub fn everything() -> Select {
-        Select { everything: true, tables: BTreeMap::new() }
+        Select { everything: true, ..Select::default() }
+    }
+
+    /// What `choose` says once the server's schema is known, for names that only the schema can complete.
+    pub fn chosen_by(choose: impl Fn(&DatabaseSchema) -> Select + Send + Sync + 'static) -> Select {
+        Select { chooser: Some(Chooser(Arc::new(choose))), ..Select::default() }
     }
 
     /// Adds columns of a table; those that the server's schema lacks are left out silently.
@@ -84,6 +100,8 @@ impl Select {
 impl Replica {
     /// An empty copy of what `select` asks for and `schema` has.
     pub fn new(schema: Arc<DatabaseSchema>, select: &Select) -> Replica {
+        let chosen = select.chooser.as_ref().map(|chooser| chooser.0(&schema));
+        let select = chosen.as_ref().unwrap_or(select);
         let tables = schema.tables.iter().filter(|(name, _)| select.has_table(name));
         let tables = tables
             .map(|(name, table)| {
