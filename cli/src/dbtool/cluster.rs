@@ -156,7 +156,7 @@ pub fn to_standalone(job: &Job) -> Result<Exit, Failure> {
     // What cannot be opened is not worth writing.
     let (database, torn) = Database::open(Box::new(MemoryStorage::new(framed.clone())))?;
     if let Some(torn) = torn {
-        return Err(damage(path, &framed, &torn));
+        return Err(damage(path, &torn));
     }
     drop(database);
     write_target(target, &framed)?;
@@ -226,9 +226,9 @@ fn records(path: &str) -> Result<Vec<Value>, Failure> {
         match records.next_record() {
             Ok(Some(record)) => all.push(record),
             Ok(None) => return Ok(all),
-            Err(torn) if all.is_empty() => return Err(damage(path, &text, &torn)),
+            Err(torn) if all.is_empty() => return Err(damage(path, &torn)),
             Err(torn) => {
-                tracing::warn!(target: "ovsdb_log", "{path}: {torn}, the damaged end is left out");
+                tracing::warn!(target: "ovsdb_log", "{}, the damaged end is left out", torn.to_error(path));
                 return Ok(all);
             }
         }

@@ -3,7 +3,6 @@
 //! Invariants: a damaged file is an error that says where; nothing here writes.
 
 use crate::failure::{Failure, fail};
-use sha1::{Digest, Sha1};
 use std::path::Path;
 use weft_ovsdb::{DatabaseSchema, Error};
 use weft_server::database::Database;
@@ -58,65 +57,23 @@ pub fn schema(path: &str) -> Result<DatabaseSchema, Failure> {
     match Records::new(&bytes).next_record() {
         Ok(Some(json)) => Ok(DatabaseSchema::from_json(&json)?),
         Ok(None) => fail(format!("ovsdb error: {path}: unexpected file format")),
-        Err(torn) => Err(damage(path, &bytes, &torn)),
+        Err(torn) => Err(damage(path, &torn)),
     }
 }
 
 /// The database in memory; the file is only read.
 pub fn open_copy(path: &str) -> Result<Database, Failure> {
     let bytes = read_standalone(path)?;
-    let (database, torn) = Database::open(Box::new(MemoryStorage::new(bytes.clone())))?;
+    let (database, torn) = Database::open(Box::new(MemoryStorage::new(bytes)))?;
     match torn {
         None => Ok(database),
-        Some(torn) => Err(damage(path, &bytes, &torn)),
+        Some(torn) => Err(damage(path, &torn)),
     }
 }
 
-/// What is wrong with a file, in the words of the real tool.
-pub fn damage(path: &str, bytes: &[u8], torn: &Torn) -> Failure {
-    match torn {
-        Torn::Short { offset, .. } => {
-            let have = bytes.len().saturating_sub(*offset);
-            let need = header_before(bytes, *offset).map_or(have, |(length, _)| length);
-            let text =
-                format!("I/O error: {path}: error reading {need} bytes starting at offset {offset} (End of file)");
-            text.into()
-        }
-        Torn::Header { offset, .. } => {
-            let line = bytes[*offset..].split(|b| *b == b'\n').next().unwrap_or_default();
-            let line = String::from_utf8_lossy(line);
-            // The magic is cut off before what follows it is looked at.
-            let shown =
-                ["OVSDB JSON", "OVSDB CLUSTER"].into_iter().find(|magic| line.starts_with(&format!("{magic} ")));
-            let shown = shown.unwrap_or(&line);
-            format!("syntax error: {path}: parse error at offset {offset} in header line \"{shown}\"").into()
-        }
-        Torn::Digest { offset } => {
-            let (length, wanted) = header_before(bytes, *offset).unwrap_or_default();
-            let data = bytes.get(*offset..offset + length).unwrap_or_default();
-            let actual: String = Sha1::digest(data).iter().map(|byte| format!("{byte:02x}")).collect();
-            format!(
-                "syntax error: {path}: {length} bytes starting at offset {offset} have SHA-1 hash {actual} \
-                 but should have hash {wanted}"
-            )
-            .into()
-        }
-        Torn::Json { offset, error } => {
-            let (length, _) = header_before(bytes, *offset).unwrap_or_default();
-            format!("syntax error: {path}: {length} bytes starting at offset {offset} are not valid JSON ({error})")
-                .into()
-        }
-    }
-}
-
-/// Length and digest in the header of the data at `offset`.
-fn header_before(bytes: &[u8], offset: usize) -> Option<(usize, String)> {
-    let before = bytes.get(..offset.checked_sub(1)?)?;
-    let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-    let line = std::str::from_utf8(&before[start..]).ok()?;
-    let words: Vec<&str> = line.split(' ').collect();
-    let [_, _, length, digest] = words[..] else { return None };
-    Some((length.parse().ok()?, digest.to_string()))
+/// What is wrong with a file.
+pub fn damage(path: &str, torn: &Torn) -> Failure {
+    torn.to_error(path).into()
 }
 
 /// Who holds a lock file.

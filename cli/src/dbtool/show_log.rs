@@ -18,7 +18,7 @@ pub fn run(job: &Job) -> Result<Exit, Failure> {
         match records.next_record() {
             Ok(Some(record)) => shower.show(number, &record)?,
             Ok(None) => break,
-            Err(torn) => return Err(damage(&path, &bytes, &torn)),
+            Err(torn) => return Err(damage(&path, &torn)),
         }
     }
     Ok(Exit::OK)
