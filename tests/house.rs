@@ -16,6 +16,8 @@ const FLOORS: &[(&str, u32)] = &[
     ("weft-openflow", 3),
     ("weft-server", 3),
     ("weft-intent", 3),
+    ("weft-capi", 3),
+    ("weft-grpc", 4),
     ("weft-pipeline", 4),
     ("weft-vswitchd", 5),
     ("weft-cli", 5),
@@ -59,18 +61,20 @@ fn every_import_points_down() {
 fn unsafe_stays_in_the_cellar() {
     let root = root();
     let cellar = root.join("datapath/netdev/src/sys");
+    // C has no other way in.
+    let border = root.join("db/capi/src/ffi.rs");
     let mut wrong = Vec::new();
     for file in sources(&root) {
         let text = std::fs::read_to_string(&file).expect("a source file is readable text");
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
             let opens = ["unsafe {", "unsafe fn", "unsafe impl"].iter().any(|word| code.contains(word));
-            if opens && !file.starts_with(&cellar) && !file.ends_with("tests/house.rs") {
+            if opens && !file.starts_with(&cellar) && file != border && !file.ends_with("tests/house.rs") {
                 wrong.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
             }
         }
     }
-    assert!(wrong.is_empty(), "unsafe outside datapath/netdev/src/sys:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "unsafe outside datapath/netdev/src/sys and db/capi/src/ffi.rs:\n{}", wrong.join("\n"));
 }
 
 fn root() -> PathBuf {

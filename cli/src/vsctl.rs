@@ -20,6 +20,7 @@ mod controller;
 mod database;
 mod desired;
 mod expression;
+mod grpc;
 mod help;
 mod lookup;
 mod model;
@@ -69,6 +70,8 @@ struct Options {
     db: String,
     no_wait: bool,
     dry_run: bool,
+    /// Print the gRPC call that does the same, and do nothing.
+    print_grpc: bool,
     oneline: bool,
     retry: bool,
     timeout: Option<String>,
@@ -84,6 +87,7 @@ const OPTIONS: &[Opt] = &[
     opt("no-syslog", Takes::Nothing),
     opt("no-wait", Takes::Nothing),
     opt("dry-run", Takes::Nothing),
+    opt("print-grpc", Takes::Nothing),
     opt("oneline", Takes::Nothing),
     opt_short("timeout", 't', Takes::Value),
     opt("retry", Takes::Nothing),
@@ -118,6 +122,7 @@ fn parse_global(call: &Call, log: &weft_jsonrpc::vlog::Vlog) -> Result<(Options,
         db: default_server(),
         no_wait: false,
         dry_run: false,
+        print_grpc: false,
         oneline: false,
         retry: false,
         timeout: None,
@@ -134,6 +139,7 @@ fn parse_global(call: &Call, log: &weft_jsonrpc::vlog::Vlog) -> Result<(Options,
             "no-syslog" => log.set("vsctl:syslog:warn").map_err(|error| error.to_string())?,
             "no-wait" => options.no_wait = true,
             "dry-run" => options.dry_run = true,
+            "print-grpc" => options.print_grpc = true,
             "oneline" => options.oneline = true,
             "timeout" => options.timeout = Some(found.value().to_string()),
             "retry" => options.retry = true,
@@ -210,6 +216,11 @@ async fn attempt(link: &mut Link, call: &Call, options: &Options, commands: &[Gi
         }
     }
     context.symbols.check()?;
+    if options.print_grpc {
+        let call = context.tx.request().map(|request| grpc::command(&request.operations));
+        print(options, vec![Output::Text(call.unwrap_or_default())], &BTreeMap::new());
+        return Ok(Some(Exit::OK));
+    }
     let request = if options.dry_run { None } else { context.tx.request() };
     let status = context.status;
     let mut output = std::mem::take(&mut context.output);

@@ -1,5 +1,6 @@
 //! What: everything that can wake the owner of the switch's state, on one page.
 
+use tokio::sync::oneshot;
 use weft_jsonrpc::session::SessionEvent;
 use weft_jsonrpc::unixctl::Call;
 use weft_netdev::LinkEvent;
@@ -17,6 +18,8 @@ pub enum Event {
     Command(Call),
     /// The machine's links changed.
     Links(Vec<LinkEvent>),
+    /// A gRPC client wants to know what was counted.
+    Counters(oneshot::Sender<weft_grpc::v1::StatisticsReport>),
     /// The process was told to end.
     Terminate,
 }

@@ -4,6 +4,7 @@ mod demo;
 mod dist;
 mod faucet;
 mod packages;
+mod proto;
 mod report;
 mod test;
 
@@ -20,6 +21,7 @@ Weft's own commands.
   cargo xtask test PATTERN   only the tests whose name contains PATTERN, no lints
   cargo xtask dist DIR       fill DIR with release binaries under our names
                              (vswitchd vsctl ...) and under Open vSwitch's (ovs-vsctl ...)
+  cargo xtask proto          write the Rust of db/grpc/proto anew, after a change there
 
 All of them install the Debian packages that they need and say so.
 ";
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         ["demo-inside", bin] => demo::run_inside(Path::new(bin)),
         ["test"] => test::all(),
         ["test", pattern] => test::some(pattern),
+        ["proto"] => proto::generate(),
         ["dist", dir] => dist::fill(Path::new(dir)).map(|()| true),
         _ => Err(anyhow::anyhow!("unknown command `{}`\n\n{HELP}", args.join(" "))),
     };

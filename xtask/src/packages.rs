@@ -18,6 +18,11 @@ const fn need(program: &'static str, package: &'static str, why: &'static str) -
     Need { program, package, why }
 }
 
+/// A file below /usr/lib stands for the package that brings it.
+const fn module(file: &'static str, package: &'static str, why: &'static str) -> Need {
+    Need { program: file, package, why }
+}
+
 /// What the demo calls.
 pub const DEMO: &[Need] = &[
     need("cc", "gcc", "links the binaries"),
@@ -36,6 +41,11 @@ pub const TEST: &[Need] = &[
     need("python3-config", "python3-dev", "builds a module of the controller Faucet"),
     need("openssl", "openssl", "certificates for TLS"),
     need("ethtool", "ethtool", "offload settings of test devices"),
+    module(
+        "python3/dist-packages/ovs/db/idl.py",
+        "python3-openvswitch",
+        "Open vSwitch's Python IDL talks to our server",
+    ),
 ];
 
 /// Install what is missing.
@@ -86,5 +96,5 @@ pub(crate) fn apt(args: &[&str]) -> Result<()> {
 
 fn on_path(program: &str) -> bool {
     let path = std::env::var("PATH").unwrap_or_default();
-    path.split(':').chain(["/usr/sbin", "/sbin"]).any(|folder| Path::new(folder).join(program).exists())
+    path.split(':').chain(["/usr/sbin", "/sbin", "/usr/lib"]).any(|folder| Path::new(folder).join(program).exists())
 }

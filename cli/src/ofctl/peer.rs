@@ -66,8 +66,18 @@ impl Peer {
         Peer::open_socket(options, target, "snoop", all).await
     }
 
+    /// Connects to the socket at a path.
+    pub async fn at(socket: &Path, versions: u32) -> Result<Peer, Failure> {
+        let name = format!("unix:{}", socket.display());
+        Peer::connect(Address::Unix(socket.to_owned()), name, versions).await
+    }
+
     async fn open_socket(options: &Options, target: &str, suffix: &str, versions: u32) -> Result<Peer, Failure> {
         let (address, name) = locate(options, target, suffix)?;
+        Peer::connect(address, name, versions).await
+    }
+
+    async fn connect(address: Address, name: String, versions: u32) -> Result<Peer, Failure> {
         let stream = match Stream::connect(&address).await {
             Ok(stream) => stream,
             // The socket was there; what came after it failed.

@@ -7,9 +7,10 @@
 use super::context::Context;
 use super::words::Words;
 use crate::failure::{Failure, fail};
+use crate::ofctl::count;
 use std::io::Read;
 use std::sync::OnceLock;
-use weft_intent::{Document, Format, Plan, effects};
+use weft_intent::{Document, Format, Kind, Plan, consequences};
 use weft_ovsdb::replica::Transaction;
 
 /// `plan FILE [--json]`
@@ -19,7 +20,7 @@ pub fn plan(context: &mut Context<'_>) -> Result<(), Failure> {
     // A transaction of its own: planning changes nothing, whatever else the call does.
     let mut tx = Transaction::new(context.tx.replica());
     document.write(&mut tx).map_err(|error| error.to_string())?;
-    let plan = effects(&tx);
+    let plan = with_flows(consequences(&tx), &tx);
     if !plan.is_empty() {
         context.status = CHANGES;
     }
@@ -39,9 +40,22 @@ pub fn apply(context: &mut Context<'_>) -> Result<(), Failure> {
     if let Some(user) = user.filter(|user| !user.is_empty()) {
         context.tx.comment(format!("applied by {user}"));
     }
-    let plan = effects(&context.tx);
+    let plan = with_flows(consequences(&context.tx), &context.tx);
     show(context, &plan, words.has("json"));
     Ok(())
+}
+
+/// Asks the bridges that would lose their flows how many there are. One that is not on this machine, or not this
+/// database's, says nothing.
+fn with_flows(mut plan: Plan, tx: &Transaction<'_>) -> Plan {
+    for consequence in plan.consequences.iter_mut().filter(|consequence| consequence.kind == Kind::LoseFlows) {
+        let replica = tx.replica();
+        let row = replica.rows("Bridge").find(|row| row.str("name") == Some(&consequence.name));
+        let id = row.and_then(|row| u64::from_str_radix(row.str("datapath_id")?, 16).ok());
+        let socket = weft_jsonrpc::rundir::run_dir().join(format!("{}.mgmt", consequence.name));
+        consequence.flows = id.filter(|_| socket.exists()).and_then(|id| count::flows(&socket, id));
+    }
+    plan
 }
 
 fn show(context: &mut Context<'_>, plan: &Plan, json: bool) {

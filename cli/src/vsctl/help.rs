@@ -36,6 +36,7 @@ pub fn help(program: &str, default_db: &str) -> String {
          --retry                    keep trying to connect\n  \
          -t, --timeout=SECS         give up after SECS seconds\n  \
          --dry-run                  do everything but commit\n  \
+         --print-grpc               print the gRPC call that does the same, and do nothing\n  \
          --oneline                  print each command's output on one line\n  \
          -h, --help                 print this help\n  \
          -V, --version              print the version\n\n{}\n{}\n{}",

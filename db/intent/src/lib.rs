@@ -6,25 +6,25 @@
 //! ```text
 //!   text ─> Document ─ write ─> Transaction over a replica ─ request ─> the server
 //!                                       │
-//!                                    effects ─> [Effect]   "port eth1 of br0 flaps: options:remote_ip ..."
+//!                                    consequences ─> [Consequence]   "port eth1 of br0 flaps: options:remote_ip ..."
 //! ```
 //!
 //! How: [`Document`] is TOML or JSON; [`shape`] maps its words to the schema's tables and columns; [`Document::write`]
-//! puts what differs into a transaction; [`effects`] compares what the transaction shows with what lies under it, so it
+//! puts what differs into a transaction; [`consequences`] compares what the transaction shows with what lies under it, so it
 //! explains any transaction, not only those that come from files.
 //!
 //! Invariants: no socket, no clock. A document that is written twice changes nothing the second time.
 
+mod consequence;
 mod document;
-mod effect;
 mod error;
 pub mod shape;
 mod value;
 mod view;
 mod write;
 
+pub use consequence::{Consequence, Kind, Plan, consequences};
 pub use document::{Document, Format};
-pub use effect::{Effect, Kind, Plan, effects};
 pub use error::{Error, Result};
 
 #[cfg(test)]

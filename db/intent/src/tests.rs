@@ -40,7 +40,7 @@ fn switch() -> Replica {
 fn planned(replica: &Replica, toml: &str) -> Vec<String> {
     let mut tx = Transaction::new(replica);
     Document::parse(toml, Format::Toml).unwrap().write(&mut tx).unwrap();
-    effects(&tx).effects.iter().map(ToString::to_string).collect()
+    consequences(&tx).consequences.iter().map(ToString::to_string).collect()
 }
 
 fn error(replica: &Replica, toml: &str) -> String {
@@ -99,11 +99,11 @@ fn what_is_said_already_changes_nothing_and_what_is_not_said_stays() {
     let mut tx = Transaction::new(&replica);
     Document::parse(same, Format::Toml).unwrap().write(&mut tx).unwrap();
     assert!(tx.request().is_none());
-    assert!(effects(&tx).is_empty());
+    assert!(consequences(&tx).is_empty());
 }
 
 #[test]
-fn effects_in_switch_terms() {
+fn consequences_in_switch_terms() {
     let replica = switch();
     for (text, expected) in [
         ("[bridges.br0.ports.p1]\ntag = 20", vec!["~ port p1 of bridge br0: tag: 10 -> 20"]),
@@ -258,6 +258,7 @@ fn a_document_that_was_written_is_there() {
         document.write(&mut tx).unwrap_or_else(|e| panic!("{text}: {e}"));
         document.write(&mut tx).unwrap();
         let before = tx.request().map(|r| serde_json::to_string(&r.operations).unwrap());
+        assert!(!before.as_ref().is_some_and(|before| before.contains("00000000-0000-0000-0000-000000000000")));
         document.write(&mut tx).unwrap();
         let after = tx.request().map(|r| serde_json::to_string(&r.operations).unwrap());
         assert_eq!(before, after, "{text}");

@@ -365,11 +365,11 @@ impl Writer<'_, '_> {
         }
     }
 
+    /// A new row's required reference is nil until it is set.
     fn references(&self, table: &str, row: Uuid, column: &str) -> Vec<Uuid> {
-        self.tx
-            .get(table, row, column)
-            .map(|d| d.atoms().iter().filter_map(Atom::as_uuid).collect())
-            .unwrap_or_default()
+        let datum = self.tx.get(table, row, column);
+        let uuids = datum.into_iter().flat_map(Datum::atoms).filter_map(Atom::as_uuid);
+        uuids.filter(|uuid| !uuid.is_nil()).collect()
     }
 
     fn string(&self, table: &str, row: Uuid, column: &str) -> String {

@@ -11,6 +11,9 @@
 //!                             Transaction ─┘ reads through it, overlays it, becomes a Request
 //! ```
 //!
+//! Programs begin with [`Database`], which is all of it in one handle, and with [`rows!`](crate::rows), which makes rows
+//! structs; `examples/ports.rs` shows both.
+//!
 //! How: on each connection the client asks for the schema, then for `monitor_cond_since`, and falls back to
 //! `monitor_cond` and `monitor` for servers that know only those. After a reconnect the owner is told what
 //! differs, not everything.
@@ -20,15 +23,19 @@
 
 mod changes;
 mod client;
+mod database;
 mod link;
 mod rows;
 mod transaction;
+pub mod typed;
 
 pub use changes::{Changes, RowChange};
 pub use client::{Client, Event, Token};
+pub use database::{ClientError, Committed, Database};
 pub use link::Link;
 pub use rows::{Replica, Row, RowRef, Select, Table};
 pub use transaction::{Outcome, Request, Transaction};
+pub use typed::Change;
 
 #[cfg(test)]
 mod tests;

@@ -104,6 +104,8 @@ pub struct Options {
     pub run: Option<String>,
     /// `--disable-file-column-diff`: write whole columns to the log.
     pub whole_columns: bool,
+    /// Where to serve gRPC (`--grpc`), ours.
+    pub grpc: Vec<String>,
     /// Packet workers (`--workers`), ours.
     pub workers: Option<usize>,
     /// Key, certificate and CA of `ssl:` connections.
@@ -231,6 +233,14 @@ const TABLE: &[Entry] = &[
         Of::Switch,
         Section::Switch,
         "packet worker threads (default: one per two CPUs)",
+    ),
+    entry(
+        "grpc",
+        Value::Must,
+        "ADDRESS",
+        Of::Switch,
+        Section::Switch,
+        "serve gRPC at a path, unix:, tcp: or ssl: (repeatable)",
     ),
     entry("enable-dummy", Value::May, "override|system", Of::Switch, Section::Switch, "dummy devices, for tests"),
     entry("disable-system", Value::No, "", Of::Switch, Section::Switch, "accepted: there is no kernel datapath"),

@@ -130,6 +130,14 @@ fn apply(
         "no-dbs" => options.no_dbs = true,
         "run" => options.run = value,
         "disable-file-column-diff" => options.whole_columns = true,
+        "grpc" => {
+            let text = value.unwrap_or_default();
+            if weft_grpc::parse_listen(&text).is_err() {
+                let expected = "a path, unix:PATH, tcp:IP:PORT or ssl:IP:PORT";
+                return Err(UsageError::Bad { option: "--grpc", value: text, expected });
+            }
+            options.grpc.push(text);
+        }
         "workers" => {
             let text = value.unwrap_or_default();
             let count = text.parse().ok().filter(|n| (1..=1024).contains(n));

@@ -49,6 +49,8 @@ fn mistakes_are_named() {
     assert_eq!(error(Program::Whole, "--detach=1"), "option '--detach' doesn't allow an argument");
     assert_eq!(error(Program::Whole, "--unixctl"), "option '--unixctl' requires an argument");
     assert!(error(Program::Whole, "--enable-dummy=maybe").contains("expected override or system"));
+    assert!(error(Program::Whole, "--grpc=smtp:x").contains("expected a path"));
+    assert_eq!(run(Program::Whole, "--grpc /x --grpc tcp:127.0.0.1:1").grpc, ["/x", "tcp:127.0.0.1:1"]);
     assert!(error(Program::Whole, "a b").contains("at most one"));
     assert!(run(Program::Whole, "-p /x --ca-cert=none").tls.private_key.is_some());
 }

@@ -19,6 +19,7 @@
 mod controllers;
 mod database;
 mod fail_open;
+pub mod grpc;
 mod in_band;
 mod statistics;
 mod wire_log;
@@ -166,6 +167,8 @@ impl Owner {
             Event::Net(net) => self.on_net(net),
             Event::Command(call) => crate::commands::run(self, call),
             Event::Links(events) => self.on_links(&events),
+            // A client that is gone wants nothing more.
+            Event::Counters(reply) => drop(reply.send(self.counters())),
             Event::Terminate => self.exit(None),
         }
     }

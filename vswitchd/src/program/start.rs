@@ -76,6 +76,7 @@ const MODULES: &[&str] = &[
     "fail_open",
     "fatal_signal",
     "flow",
+    "grpc",
     "in_band",
     "ipf",
     "ipfix",

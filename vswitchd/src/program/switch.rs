@@ -15,6 +15,7 @@ use weft_jsonrpc::connection::Connection;
 use weft_jsonrpc::message::Message;
 use weft_jsonrpc::rundir;
 use weft_jsonrpc::session::Session;
+use weft_jsonrpc::stream::Listener;
 use weft_jsonrpc::unixctl::Server;
 use weft_netdev::Monitor;
 use weft_pipeline::Pipeline;
@@ -79,6 +80,9 @@ pub fn run(base: Base, program: Program, options: &Options) -> Result<ExitCode> 
         if let Some(control) = Server::bind(program.name(), options.unixctl.as_deref()).context("control socket")? {
             sockets.handle().spawn(control.run(Arc::new(commands)));
         }
+        for address in &options.grpc {
+            serve_grpc(address, program, options, &events, &sockets)?;
+        }
         let (monitor, listener) = (Monitor::open().context("netlink")?, events.clone());
         std::thread::Builder::new().spawn(move || follow_links(monitor, &listener))?;
         let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
@@ -99,6 +103,30 @@ pub fn run(base: Base, program: Program, options: &Options) -> Result<ExitCode> 
     Owner::new(Parts { switch, to_database, sockets, inbox, events, wake, toggled, daemon }).run();
     drop(storage);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Listens for gRPC clients. The service is a client of the database server, wherever that is.
+fn serve_grpc(
+    address: &str,
+    program: Program,
+    options: &Options,
+    events: &mpsc::Sender<Event>,
+    sockets: &Sockets,
+) -> Result<()> {
+    let database = match program {
+        Program::Whole => Address::Unix(rundir::run_dir().join("db.sock")),
+        Program::Switch | Program::Database => database(options)?,
+    };
+    let passive = weft_grpc::parse_listen(address).map_err(anyhow::Error::msg)?;
+    let listener = Listener::bind(&passive).with_context(|| format!("--grpc {address}"))?;
+    let service = weft_grpc::Service::new(database, Some(crate::owner::grpc::counter_source(events.clone())));
+    tracing::info!(target: "grpc", "serving gRPC at {passive}");
+    sockets.handle().spawn(async move {
+        if let Err(error) = weft_grpc::serve(listener, service).await {
+            tracing::error!(target: "grpc", "gRPC ended: {error}");
+        }
+    });
+    Ok(())
 }
 
 /// Where the database server listens.

@@ -12,12 +12,12 @@
 //! | `protocols` | controllers reconnect |
 //! | interface `type`, `options` (but of patch and dummy), `ofport_request` to another number | the port flaps |
 //!
-//! Invariants: pure; no effects means that the request is empty or changes only what the switch reports.
+//! Invariants: pure; no consequences means that the request is empty or changes only what the switch reports.
 
 mod plan;
 mod rows;
 
-pub use plan::{Effect, Kind, Plan};
+pub use plan::{Consequence, Kind, Plan};
 
 use crate::view::{Rows, named, references, text};
 use rows::{changes, shown};
@@ -26,18 +26,18 @@ use weft_ovsdb::replica::Transaction;
 use weft_ovsdb::{Atom, DatabaseSchema, Datum, Uuid};
 
 /// What the transaction would change.
-pub fn effects(tx: &Transaction<'_>) -> Plan {
+pub fn consequences(tx: &Transaction<'_>) -> Plan {
     let schema = tx.replica().schema().clone();
     let mut compare = Compare { schema: &schema, old: tx.replica(), new: tx, found: Vec::new() };
     compare.switch();
-    Plan { effects: compare.found }
+    Plan { consequences: compare.found }
 }
 
 struct Compare<'a> {
     schema: &'a DatabaseSchema,
     old: &'a dyn Rows,
     new: &'a dyn Rows,
-    found: Vec<Effect>,
+    found: Vec<Consequence>,
 }
 
 impl Compare<'_> {
@@ -270,7 +270,7 @@ impl Compare<'_> {
 
     fn put(&mut self, kind: Kind, bridge: Option<&str>, name: &str, details: Vec<String>) {
         let (bridge, name) = (bridge.map(str::to_owned), name.to_owned());
-        self.found.push(Effect { kind, bridge, name, details, flows: None });
+        self.found.push(Consequence { kind, bridge, name, details, flows: None });
     }
 }
 

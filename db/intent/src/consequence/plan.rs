@@ -1,11 +1,11 @@
-//! What: a plan: effects in order, as text, as JSON, as a sum.
+//! What: a plan: consequences in order, as text, as JSON, as a sum.
 
 use serde_json::{Value, json};
 use std::fmt;
 
 /// One thing that would happen to the switch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Effect {
+pub struct Consequence {
     /// What kind of thing.
     pub kind: Kind,
     /// The bridge of a port, controller or flow table.
@@ -18,7 +18,7 @@ pub struct Effect {
     pub flows: Option<u64>,
 }
 
-/// Kinds of effects.
+/// Kinds of consequences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Kind {
@@ -90,38 +90,39 @@ impl Kind {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// In order: the switch, managers, then bridge by bridge.
-    pub effects: Vec<Effect>,
+    pub consequences: Vec<Consequence>,
 }
 
 impl Plan {
     /// Nothing would happen.
     pub fn is_empty(&self) -> bool {
-        self.effects.is_empty()
+        self.consequences.is_empty()
     }
 
     /// Something that carries traffic would be interrupted or go.
     pub fn interrupts(&self) -> bool {
-        self.effects.iter().any(|effect| matches!(effect.kind.mark(), '!' | '-'))
+        self.consequences.iter().any(|consequence| matches!(consequence.kind.mark(), '!' | '-'))
     }
 
     /// `{"changes": [...], "interrupts": BOOL}`
     pub fn to_json(&self) -> Value {
-        let change = |effect: &Effect| {
-            let mut change = json!({"kind": effect.kind.word(), "name": effect.name, "details": effect.details});
-            if let Some(bridge) = &effect.bridge {
+        let change = |consequence: &Consequence| {
+            let mut change =
+                json!({"kind": consequence.kind.word(), "name": consequence.name, "details": consequence.details});
+            if let Some(bridge) = &consequence.bridge {
                 change["bridge"] = json!(bridge);
             }
-            if let Some(flows) = effect.flows {
+            if let Some(flows) = consequence.flows {
                 change["flows"] = json!(flows);
             }
             change
         };
-        let changes: Vec<Value> = self.effects.iter().map(change).collect();
+        let changes: Vec<Value> = self.consequences.iter().map(change).collect();
         json!({"changes": changes, "interrupts": self.interrupts()})
     }
 }
 
-impl fmt::Display for Effect {
+impl fmt::Display for Consequence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.name;
         let within = |what: &str| match &self.bridge {
@@ -152,8 +153,8 @@ impl fmt::Display for Effect {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.effects.iter().try_for_each(|effect| writeln!(f, "{effect}"))?;
-        let count = |mark| self.effects.iter().filter(|effect| effect.kind.mark() == mark).count();
+        self.consequences.iter().try_for_each(|consequence| writeln!(f, "{consequence}"))?;
+        let count = |mark| self.consequences.iter().filter(|consequence| consequence.kind.mark() == mark).count();
         match self.is_empty() {
             true => writeln!(f, "nothing to change"),
             false => {
