@@ -20,7 +20,7 @@ fn schema() -> DatabaseSchema {
 }
 
 fn run(db: &mut Database, operations: &[Value], date: i64) {
-    let context = Context { owns_lock: &|_| false, elapsed: Duration::ZERO, read_only: false };
+    let context = Context { owns_lock: &|_| false, elapsed: Duration::ZERO, read_only: false, client: None };
     db.execute(operations, &context, date);
     db.flush().unwrap();
 }
