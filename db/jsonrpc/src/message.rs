@@ -72,12 +72,21 @@ impl Message {
 
     /// Understands a JSON value.
     pub fn from_json(value: Value) -> Result<Message, MessageError> {
-        let Value::Object(mut members) = value else { return Err(MessageError::NotObject) };
-        let mut take = |name: &str| members.remove(name).unwrap_or(Value::Null);
-        let (method, params, result, error, id) =
-            (take("method"), take("params"), take("result"), take("error"), take("id"));
-        if let Some(name) = members.keys().next() {
-            return Err(MessageError::Unexpected(name.clone()));
+        let Value::Object(members) = value else { return Err(MessageError::NotObject) };
+        let mut method = Value::Null;
+        let mut params = Value::Null;
+        let mut result = Value::Null;
+        let mut error = Value::Null;
+        let mut id = Value::Null;
+        for (name, value) in members {
+            match name.as_str() {
+                "method" => method = value,
+                "params" => params = value,
+                "result" => result = value,
+                "error" => error = value,
+                "id" => id = value,
+                _ => return Err(MessageError::Unexpected(name)),
+            }
         }
         match (method, params) {
             (Value::String(method), Value::Array(params)) => match (result, error, id) {

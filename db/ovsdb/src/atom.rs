@@ -1,16 +1,16 @@
 //! Atoms: the indivisible values of RFC 7047 section 5.1 (integer, real, boolean, string, UUID).
 //!
-//! An atom is 24 bytes; strings are shared, so that a row kept in a table, in a running transaction and in a
-//! monitor's backlog holds each string once. Order and equality are those of the database: integers and reals by
+//! An atom is 24 bytes. A string of at most 23 bytes lies in it; longer ones are shared, so that a row kept in a table,
+//! in a running transaction and in a monitor's backlog holds each string once. Order and equality are those of the database: integers and reals by
 //! value, false before true, strings and UUIDs by bytes. `-0.0` equals `0.0`; NaN cannot enter (JSON has none).
 
 use crate::error::{Error, Result};
 use crate::json::{as_integer, is_id};
 use serde_json::{Number, Value};
+use smol_str::SmolStr;
 use std::cmp::Ordering;
 use std::fmt::{self, Write};
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 pub use uuid::Uuid;
 
 /// The type of an atom.
@@ -38,7 +38,7 @@ pub enum Atom {
     /// true or false.
     Boolean(bool),
     /// Unicode without NUL.
-    String(Arc<str>),
+    String(SmolStr),
     /// A row's identity, or any other UUID.
     Uuid(Uuid),
 }
@@ -83,7 +83,7 @@ impl AtomType {
             AtomType::Integer => Atom::Integer(0),
             AtomType::Real => Atom::Real(0.0),
             AtomType::Boolean => Atom::Boolean(false),
-            AtomType::String => Atom::String(Arc::default()),
+            AtomType::String => Atom::String(SmolStr::default()),
             AtomType::Uuid => Atom::Uuid(Uuid::nil()),
         }
     }
@@ -130,7 +130,7 @@ impl Atom {
             Atom::Integer(i) => Value::from(*i),
             Atom::Real(r) => real_to_json(*r),
             Atom::Boolean(b) => Value::Bool(*b),
-            Atom::String(s) => Value::String(s.as_ref().to_owned()),
+            Atom::String(s) => Value::String(s.to_string()),
             Atom::Uuid(u) => Value::Array(vec!["uuid".into(), u.to_string().into()]),
         }
     }

@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
 use std::fmt;
 
 /// Takes the members of a JSON object one by one.
@@ -12,14 +13,14 @@ pub struct Members<'a> {
     what: &'a dyn fmt::Display,
     json: &'a Value,
     object: &'a Map<String, Value>,
-    taken: Vec<&'a str>,
+    taken: SmallVec<[&'a str; 8]>,
 }
 
 impl<'a> Members<'a> {
     /// Begins to read `json`, which must be an object; `what` names it in messages.
     pub fn new(json: &'a Value, what: &'a dyn fmt::Display) -> Result<Members<'a>> {
         match json {
-            Value::Object(object) => Ok(Members { what, json, object, taken: Vec::new() }),
+            Value::Object(object) => Ok(Members { what, json, object, taken: SmallVec::new() }),
             _ => Err(Error::syntax(None, format!("Parsing {what} failed: Object expected."))),
         }
     }

@@ -29,7 +29,7 @@ impl Atom {
             Atom::Integer(i) => i.to_string(),
             Atom::Real(r) => format_real(*r),
             Atom::Boolean(b) => b.to_string(),
-            Atom::String(s) => s.as_ref().to_owned(),
+            Atom::String(s) => s.to_string(),
             Atom::Uuid(u) => u.to_string(),
         }
     }

@@ -22,3 +22,7 @@ async fn main() {
         }
     }
 }
+
+/// As in the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

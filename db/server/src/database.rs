@@ -43,7 +43,8 @@ struct Batch {
     framed: Vec<u8>,
     sets: Vec<Arc<ChangeSet>>,
     commits: Vec<Commit>,
-    durable: bool,
+    /// How many of them must be on the disk.
+    durable: usize,
 }
 
 /// A transaction that is over, but for the flush.
@@ -209,9 +210,14 @@ impl Database {
         self.batch.sets.push(changes.clone());
         if let Some(record) = log::transaction(&self.tables, changes, comment, date_ms, !self.whole_columns) {
             log::frame(&record, &mut self.batch.framed);
-            self.batch.durable |= durable;
+            self.batch.durable += usize::from(durable);
             self.batch.commits.push(Commit::new(date_ms, comment, changes.clone()));
         }
+    }
+
+    /// How many transactions that must be on the disk wait for the flush.
+    pub fn n_durable(&self) -> usize {
+        self.batch.durable
     }
 
     /// Writes what has been executed since the last flush. If that fails, all of it is undone.
@@ -224,7 +230,7 @@ impl Database {
         let written = if batch.framed.is_empty() {
             Ok(())
         } else {
-            storage.append(&batch.framed).and_then(|()| if batch.durable { storage.sync() } else { Ok(()) })
+            storage.append(&batch.framed).and_then(|()| if batch.durable > 0 { storage.sync() } else { Ok(()) })
         };
         self.trouble = written.as_ref().err().map(ToString::to_string);
         if written.is_err() {

@@ -176,6 +176,7 @@ impl OvsdbServer {
             relays: BTreeMap::new(),
             n_upstreams: 0,
             changes_seen: u64::MAX,
+            last_group: 0,
             stopping: None,
         };
         relayed.iter().try_for_each(|text| owner.add_relay(text))?;
@@ -244,6 +245,8 @@ struct Owner {
     relays: BTreeMap<String, (UpstreamId, Relay)>,
     n_upstreams: u64,
     changes_seen: u64,
+    /// How many transactions the last flush to the disk had.
+    last_group: usize,
     stopping: Option<oneshot::Sender<Result<String, String>>>,
 }
 
@@ -269,6 +272,7 @@ impl Owner {
             for event in batch.drain(..) {
                 self.on_event(event);
             }
+            self.gather(&mut inbox).await;
             self.server.flush();
             self.send_all();
             let changes = self.server.counters().changes;
@@ -295,6 +299,26 @@ impl Owner {
         if let Some(reply) = reply {
             let _ = reply.send(Ok(String::new()));
         }
+    }
+
+    /// Group commit. Clients that were answered together ask again together, but not all within one turn of the loop:
+    /// before a flush that must reach the disk, waits for as many of them as the last one had, or a fraction of the time
+    /// that the disk takes. A client on its own waits for nobody.
+    async fn gather(&mut self, inbox: &mut mpsc::Receiver<Event>) {
+        let mut group = self.server.n_durable();
+        if group == 0 {
+            return;
+        }
+        let until = self.clock.now() + GATHER;
+        while group < self.last_group && self.stopping.is_none() && self.clock.now() < until {
+            // Lets the connections' tasks look at their sockets.
+            tokio::task::yield_now().await;
+            while let Ok(event) = inbox.try_recv() {
+                self.on_event(event);
+            }
+            group = self.server.n_durable();
+        }
+        self.last_group = group;
     }
 
     fn on_event(&mut self, event: Event) {
@@ -431,6 +455,8 @@ async fn until_stopped(stop: oneshot::Receiver<()>, work: impl Future<Output = (
 
 /// Events that may wait for the owner; beyond that, clients wait.
 const EVENTS: usize = 1024;
+/// How long a flush to the disk waits for those that took part in the last one.
+const GATHER: Duration = Duration::from_micros(150);
 /// Events taken before a flush.
 const BATCH: usize = 512;
 /// What may wait for one client by default.

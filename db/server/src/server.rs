@@ -314,6 +314,11 @@ impl Server {
         self.compact_if_grown();
     }
 
+    /// How many transactions wait for the disk. A driver that expects more of them soon does well to wait a moment.
+    pub fn n_durable(&self) -> usize {
+        self.databases.values().map(|hosted| hosted.db.n_durable()).sum()
+    }
+
     /// The next thing to do; `None` if there is nothing.
     pub fn poll(&mut self) -> Option<Output> {
         self.out.pop_front()

@@ -12,9 +12,9 @@ use weft_server::database::Database;
 use weft_server::server::open_file;
 use weft_server::storage::FileStorage;
 
-const ROUNDS: u64 = 20;
+const ROUNDS: u64 = 200;
 /// Requests sent without waiting for replies.
-const IN_FLIGHT: u64 = 16;
+const IN_FLIGHT: u64 = 8;
 
 fn server() -> Option<PathBuf> {
     let test = std::env::current_exe().ok()?;
@@ -87,7 +87,7 @@ fn what_was_acknowledged_survives_and_nothing_is_there_by_half() {
             .spawn()
             .unwrap();
         let mut stream = connect(&socket);
-        acknowledged.extend(drive(&mut stream, next, 1 + round * 7 % 40));
+        acknowledged.extend(drive(&mut stream, next, 1 + round % 4));
         // The server is in the middle of what is still in flight.
         process.kill().unwrap();
         process.wait().unwrap();
