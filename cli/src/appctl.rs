@@ -66,7 +66,8 @@ fn refused(error: ClientError) -> String {
     error.to_string()
 }
 
-fn help(program: &str) -> String {
+/// What `--help` prints.
+pub fn help(program: &str) -> String {
     format!(
         "{program}: ask a running switch daemon, or tell it something\n\
          usage: {program} [OPTIONS] COMMAND [ARG...]\n\n\

@@ -250,7 +250,8 @@ fn default_database(databases: &[String]) -> Option<String> {
     }
 }
 
-fn help(program: &str) -> String {
+/// What `--help` prints.
+pub fn help(program: &str) -> String {
     let mut text =
         format!("{program}: talk to an OVSDB server\nusage: {program} [OPTIONS] COMMAND [ARG...]\n\nCommands:\n");
     for command in COMMANDS {

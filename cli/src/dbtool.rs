@@ -118,7 +118,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "create-cluster", words: (3, 3), usage: "DB CONTENTS LOCAL", help: "make the file of a cluster's first server", run: cluster::create },
     Command { name: "join-cluster", words: (4, usize::MAX), usage: "DB NAME LOCAL REMOTE...", help: "make the file of a server that shall join a cluster", run: cluster::join },
     Command { name: "cluster-to-standalone", words: (2, 2), usage: "DB CLUSTERDB", help: "make a standalone DB of what a cluster's server had", run: cluster::to_standalone },
-    Command { name: "check-cluster", words: (1, usize::MAX), usage: "DB...", help: "not supported by this build", run: check_cluster },
+    Command { name: "check-cluster", words: (1, usize::MAX), usage: "DB...", help: "refuses: clusters are not checked by this build", run: check_cluster },
     Command { name: "db-cid", words: (1, 1), usage: "DB", help: "print the identity of DB's cluster", run: cluster::cid },
     Command { name: "db-sid", words: (1, 1), usage: "DB", help: "print the identity of DB's server in its cluster", run: cluster::sid },
     Command { name: "db-local-address", words: (1, 1), usage: "DB", help: "print the address of DB's server in its cluster", run: cluster::local_address },
@@ -359,7 +359,8 @@ fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-fn help(program: &str) -> String {
+/// What `--help` prints.
+pub fn help(program: &str) -> String {
     let mut text =
         format!("{program}: work on an OVSDB file\nusage: {program} [OPTIONS] COMMAND [ARG...]\n\nCommands:\n");
     for command in COMMANDS {

@@ -141,7 +141,8 @@ impl Daemon {
     }
 }
 
-fn help(program: &str) -> String {
+/// What `--help` prints.
+pub fn help(program: &str) -> String {
     format!(
         "{program}: look into the datapath of a running switch\n\
          usage: {program} [OPTIONS] COMMAND [ARG...]\n\n\

@@ -20,6 +20,7 @@ pub mod failure;
 pub mod getopt;
 pub mod json;
 pub mod logging;
+pub mod manual;
 pub mod schema_file;
 pub mod table;
 pub mod timeout;
@@ -34,12 +35,14 @@ pub mod ofctl;
 pub mod vsctl;
 
 use failure::{Exit, Failure};
+use manual::{Page, Shell};
 use std::process::ExitCode;
 
 /// A tool: under which names it is called, and its entry point.
 struct Tool {
     names: [&'static str; 2],
     summary: &'static str,
+    help: fn(&str) -> String,
     run: fn(&Call) -> Result<Exit, Failure>,
 }
 
@@ -53,18 +56,62 @@ pub struct Call {
 }
 
 const TOOLS: &[Tool] = &[
-    Tool { names: ["vsctl", "ovs-vsctl"], summary: "configure a switch through its database", run: vsctl::run },
-    Tool { names: ["ofctl", "ovs-ofctl"], summary: "program and watch an OpenFlow switch", run: ofctl::run },
-    Tool { names: ["appctl", "ovs-appctl"], summary: "ask a running daemon", run: appctl::run },
-    Tool { names: ["dpctl", "ovs-dpctl"], summary: "look into the datapath", run: dpctl::run },
-    Tool { names: ["dbclient", "ovsdb-client"], summary: "talk to an OVSDB server", run: dbclient::run },
-    Tool { names: ["dbtool", "ovsdb-tool"], summary: "work on an OVSDB file", run: dbtool::run },
+    Tool {
+        names: ["vsctl", "ovs-vsctl"],
+        summary: "configure a switch through its database",
+        help: vsctl::help,
+        run: vsctl::run,
+    },
+    Tool {
+        names: ["ofctl", "ovs-ofctl"],
+        summary: "program and watch an OpenFlow switch",
+        help: ofctl::help,
+        run: ofctl::run,
+    },
+    Tool { names: ["appctl", "ovs-appctl"], summary: "ask a running daemon", help: appctl::help, run: appctl::run },
+    Tool { names: ["dpctl", "ovs-dpctl"], summary: "look into the datapath", help: dpctl::help, run: dpctl::run },
+    Tool {
+        names: ["dbclient", "ovsdb-client"],
+        summary: "talk to an OVSDB server",
+        help: dbclient::help,
+        run: dbclient::run,
+    },
+    Tool { names: ["dbtool", "ovsdb-tool"], summary: "work on an OVSDB file", help: dbtool::help, run: dbtool::run },
 ];
+
+/// For the manuals: in which section each tool's is, and what it says beyond the tool's help.
+const MANUALS: &[(u8, &str)] =
+    &[(8, ""), (8, include_str!("../../docs/man/ofctl.more")), (8, ""), (8, ""), (1, ""), (1, "")];
+
+/// What all tools take.
+fn pages() -> Vec<([&'static str; 2], Page)> {
+    TOOLS.iter().map(|tool| (tool.names, Page::parse(&(tool.help)(tool.names[0])))).collect()
+}
+
+/// `weft manual TOOL` and `weft completion SHELL`.
+fn documentation(words: &[String]) -> Option<String> {
+    let [what, name] = words else { return None };
+    match what.as_str() {
+        "completion" => Some(manual::completion(Shell::find(name)?, &pages())),
+        "manual" => {
+            let at = TOOLS.iter().position(|tool| tool.names.contains(&name.as_str()))?;
+            let (tool, (section, more)) = (&TOOLS[at], MANUALS[at]);
+            Some(manual::troff(&Page::parse(&(tool.help)(tool.names[0])), section, tool.names[1], more))
+        }
+        _ => None,
+    }
+}
 
 /// Finds the tool by the executable's name and runs it.
 pub fn main() -> ExitCode {
     let mut args: Vec<String> = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
     let mut program = weft_jsonrpc::daemon::executable_name();
+    if find(&program).is_none()
+        && let Some(text) = documentation(&args)
+    {
+        print!("{text}");
+        return ExitCode::SUCCESS;
+    }
     let tool = find(&program).or_else(|| {
         // A detached child has its role in front of the tool's name.
         let at = args.iter().position(|word| !word.starts_with('-'))?;
@@ -97,7 +144,9 @@ fn find(name: &str) -> Option<&'static Tool> {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: weft TOOL [ARGS...]\n\nThe tools, each also an executable of that name:");
+    eprintln!(
+        "usage: weft TOOL [ARGS...]\n       weft manual TOOL\n       weft completion bash|zsh|fish\n\nThe tools, each also an executable of that name:"
+    );
     for tool in TOOLS {
         eprintln!("  {:<10} {} (as {})", tool.names[0], tool.summary, tool.names[1]);
     }

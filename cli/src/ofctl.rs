@@ -114,6 +114,11 @@ pub fn run(call: &Call) -> Result<Exit, Failure> {
     }
 }
 
+/// What `--help` prints.
+pub fn help(program: &str) -> String {
+    help::help(program)
+}
+
 /// A command about to run.
 struct Job {
     options: Options,

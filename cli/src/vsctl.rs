@@ -65,6 +65,11 @@ pub fn run(call: &Call) -> Result<Exit, Failure> {
     }
 }
 
+/// What `--help` prints.
+pub fn help(program: &str) -> String {
+    help::help(program, &default_server())
+}
+
 /// The options in front of the first command.
 struct Options {
     db: String,

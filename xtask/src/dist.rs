@@ -25,9 +25,31 @@ pub fn fill(dir: &Path) -> Result<()> {
             replace(&dir.join(name), |to| std::fs::hard_link(&first, to))?;
         }
     }
+    let documents = manuals(dir)?;
     let count: usize = PROGRAMS.iter().map(|(_, names)| names.len()).sum();
-    step(&format!("{count} programs in {}", dir.display()));
+    step(&format!("{count} programs, {documents} manual pages and completions in {}", dir.display()));
     Ok(())
+}
+
+/// Puts manual pages and completions where `man -M DIR/share/man` and shells look for them; how many.
+fn manuals(dir: &Path) -> Result<usize> {
+    let docs = crate::root().join("docs");
+    let mut count = 0;
+    for (from, to) in [("man", "share/man"), ("completion", "share/completion")] {
+        for entry in std::fs::read_dir(docs.join(from)).with_context(|| format!("cannot read docs/{from}"))? {
+            let path = entry?.path();
+            let ending = path.extension().map(|ending| ending.to_string_lossy().into_owned()).unwrap_or_default();
+            let to = match ending.as_str() {
+                "more" => continue,
+                "1" | "8" => dir.join(to).join(format!("man{ending}")),
+                _ => dir.join(to),
+            };
+            std::fs::create_dir_all(&to).with_context(|| format!("cannot make {}", to.display()))?;
+            std::fs::copy(&path, to.join(path.file_name().unwrap_or_default()))?;
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 /// Build the release binaries; the folder that they lie in.

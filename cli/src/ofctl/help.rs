@@ -15,7 +15,7 @@ pub fn help(program: &str) -> String {
     );
     for command in COMMANDS.iter().filter(|command| !command.usage.is_empty()) {
         let call = format!("{} {}", command.name, command.usage);
-        let _ = match call.len() <= 38 {
+        let _ = match call.len() < 38 {
             true => writeln!(text, "  {call:<38} {}", command.help),
             false => writeln!(text, "  {call}\n  {:<38} {}", "", command.help),
         };

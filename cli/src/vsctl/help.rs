@@ -73,7 +73,8 @@ pub fn options(options: &[Opt]) -> String {
 
 /// A word of a command's grammar as people read it.
 fn words(word: &str) -> String {
-    let name = &word[1..];
+    // Parts of a word that may be missing: `COLUMN?:KEY`, `?KEY=VALUE`.
+    let name = &word[1..].replace("?:KEY", "[:KEY]").replace("?KEY=", "[KEY=]");
     match word.as_bytes()[0] {
         b'!' => format!(" {name}"),
         b'?' => format!(" [{name}]"),
