@@ -30,8 +30,10 @@ use crate::upcall::{Attachment, Entry, credit};
 const FULL_INTERVAL: Duration = Duration::from_millis(500);
 /// The least time between two sweeps.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(1);
-/// How many times as long as a sweep took must pass before the next: sweeps may take a third of the control thread's time.
+/// How many times as long as a sweep took pays for it: in the long run sweeps may take a third of the control thread's time.
 const SWEEP_SPACING: u32 = 2;
+/// What of that may be paid later: a change now and then is looked at at once, whatever the last sweep took.
+const SWEEP_ALLOWANCE: Duration = Duration::from_millis(20);
 /// Idle time that is left to megaflows when there are too many.
 const CROWDED_IDLE: Duration = Duration::from_millis(100);
 /// The flow limit never goes below this.
@@ -66,9 +68,27 @@ pub(crate) struct Revalidator {
     pub dumps_whole_flows: bool,
     last_full: Time,
     last_sweep: Time,
-    /// Whether this run has swept, and how long the last one that did took.
+    /// Whether this run has swept.
     swept: bool,
-    sweep_took: Duration,
+    /// When the last run that did was over, and what was not paid for then.
+    swept_until: Time,
+    unpaid: Duration,
+}
+
+impl Revalidator {
+    /// A run with a sweep is over.
+    fn pay(&mut self, took: Duration) {
+        let took = took.min(FULL_INTERVAL);
+        let rested = self.last_sweep.since(self.swept_until);
+        self.unpaid = self.unpaid.saturating_sub(rested / SWEEP_SPACING) + took;
+        self.swept_until = self.last_sweep + took;
+    }
+
+    /// When the next sweep may begin.
+    fn rested_at(&self) -> Time {
+        let over = self.unpaid.saturating_sub(SWEEP_ALLOWANCE);
+        self.swept_until + SWEEP_INTERVAL.max(SWEEP_SPACING * over)
+    }
 }
 
 enum Fate {
@@ -101,7 +121,7 @@ impl Pipeline {
         let revalidator = &mut control.revalidator;
         revalidator.last_duration = took;
         if std::mem::take(&mut revalidator.swept) {
-            revalidator.sweep_took = took.min(FULL_INTERVAL);
+            revalidator.pay(took);
         }
         let ceiling = revalidator.limits.flow_limit;
         let limit = self.limit();
@@ -207,8 +227,7 @@ impl Pipeline {
 
     fn sweep_if_due(&self, control: &mut Control, now: Time) -> Time {
         let revalidator = &control.revalidator;
-        let spacing = SWEEP_INTERVAL.max(SWEEP_SPACING * revalidator.sweep_took);
-        let sweep_at = revalidator.last_sweep + revalidator.sweep_took + spacing;
+        let sweep_at = revalidator.rested_at().max(revalidator.last_sweep + SWEEP_INTERVAL);
         let full_at = revalidator.last_full + FULL_INTERVAL;
         let is_dirty = self.is_dirty();
         let full = now >= full_at || now < revalidator.last_full;
@@ -386,4 +405,33 @@ fn push_attached(tables: &Tables, flow: &Megaflow, attachment: &Attachment) {
     credit(tables, &attachment.credits, new_packets, new_bytes, used);
     learn_again(tables, &attachment.credits, used);
     saw_tcp_flags(tables, &attachment.credits, flow.stats.tcp_flags());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_now_and_then_is_looked_at_at_once_and_a_storm_gets_a_third_of_the_time() {
+        let mut revalidator = Revalidator::default();
+        let mut now = Time::from_millis(1000);
+        let mut sweep = |now: Time, took: u64| {
+            revalidator.last_sweep = now;
+            revalidator.pay(Duration::from_millis(took));
+            revalidator.rested_at()
+        };
+        // every 500 ms one that takes 9, and changes in between: none waits
+        for _ in 0..20 {
+            assert_eq!(sweep(now, 9), now + Duration::from_millis(10));
+            assert_eq!(sweep(now + Duration::from_millis(11), 2), now + Duration::from_millis(14));
+            now += Duration::from_millis(500);
+        }
+        // always one more
+        let (begin, mut swept) = (now, 0);
+        while now.since(begin) < Duration::from_secs(30) {
+            now = sweep(now, 50);
+            swept += 50;
+        }
+        assert!((9_900..=10_200).contains(&swept), "{swept} ms of 30 s");
+    }
 }
