@@ -15,6 +15,7 @@
 //! Invariant: packed words are values under the mask, so equal packed words mean equal matches.
 
 mod flow_table;
+mod guard;
 mod packed;
 mod ports;
 mod rule_table;

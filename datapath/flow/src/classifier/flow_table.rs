@@ -3,15 +3,17 @@
 //! How: the words that every megaflow matches in full (recirculation id, port, packet type, Ethertype) choose a
 //! partition; within it each mask is a hash table, tried in the order of recent hits. The first that matches is the
 //! answer, since entries do not overlap.
+//! Where a partition has many masks, a [`Guard`] says which of them are worth a probe.
 //! Why partitions: a frame never probes the masks of another port's or protocol's flows, and crafted traffic on one port
 //! (tuple space explosion) slows down that port alone.
-//! Invariants: a subtable is never empty; a partition is never without subtables.
+//! Invariants: a subtable is never empty, but where a guard knows it by its number; a partition is never without flows.
 
 use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::key::FlowKey;
 
+use super::guard::{Guard, MOST};
 use super::packed::{CompactMatch, PackedMask};
 use super::store::{Salts, Store};
 
@@ -28,6 +30,7 @@ pub struct FlowTable<V> {
 
 struct Partition<V> {
     subtables: Vec<Subtable<V>>,
+    guard: Option<Box<Guard>>,
 }
 
 struct Subtable<V> {
@@ -45,6 +48,11 @@ struct Probe {
     index: [u8; 7],
     bits: [u64; 7],
 }
+
+/// From so many masks on a partition has a guard.
+const MANY: usize = 16;
+/// Flows that are read at once to build one.
+const MOST_READ: usize = 1 << 16;
 
 /// The bits of word 1 that choose the partition (packet_type, eth_type); ip_frag and nw_proto stay with the masks,
 /// since not every flow matches them.
@@ -72,7 +80,8 @@ impl<V> FlowTable<V> {
 
     /// How many masks, summed over partitions.
     pub fn masks(&self) -> usize {
-        self.loose.subtables.len() + self.partitions.entries().iter().map(|p| p.subtables.len()).sum::<usize>()
+        let partitions = self.partitions.entries().iter().chain([&self.loose]);
+        partitions.flat_map(|p| &p.subtables).filter(|s| s.store.len() > 0).count()
     }
 
     /// How many masks all lookups together have probed.
@@ -150,7 +159,11 @@ impl<V> FlowTable<V> {
     /// Put the masks with the most hits since the last call first. Cheap; call it about once a second.
     pub fn rank(&mut self) {
         for partition in self.partitions.entries_mut().iter_mut().chain([&mut self.loose]) {
-            partition.subtables.sort_by(|a, b| b.hits.cmp(&a.hits));
+            match partition.guard {
+                // their numbers stand in its rows
+                Some(_) => partition.tidy(),
+                None => partition.subtables.sort_by(|a, b| b.hits.cmp(&a.hits)),
+            }
             for subtable in &partition.subtables {
                 // Half of the past still counts, so that the order does not flutter.
                 subtable.hits.set(subtable.hits.get() / 2);
@@ -170,11 +183,14 @@ impl<V> FlowTable<V> {
 
 impl<V> Partition<V> {
     fn new() -> Partition<V> {
-        Partition { subtables: Vec::new() }
+        Partition { subtables: Vec::new(), guard: None }
     }
 
     #[inline]
     fn lookup(&self, key: &FlowKey, salts: &Salts, probes: &Cell<u64>) -> Option<&V> {
+        if let Some(guard) = &self.guard {
+            return self.lookup_guarded(guard, key, salts, probes);
+        }
         for (nth, subtable) in self.subtables.iter().enumerate() {
             if let Some(index) = subtable.find(key, salts) {
                 subtable.hits.set(subtable.hits.get() + 1);
@@ -184,6 +200,47 @@ impl<V> Partition<V> {
         }
         probes.set(probes.get() + self.subtables.len() as u64);
         None
+    }
+
+    #[inline(never)]
+    fn lookup_guarded(&self, guard: &Guard, key: &FlowKey, salts: &Salts, probes: &Cell<u64>) -> Option<&V> {
+        let candidates = guard.candidates(key).take_while(|nth| *nth < self.subtables.len());
+        for nth in candidates.chain(MOST..self.subtables.len()) {
+            let subtable = &self.subtables[nth];
+            probes.set(probes.get() + 1);
+            if let Some(index) = subtable.find(key, salts) {
+                subtable.hits.set(subtable.hits.get() + 1);
+                return Some(subtable.store.entry(index));
+            }
+        }
+        None
+    }
+
+    /// With so many masks a guard pays, and doubling their number makes it worth choosing its bytes anew.
+    fn build_guard(&mut self) {
+        let masks: Vec<&PackedMask> = self.subtables.iter().map(|s| &*s.mask).collect();
+        let flows_of = |nth: usize| {
+            let store = &self.subtables[nth].store;
+            (0..store.len()).map(move |index| store.words_of(index))
+        };
+        self.guard = Some(Box::new(Guard::build(&masks, flows_of)));
+    }
+
+    /// Forget masks without flows, if they are many.
+    fn tidy(&mut self) {
+        let empty = self.subtables.iter().filter(|s| s.store.len() == 0).count();
+        if 2 * empty > self.subtables.len() {
+            self.subtables.retain(|s| s.store.len() > 0);
+            self.guard = None;
+            if self.subtables.len() >= MANY && self.is_small() {
+                self.build_guard();
+            }
+        }
+    }
+
+    /// Whether a guard is built in few milliseconds.
+    fn is_small(&self) -> bool {
+        self.subtables.iter().map(|s| s.store.len()).sum::<usize>() <= MOST_READ
     }
 
     fn position(&self, mask: &Arc<PackedMask>) -> Option<usize> {
@@ -199,8 +256,17 @@ impl<V> Partition<V> {
     fn insert(&mut self, pattern: &CompactMatch, value: V, salts: Salts) -> Option<V> {
         let position = self.position(pattern.mask()).unwrap_or_else(|| {
             self.subtables.push(Subtable::new(Arc::clone(pattern.mask()), salts));
-            self.subtables.len() - 1
+            let nth = self.subtables.len() - 1;
+            if nth >= MANY && nth.is_power_of_two() && self.is_small() {
+                self.build_guard();
+            } else if let Some(guard) = &mut self.guard {
+                guard.open(nth, pattern.mask());
+            }
+            nth
         });
+        if let Some(guard) = &mut self.guard {
+            guard.add(position, pattern.mask(), pattern.values());
+        }
         let store = &mut self.subtables[position].store;
         let hash = store.hash(pattern.values());
         if let Some(index) = store.find(hash, |stored| stored == pattern.values()) {
@@ -218,7 +284,11 @@ impl<V> Partition<V> {
         store.unlink(index);
         let value = store.take(index, true);
         if store.len() == 0 {
-            self.subtables.remove(position);
+            match self.guard {
+                None => drop(self.subtables.remove(position)),
+                Some(_) if self.subtables.iter().any(|s| s.store.len() > 0) => {}
+                Some(_) => *self = Partition::new(),
+            }
         }
         Some(value)
     }

@@ -96,3 +96,59 @@ fn a_flow_that_leaves_the_port_open_is_found_too() {
     table.clear();
     assert!(table.is_empty() && table.lookup(exact(5, 0x0800).key()).is_none());
 }
+
+/// Flow `n` under one of some hundred masks: bits of addresses and a port, of one partition.
+fn scattered(mask_nth: u32, value: u32) -> Match {
+    let spread = |n: u32| n.wrapping_mul(0x9e37_79b9);
+    let mut pattern = exact(1, 0x0800);
+    // disjoint by its source, whatever the rest says
+    pattern.set(FieldId::IpSrc, u128::from(mask_nth));
+    pattern.set_masked(FieldId::IpDst, u128::from(spread(value)), u128::from(spread(mask_nth) | 1 << (mask_nth % 32)));
+    pattern.set_masked(FieldId::UdpDst, u128::from(value), u128::from(mask_nth & 0x3f));
+    pattern
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// With a guard, through its building, emptied masks and their forgetting.
+    #[test]
+    fn many_masks_find_what_a_list_finds(
+        ops in prop::collection::vec((0u8..8, 0u32..600, 0u32..4), 600..1500), order in any::<u64>(),
+    ) {
+        let mut table = FlowTable::new(order);
+        let mut list: Vec<(Match, u32)> = Vec::new();
+        for (nth, (op, mask, value)) in ops.iter().copied().enumerate() {
+            let flow = scattered(mask, value);
+            let at = list.iter().position(|(p, _)| *p == flow);
+            // mostly in at first, mostly out later
+            if (op < 6) == (nth < ops.len() / 2) {
+                let old = at.map(|i| list.swap_remove(i).1);
+                prop_assert_eq!(table.insert(&CompactMatch::new(&flow), nth as u32), old);
+                list.push((flow.clone(), nth as u32));
+            } else {
+                let old = at.map(|i| list.swap_remove(i).1);
+                prop_assert_eq!(table.remove(&CompactMatch::new(&flow)), old);
+            }
+            if nth % 100 == 99 {
+                table.rank();
+            }
+            if nth % 7 == 0 {
+                let mut key = flow.key().clone();
+                FieldId::IpSrc.set(&mut key, u128::from(mask));
+                FieldId::TcpFlags.set(&mut key, 0xff);
+                FieldId::IpDst.set(&mut key, u128::from(value.wrapping_mul(0x9e37_79b9)));
+                let expect = list.iter().find(|(p, _)| p.matches(&key)).map(|(_, v)| v);
+                prop_assert_eq!(table.lookup(&key), expect);
+            }
+        }
+        for (flow, value) in &list {
+            prop_assert_eq!(table.lookup(flow.key()), Some(value));
+        }
+        prop_assert_eq!(table.len(), list.len());
+        prop_assert_eq!(table.masks(), list.iter().map(|(p, _)| CompactMatch::new(p).mask().words().to_vec()).collect::<std::collections::HashSet<_>>().len());
+        for (flow, value) in &list {
+            prop_assert_eq!(table.remove(&CompactMatch::new(flow)), Some(*value));
+        }
+        prop_assert!(table.is_empty() && table.masks() == 0);
+    }
+}
