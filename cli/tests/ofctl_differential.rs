@@ -271,3 +271,60 @@ fn random_flows_parse_and_print_as_ovs_ofctl_has_them() {
     let n = differences.len();
     assert!(n == 0, "{n} of {count} differ:\n{}", differences.join("\n"));
 }
+
+/// Messages that were found to print otherwise once, and damaged ones beside them: the same bytes through `ofp-print`.
+#[test]
+fn damaged_messages_print_as_ovs_ofctl_has_them() {
+    if !std::path::Path::new(REAL).exists() {
+        assert!(std::env::var_os("WEFT_E2E_REQUIRED").is_none(), "{REAL} is not installed");
+        println!("weft-skip damaged_messages_print_as_ovs_ofctl_has_them: {REAL} is not installed");
+        return;
+    }
+    let ours = std::path::PathBuf::from(env!("CARGO_BIN_EXE_weft"));
+    let ours = ours.to_str().expect("text");
+    let mut differences = Vec::new();
+    for (hex, options) in
+        include_str!("golden/messages.txt").lines().flat_map(|hex| [(hex, &[][..]), (hex, &["-mmm"][..])])
+    {
+        let words = [options, &["ofp-print", hex]].concat();
+        let (real, mine) = (run(REAL, &[], &words), run(ours, &["ovs-ofctl"], &words));
+        let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+        if (real.status.code(), text(&real)) != (mine.status.code(), text(&mine)) {
+            differences.push(format!("{words:?}\n  real: {}\n  ours: {}", text(&real), text(&mine)));
+        }
+    }
+    let n = differences.len();
+    assert!(n == 0, "{n} differ:\n{}", differences.join("\n"));
+}
+
+/// Lists of actions, sound and damaged: the meaning, what changes when it is written again, and the log's words.
+#[test]
+fn actions_are_read_and_refused_as_ovs_ofctl_does() {
+    if !std::path::Path::new(REAL).exists() {
+        assert!(std::env::var_os("WEFT_E2E_REQUIRED").is_none(), "{REAL} is not installed");
+        println!("weft-skip actions_are_read_and_refused_as_ovs_ofctl_does: {REAL} is not installed");
+        return;
+    }
+    let ours = std::path::PathBuf::from(env!("CARGO_BIN_EXE_weft"));
+    let ours = ours.to_str().expect("text");
+    let mut differences = Vec::new();
+    for line in include_str!("golden/actions.txt").lines() {
+        let (version, hex) = line.split_once(' ').expect("a version and bytes");
+        let [real, mine] = [vec![REAL], vec![ours, "ovs-ofctl"]].map(|program| {
+            let mut command = Command::new(program[0]);
+            command.args(&program[1..]).args(["-vPATTERN:console:%c|%p|%m", "parse-actions", version]);
+            command.stdin(std::process::Stdio::piped());
+            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+            let mut child = command.spawn().expect("it runs");
+            std::io::Write::write_all(&mut child.stdin.take().expect("a pipe"), hex.as_bytes()).expect("it reads");
+            let output = child.wait_with_output().expect("it ends");
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            (output.status.code(), text(&output.stdout), text(&output.stderr))
+        });
+        if real != mine {
+            differences.push(format!("{line}\n  real: {real:?}\n  ours: {mine:?}"));
+        }
+    }
+    let n = differences.len();
+    assert!(n == 0, "{n} differ:\n{}", differences.join("\n"));
+}

@@ -25,6 +25,8 @@ pub fn log(notes: &[Note]) {
             (Level::Warn, "meta_flow") => tracing::warn!(target: "meta_flow", "{}", note.text),
             (Level::Warn, "ofp_port") => tracing::warn!(target: "ofp_port", "{}", note.text),
             (Level::Warn, "ofp_table") => tracing::warn!(target: "ofp_table", "{}", note.text),
+            (Level::Warn, "bundle") => tracing::warn!(target: "bundle", "{}", note.text),
+            (Level::Error, _) => tracing::error!(target: "socket_util", "{}", note.text),
             (Level::Warn, _) => tracing::warn!(target: "ofp_actions", "{}", note.text),
         }
     }

@@ -33,9 +33,13 @@ pub fn parse(text: &str, names: &Names) -> Result<PacketOut, String> {
                 let port = names.ports.parse(text).ok_or_else(|| format!("{text} is not a valid OpenFlow port"))?;
                 metadata.set(FieldId::InPortOxm, port.0.into());
             }
-            "packet_type" => {}
             key => {
-                if !parse_match_key(&mut metadata, key, word.value, &names.ports)? {
+                // packet_type(1,0x800) is as good as packet_type=(1,0x800)
+                let value = word.value.map(|value| match word.all[key.len()..].starts_with('(') {
+                    true => &word.all[key.len()..],
+                    false => value,
+                });
+                if !parse_match_key(&mut metadata, key, value, &names.ports)? {
                     return Err(format!("unknown keyword {key}"));
                 }
             }

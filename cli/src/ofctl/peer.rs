@@ -21,11 +21,16 @@ use crate::failure::{Failure, fail};
 pub struct Peer {
     stream: Stream,
     framer: Framer,
+    /// What was read last.
+    chunk: Vec<u8>,
     /// How we speak.
     pub dialect: Dialect,
     /// The target as the user names it.
     pub name: String,
 }
+
+/// How much is read at once.
+const CHUNK: usize = 256 * 1024;
 
 /// Transaction ids are never used twice by one run, as scripts that compare them expect.
 static NEXT_XID: AtomicU32 = AtomicU32::new(1);
@@ -87,7 +92,7 @@ impl Peer {
             Err(error) => return fail(format!("connecting to {name} ({})", bare(&error))),
         };
         let newest = Version::ALL.into_iter().rev().find(|v| versions & v.bit() != 0).unwrap_or(Version::V10);
-        let mut peer = Peer { stream, framer: Framer::new(), dialect: Dialect::new(newest), name };
+        let mut peer = Peer { stream, framer: Framer::new(), chunk: Vec::new(), dialect: Dialect::new(newest), name };
         match peer.greet(versions).await {
             Ok(()) => Ok(peer),
             Err(error) => fail(format!("{}: failed to connect to socket ({})", peer.name, bare(&error))),
@@ -174,12 +179,13 @@ impl Peer {
                 Ok(None) => {}
                 Err(_) => return Err(rustix::io::Errno::PROTO.into()),
             }
-            let mut chunk = [0; 16 * 1024];
-            let n = self.stream.read(&mut chunk).await?;
+            // features of all tables are more than a megabyte
+            self.chunk.resize(CHUNK, 0);
+            let n = self.stream.read(&mut self.chunk).await?;
             if n == 0 {
                 return Ok(None);
             }
-            self.framer.push(&chunk[..n]);
+            self.framer.push(&self.chunk[..n]);
         }
     }
 

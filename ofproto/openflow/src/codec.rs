@@ -16,7 +16,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use decoder::decode;
+pub use decoder::{decode, decode_what_goes};
 pub use encoder::encode;
 pub(crate) use encoder::kind_for;
 pub use fragment::{

@@ -42,7 +42,7 @@ pub fn format_key_with(key: &FlowKey, ports: &PortNames, options: Option<&Arc<Tu
         take(&[FieldId::EthSrc, FieldId::EthDst, FieldId::VlanTci, FieldId::EthType]);
         inner_tag = (FieldId::VlanTci.get(key) != 0).then(|| key.word(4) >> 48 << 48);
     }
-    let eth_type = if packet_type == 0 { FieldId::EthType.get(key) } else { packet_type & 0xffff };
+    let eth_type = FieldId::EthType.get(key);
     match eth_type {
         0x0800 => take(&[FieldId::IpSrc, FieldId::IpDst]),
         0x86dd => take(&[FieldId::Ipv6Src, FieldId::Ipv6Dst, FieldId::Ipv6Label]),

@@ -7,7 +7,7 @@ use weft_packet::Mac;
 use super::PortNames;
 use super::error::{FlagKind, TextError};
 use super::flags::{CT_STATE, FlagError, TCP_FLAGS, TUN_FLAGS, format_flags_under, parse_flags};
-use super::number::{hex, parse_u64};
+use super::number::hex;
 use crate::field::{Field, FieldForm, FieldId, Masking};
 use crate::port::OfPort;
 
@@ -240,7 +240,7 @@ fn ipv6(text: &str) -> Result<(u128, u128), TextError> {
 fn port(f: &Field, text: &str, ports: &PortNames) -> Result<u128, TextError> {
     let name = f.name.trim_end_matches("_oxm");
     let wide = f.form == FieldForm::OfPort32;
-    let port = ports.parse(text).ok_or_else(|| match wide && parse_u64(text).is_some() {
+    let port = ports.parse(text).ok_or_else(|| match wide {
         true => TextError::PortRange { text: text.into(), field: f.name },
         false => TextError::Port { text: text.into(), field: name },
     })?;

@@ -12,6 +12,7 @@ use crate::ids::{Version, Xid};
 use crate::message::{FlowFormat, Message};
 use crate::packet::PacketInFormat;
 use crate::wire::buf::{Decoded, Reader, bad};
+use crate::wire::multipart::Tolerance;
 use crate::wire::{DecodeError, conntrack, controller, flow, group, meter, multipart, packet, port, switch, table};
 
 /// Decodes one whole message.
@@ -19,13 +20,24 @@ pub fn decode(bytes: &[u8], dialect: &Dialect) -> Result<Incoming, DecodeError> 
     decode_nested(bytes, dialect, 0)
 }
 
+/// As [`decode`]; of a list with a bad entry what stands before it, and what is wrong.
+pub fn decode_what_goes(bytes: &[u8], dialect: &Dialect) -> Result<(Incoming, Option<DecodeError>), DecodeError> {
+    let mut tolerance = Tolerance { keep: true, error: None };
+    let incoming = decode_with(bytes, dialect, 0, &mut tolerance)?;
+    Ok((incoming, tolerance.error))
+}
+
 fn decode_nested(bytes: &[u8], dialect: &Dialect, depth: u8) -> Decoded<Incoming> {
+    decode_with(bytes, dialect, depth, &mut Tolerance::default())
+}
+
+fn decode_with(bytes: &[u8], dialect: &Dialect, depth: u8, tolerance: &mut Tolerance) -> Decoded<Incoming> {
     let (version, xid) = version_of(bytes)?;
     let Identity { kind, more, body: mut r } = kind::identify(bytes, version)?;
     lengths::check(kind, version, r.len(), bytes.len())?;
     let message = match kind.stats_direction(version) {
         Some(false) => Message::StatsRequest(multipart::read_request(kind, &mut r, version)?),
-        Some(true) => Message::StatsReply { body: multipart::read_reply(kind, &mut r, version)?, more },
+        Some(true) => Message::StatsReply { body: multipart::read_reply(kind, &mut r, version, tolerance)?, more },
         None => read_body(kind, &mut r, version, xid, dialect, depth, bytes[0])?,
     };
     if !r.is_empty() {
@@ -174,7 +186,7 @@ fn read_error(r: &mut Reader<'_>, v: Version) -> Decoded<ErrorMessage> {
         _ => ErrorWire::Standard(kind, code),
     };
     let Some(code) = ErrorCode::from_wire(v, wire) else {
-        return bad(ErrorCode::OFPBRC_BAD_SUBTYPE, format!("unknown error {wire:?}"));
+        return bad(ErrorCode::OFPBRC_BAD_LEN, format!("unknown error {wire:?}"));
     };
     Ok(ErrorMessage { code, data: r.take_rest().to_vec() })
 }

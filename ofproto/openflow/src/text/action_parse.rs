@@ -12,6 +12,7 @@ use super::action_print::REASONS;
 use super::ct_parse::{parse_ct, parse_nat};
 use super::encap_parse::{parse_decap, parse_encap};
 use super::learn_parse::parse_learn;
+use super::notes::{self, Note};
 use super::select_parse::{parse_bundle, parse_multipath};
 use super::words::{Word, Words};
 use crate::action::*;
@@ -22,6 +23,11 @@ use crate::ids::{GroupId, MeterId, QueueId, TableId, Timeout};
 /// # Errors
 /// The text that the tools print.
 pub fn parse_actions(text: &str, names: &Names) -> Result<Vec<Action>, String> {
+    parse_inside(text, names, None)
+}
+
+/// As [`parse_actions`], inside another action.
+pub(super) fn parse_inside(text: &str, names: &Names, around: Option<&str>) -> Result<Vec<Action>, String> {
     let mut actions = Vec::new();
     let mut dropped = false;
     for word in Words::of(text) {
@@ -30,7 +36,10 @@ pub fn parse_actions(text: &str, names: &Names) -> Result<Vec<Action>, String> {
             dropped = true;
             continue;
         }
-        if matches!(key.as_str(), "meter" | "clear_actions" | "write_actions" | "write_metadata" | "goto_table") {
+        if let Some(around) = around.filter(|_| key == "meter") {
+            return Err(format!("{around} action doesn't support nested action meter"));
+        }
+        if matches!(key.as_str(), "clear_actions" | "write_actions" | "write_metadata" | "goto_table") {
             return Err(format!("{key} instruction not allowed here"));
         }
         actions.push(parse_action(&word, names)?);
@@ -85,7 +94,7 @@ pub fn parse_action(word: &Word<'_>, names: &Names) -> Result<Action, String> {
         "learn" => Action::Learn(Box::new(parse_learn(arg, names)?)),
         "conjunction" => parse_conjunction(arg)?,
         "fin_timeout" => parse_fin_timeout(arg)?,
-        "clone" => Action::Clone(parse_actions(arg, names)?),
+        "clone" => Action::Clone(parse_inside(arg, names, Some("clone"))?),
         "ct" => Action::Ct(Box::new(parse_ct(arg, names)?)),
         "ct_clear" => Action::CtClear,
         "nat" => Action::Nat(parse_nat(arg)?),
@@ -106,7 +115,7 @@ pub fn parse_action(word: &Word<'_>, names: &Names) -> Result<Action, String> {
         "unroll_xlate" => return Err("UNROLL is an internal action that shouldn't be used via OpenFlow".to_owned()),
         name => match parse_mod(name, arg)? {
             Some(action) => action,
-            None => match names.ports.parse(word.key) {
+            None => match names.parse_port(word.key) {
                 Some(port) => output(port)?,
                 None => return Err(format!("unknown action {}", word.key)),
             },
@@ -117,11 +126,17 @@ pub fn parse_action(word: &Word<'_>, names: &Names) -> Result<Action, String> {
 /// The actions of OpenFlow 1.0 that set one header field.
 fn parse_mod(name: &str, arg: &str) -> Result<Option<Action>, String> {
     let ipv4 = || {
-        arg.parse::<std::net::Ipv4Addr>()
-            .map(|a| u128::from(u32::from(a)))
-            .map_err(|_| format!("{arg}: could not convert to IP address"))
+        arg.parse::<std::net::Ipv4Addr>().map(|a| u128::from(u32::from(a))).map_err(|_| {
+            notes::say(Note::error("socket_util", format!("\"{arg}\" is not a valid IP address")));
+            format!("{arg}: could not convert to IP address")
+        })
     };
-    let mac = || parse_mac(arg).map(u128::from).ok_or_else(|| format!("invalid mac address {arg}"));
+    // what stands behind the address is not looked at
+    let mac = || {
+        parse_mac(arg.split('/').next().unwrap_or(arg))
+            .map(u128::from)
+            .ok_or_else(|| format!("invalid mac address {arg}"))
+    };
     let ranged = |max: u8, what: &str| match number::<u8>(arg, what)? {
         value if value <= max => Ok(u128::from(value)),
         _ => Err(format!("{arg}: not a valid {what}")),
@@ -147,6 +162,9 @@ fn parse_mod(name: &str, arg: &str) -> Result<Option<Action>, String> {
             let short = name == "set_tunnel" && id <= u128::from(u32::MAX);
             (FieldId::TunId, id, if short { SetForm::Mod } else { SetForm::Mod64 })
         }
+        "set_mpls_label" if arg.is_empty() => return Err("set_mpls_label: expected label.".to_owned()),
+        "set_mpls_tc" if arg.is_empty() => return Err("set_mpls_tc: expected tc.".to_owned()),
+        "set_mpls_ttl" if arg.is_empty() => return Err("set_mpls_ttl: expected ttl.".to_owned()),
         "set_mpls_label" => (FieldId::MplsLabel, mpls_label(arg)?, SetForm::Mod),
         "set_mpls_tc" => (FieldId::MplsTc, ranged(7, "MPLS TC")?, SetForm::Mod),
         "set_mpls_ttl" => (FieldId::MplsTtl, u128::from(number::<u8>(arg, "MPLS TTL")?), SetForm::Mod),
@@ -158,7 +176,14 @@ fn parse_mod(name: &str, arg: &str) -> Result<Option<Action>, String> {
 /// A number that fits its type.
 pub(super) fn number<T: TryFrom<u64>>(text: &str, what: &str) -> Result<T, String> {
     let bits = 8 * size_of::<T>();
-    let value = parse_u64(text).and_then(|value| T::try_from(value).ok());
+    // wide numbers may have a sign, and are cut to their width
+    let value = match (bits >= 32, text.as_bytes()) {
+        (true, [b'-', digit, ..]) if digit.is_ascii_digit() => parse_u64(&text[1..]).map(u64::wrapping_neg),
+        (_, [b'+', digit, ..]) if digit.is_ascii_digit() => parse_u64(&text[1..]),
+        _ => parse_u64(text),
+    };
+    let value = value.map(|value| if bits == 32 { value & 0xffff_ffff } else { value });
+    let value = value.and_then(|value| T::try_from(value).ok());
     value.ok_or_else(|| match text {
         "" if bits >= 32 => "missing required numeric argument".to_owned(),
         _ if bits >= 32 => format!("invalid numeric format {text}"),
@@ -179,20 +204,21 @@ pub fn subfield(text: &str) -> Result<SubField, String> {
     if range.is_empty() {
         return Ok(SubField::whole(id));
     }
-    let bit = |t: &str| t.parse::<u16>().map_err(|_| syntax());
+    let bit = |t: &str| t.parse::<i32>().map_err(|_| syntax());
     let (start, end) = match range.split_once("..") {
         Some((start, end)) => (bit(start)?, bit(end)?),
         None => (bit(range)?, bit(range)?),
     };
     let width = id.field().bits;
+    let known = |bit: i32| (0..i32::from(width)).contains(&bit);
     if start > end {
         Err(format!("{text}: starting bit {start} is after ending bit {end}"))
-    } else if start >= width {
+    } else if !known(start) {
         Err(format!("{text}: starting bit {start} is not valid because field is only {width} bits wide"))
-    } else if end >= width {
+    } else if !known(end) {
         Err(format!("{text}: ending bit {end} is not valid because field is only {width} bits wide"))
     } else {
-        Ok(SubField { field: id, ofs: start, n_bits: end - start + 1 })
+        Ok(SubField { field: id, ofs: start as u16, n_bits: (end - start + 1) as u16 })
     }
 }
 
@@ -207,7 +233,7 @@ fn output(port: OfPort) -> Result<Action, String> {
 
 fn parse_output(word: &Word<'_>, names: &Names) -> Result<Action, String> {
     let arg = word.text();
-    if let Some(port) = names.ports.parse(arg) {
+    if let Some(port) = names.parse_port(arg) {
         return output(port);
     }
     if arg.contains("port") && arg.contains("max_len") {
@@ -216,7 +242,7 @@ fn parse_output(word: &Word<'_>, names: &Names) -> Result<Action, String> {
             match option.key {
                 "port" => {
                     let text = option.text();
-                    let to = names.ports.parse(text);
+                    let to = names.parse_port(text);
                     port = Some(match to.ok_or_else(|| format!("output to unknown truncate port: {text}"))? {
                         to @ (OfPort::IN_PORT | OfPort::LOCAL) => to,
                         to if to.0 < OfPort::MAX.0 || to.reserved_name().is_none() => to,
@@ -274,7 +300,7 @@ fn parse_controller(arg: &str) -> Result<Action, String> {
 
 pub(super) fn hex_bytes(text: &str) -> Option<Vec<u8>> {
     let digits: String = text.chars().filter(|c| *c != '.').collect();
-    if !digits.len().is_multiple_of(2) || !digits.is_ascii() {
+    if !digits.len().is_multiple_of(2) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     (0..digits.len()).step_by(2).map(|i| u8::from_str_radix(&digits[i..i + 2], 16).ok()).collect()
@@ -291,8 +317,9 @@ fn parse_note(arg: &str) -> Result<Vec<u8>, String> {
 
 fn parse_enqueue(arg: &str, names: &Names) -> Result<Action, String> {
     let syntax = "\"enqueue\" syntax is \"enqueue:PORT:QUEUE\" or \"enqueue(PORT,QUEUE)\"";
-    let (port, queue) = arg.split_once([':', ',']).ok_or(syntax)?;
-    let port = names.ports.parse(port.trim()).ok_or_else(|| format!("{port}: enqueue to unknown port"))?;
+    let arg = arg.trim_start_matches([':', ',']);
+    let (port, queue) = arg.split_once([':', ',']).filter(|(_, queue)| !queue.is_empty()).ok_or(syntax)?;
+    let port = names.parse_port(port.trim()).ok_or_else(|| format!("{port}: enqueue to unknown port"))?;
     Ok(Action::Enqueue { port, queue: QueueId(number(queue.trim(), "queue")?) })
 }
 
@@ -301,7 +328,7 @@ fn parse_resubmit(arg: &str, names: &Names) -> Result<Action, String> {
     let port = parts.next().unwrap_or_default();
     let in_port = match port {
         "" => OfPort::IN_PORT,
-        p => names.ports.parse(p).ok_or_else(|| format!("{p}: resubmit to unknown port"))?,
+        p => names.parse_port(p).ok_or_else(|| format!("{p}: resubmit to unknown port"))?,
     };
     let table = match parts.next().unwrap_or_default() {
         "" => TableId::ALL,
@@ -371,8 +398,8 @@ pub(super) fn move_ends(arg: &str) -> Result<(SubField, SubField), String> {
         Some((src, dst)) => (src, Some(dst)),
         None => (arg, None),
     };
-    let src = subfield(src).map_err(|error| match error.split_once(": unknown field") {
-        Some((_, rest)) => format!("{arg}: unknown field{rest}"),
+    let src = subfield(src).map_err(|error| match error.strip_prefix(src) {
+        Some(rest) => format!("{arg}{rest}"),
         None => error,
     })?;
     Ok((src, subfield(dst.ok_or_else(|| format!("{arg}: missing `->' following source"))?)?))
@@ -485,7 +512,7 @@ fn parse_sample(arg: &str, names: &Names) -> Result<Sample, String> {
             "obs_domain_id" => sample.obs_domain_id = number(value, option.key)?,
             "obs_point_id" => sample.obs_point_id = number(value, option.key)?,
             "sampling_port" => {
-                sample.sampling_port = names.ports.parse(value).ok_or_else(|| format!("{value}: unknown port"))?;
+                sample.sampling_port = names.parse_port(value).ok_or_else(|| format!("{value}: unknown port"))?;
             }
             "ingress" => sample.direction = SampleDirection::Ingress,
             "egress" => sample.direction = SampleDirection::Egress,

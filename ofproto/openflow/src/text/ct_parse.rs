@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Names;
-use super::action_parse::{number, parse_actions, subfield};
+use super::action_parse::{number, parse_inside, subfield};
 use super::words::Words;
 use crate::action::{Action, Ct, CtZone, Nat, NatAlgorithm, NatDirection};
 use crate::ids::TableId;
@@ -37,7 +37,7 @@ pub(super) fn parse_ct(arg: &str, names: &Names) -> Result<Ct, String> {
                 }
             }
             "nat" => ct.actions.push(Action::Nat(parse_nat(value)?)),
-            "exec" => ct.actions.extend(parse_actions(value, names)?),
+            "exec" => ct.actions.extend(parse_inside(value, names, Some("ct"))?),
             other => return Err(format!("invalid argument to \"ct\" action: `{other}'")),
         }
     }

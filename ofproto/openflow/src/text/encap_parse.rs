@@ -39,9 +39,16 @@ pub(super) fn parse_encap(arg: &str) -> Result<Action, String> {
 fn parse_nsh_tlv(arg: &str) -> Result<(u16, u8, Vec<u8>), String> {
     let parts: Vec<&str> = arg.split(',').collect();
     let [class, kind, value] = parts[..] else { return Err(format!("Invalid NSH TLV header: {arg}")) };
+    let wrong = |_| format!("Invalid NSH TLV header: {arg}");
     let digits = value.trim().strip_prefix("0x").unwrap_or(value.trim());
-    let value = hex_bytes(digits).ok_or_else(|| format!("Invalid NSH TLV header: {arg}"))?;
-    Ok((number(class.trim(), "class")?, number(kind.trim(), "type")?, value))
+    let padded = if digits.len() % 2 == 1 { format!("0{digits}") } else { digits.to_owned() };
+    let value = hex_bytes(&padded).ok_or(()).map_err(wrong)?;
+    // more than one property can carry
+    if value.len() > 124 {
+        return Err(wrong(()));
+    }
+    let (class, kind) = (number(class.trim(), "class"), number(kind.trim(), "type"));
+    Ok((class.map_err(|_| wrong(()))?, kind.map_err(|_| wrong(()))?, value))
 }
 
 pub(super) fn parse_decap(arg: &str) -> Result<Action, String> {

@@ -2,15 +2,15 @@
 
 use weft_flow::text::number::{parse_u64, parse_u128};
 use weft_flow::text::{PortNames, format_match, normalize, parse_match_key, parse_value};
-use weft_flow::{FieldId, Match, OfPort};
+use weft_flow::{FieldId, Match};
 
-use super::Names;
 use super::action_parse::subfield;
 use super::flow_print::FLAG_WORDS;
 use super::instruction_parse::parse_instructions;
-use super::notes::Note;
+use super::notes::{self, Note};
 use super::usable::Protocols;
 use super::words::Words;
+use super::{Names, note_port, signed};
 use crate::action::{Action, SetForm};
 use crate::consistency;
 use crate::flow::{FlowMod, FlowModCommand, FlowModFlags};
@@ -48,8 +48,11 @@ pub fn parse_flow(text: &str, command: FlowCommand, names: &Names) -> Result<Flo
 /// # Errors
 /// The text that the tools print.
 pub fn read_flow(text: &str, command: FlowCommand, names: &Names, notes: &mut Vec<Note>) -> Result<ParsedFlow, String> {
-    port_notes(text, notes);
-    let (flow, mut usable, written) = parse(text, command, names)?;
+    notes::take();
+    port_notes(split_actions(text).0);
+    let parsed = parse(text, command, names);
+    notes.extend(notes::take());
+    let (flow, mut usable, written) = parsed?;
     if let Some(written) = written {
         notes.extend(normalized(&written, &flow.matching));
     }
@@ -97,7 +100,7 @@ fn parse(text: &str, command: FlowCommand, names: &Names) -> Result<(FlowMod, Pr
     let mut usable = Protocols::ANY;
     for word in Words::of(fields) {
         if apply_option(&mut flow, command, word.key, word.value, names)? {
-            if word.key == "table" {
+            if word.key == "table" && flow.table != TableId::ALL {
                 usable = usable.and(Protocols::TABLE_ID.or(Protocols::OXM).or(Protocols::OPENFLOW11));
             }
             continue;
@@ -112,9 +115,9 @@ fn parse(text: &str, command: FlowCommand, names: &Names) -> Result<(FlowMod, Pr
         } else if is_specification_name(word.key)
             || !parse_match_key(&mut flow.matching, word.key, value_of(&word), &names.ports)?
         {
-            return Err(match word.value {
-                Some(_) => format!("unknown keyword {}", word.key),
-                None => format!("field {} missing value", word.key),
+            return Err(match word.text() {
+                "" => format!("field {} missing value", word.key),
+                _ => format!("unknown keyword {}", word.key),
             });
         } else {
             usable = usable.and(of_word(word.key, word.text(), &names.ports));
@@ -175,33 +178,10 @@ fn match_bits(matching: &mut Match, key: &str, value: &str) -> Result<Protocols,
     Ok(Protocols::of_field(bits.field, mask))
 }
 
-/// What the tools say of port numbers that are old-fashioned or do not exist.
-fn port_notes(text: &str, notes: &mut Vec<Note>) {
-    for key in ["in_port=", "in_port_oxm=", "out_port=", "output:", "enqueue:", "resubmit:"] {
-        for (at, _) in text.match_indices(key) {
-            let rest = &text[at + key.len()..];
-            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-            let Ok(port) = rest[..end].parse::<u64>() else { continue };
-            let note = match port {
-                0xff00..=0xffff => match OfPort::from_u16(port as u16).reserved_name() {
-                    Some(name) => format!(
-                        "referring to port {name} as {port} is deprecated for compatibility with OpenFlow 1.1 and later"
-                    ),
-                    None => format!(
-                        "port {port} is a reserved OF1.0 port number that will be translated to {} when talking to an \
-                         OF1.1 or later controller",
-                        port + 0xffff_0000
-                    ),
-                },
-                0x1_0000..=0xffff_feff => {
-                    format!(
-                        "port {port} is outside the supported range 0 through ffff or 0xffffff00 through 0xffffffff"
-                    )
-                }
-                _ => continue,
-            };
-            notes.push(Note::warn("ofp_port", note));
-        }
+/// What the tools say of the ports that a match names by number.
+fn port_notes(fields: &str) {
+    for word in Words::of(fields).filter(|word| matches!(word.key, "in_port" | "in_port_oxm")) {
+        signed(word.text()).into_iter().for_each(note_port);
     }
 }
 
@@ -223,6 +203,9 @@ fn of_word(key: &str, value: &str, ports: &PortNames) -> Protocols {
     // Protocols' names say what every version can say.
     let Some(field) = FieldId::by_name(key) else { return Protocols::ANY };
     let mask = parse_value(field, value, ports).map_or(field.field().all_ones(), |(_, mask)| mask);
+    if mask == 0 {
+        return Protocols::ANY;
+    }
     if field == FieldId::VlanVid && value.contains('/') {
         return Protocols::of_field(field, 1);
     }
@@ -305,7 +288,7 @@ fn apply_option(
     let adds = matches!(command, FlowCommand::Mod(Add | Modify | ModifyStrict));
     let prioritized = matches!(command, FlowCommand::Mod(Add | ModifyStrict | DeleteStrict));
     let filters = !matches!(command, FlowCommand::Mod(Add | Modify | ModifyStrict));
-    let text = || value.ok_or_else(|| format!("field {key} missing value"));
+    let text = || value.filter(|text| !text.is_empty()).ok_or_else(|| format!("field {key} missing value"));
     match key {
         "table" => {
             let text = text()?;
@@ -317,7 +300,7 @@ fn apply_option(
         "importance" if adds => flow.importance = number(text()?, key)?,
         "out_port" if filters => {
             let text = text()?;
-            flow.out_port = names.ports.parse(text).ok_or_else(|| format!("{text} is not a valid OpenFlow port"))?;
+            flow.out_port = names.parse_port(text).ok_or_else(|| format!("{text} is not a valid OpenFlow port"))?;
         }
         "out_group" if filters => flow.out_group = GroupId(number(text()?, key)?),
         "cookie" => parse_cookie(flow, command, text()?)?,

@@ -1,9 +1,7 @@
 //! What stands behind `actions=`: actions and instructions in the order in which OpenFlow runs them.
 
-use weft_flow::text::number::parse_u64;
-
 use super::Names;
-use super::action_parse::{number, parse_action, parse_actions};
+use super::action_parse::{number, parse_action, parse_inside};
 use super::verify::{beside_conjunction, verify, verify_actions};
 use super::words::Words;
 use crate::action::Action;
@@ -61,7 +59,10 @@ pub fn parse_instructions(text: &str, names: &Names) -> Result<Instructions, Str
             0 => all.meter = Some(MeterId(number(word.text(), "meter")?)),
             1 => all.apply.push(parse_action(&word, names)?),
             2 => all.clear = true,
-            3 => all.write_actions = Some(parse_actions(word.text(), names)?).filter(|a| !a.is_empty()),
+            3 => {
+                all.write_actions =
+                    Some(parse_inside(word.text(), names, Some("write_actions"))?).filter(|a| !a.is_empty())
+            }
             4 => all.write_metadata = Some(parse_write_metadata(word.text())?),
             _ => all.goto_table = Some(parse_goto_table(word.text(), names)?),
         }
@@ -87,7 +88,7 @@ fn parse_write_metadata(text: &str) -> Result<WriteMetadata, String> {
     if text.is_empty() {
         return Err("missing required numeric argument".to_owned());
     }
-    let number = |t: &str| parse_u64(t).ok_or_else(|| format!("invalid numeric format {t}"));
+    let number = |t: &str| number::<u64>(t, "write_metadata");
     Ok(match text.split_once('/') {
         Some((value, mask)) => WriteMetadata { value: number(value)?, mask: number(mask)? },
         None => WriteMetadata { value: number(text)?, mask: u64::MAX },

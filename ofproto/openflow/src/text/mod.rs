@@ -35,7 +35,9 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use weft_flow::OfPort;
 use weft_flow::text::PortNames;
+use weft_flow::text::number::parse_u64;
 
 use crate::TableId;
 
@@ -66,6 +68,38 @@ pub fn normalize_logged(pattern: &mut weft_flow::Match) -> bool {
     changed
 }
 
+/// A number with or without a sign.
+fn signed(text: &str) -> Option<i64> {
+    match text.strip_prefix('-') {
+        Some(rest) => parse_u64(rest).and_then(|n| i64::try_from(n).ok()).map(|n| -n),
+        None => parse_u64(text).and_then(|n| i64::try_from(n).ok()),
+    }
+}
+
+/// What the tools say of port numbers that are old-fashioned or do not exist.
+fn note_port(number: i64) {
+    let note = match number {
+        i64::MIN..0 => format!("Negative value {number} is not a valid port number."),
+        0xff00..=0xffff => match OfPort::from_u16(number as u16).reserved_name() {
+            Some(name) => {
+                format!(
+                    "referring to port {name} as {number} is deprecated for compatibility with OpenFlow 1.1 and later"
+                )
+            }
+            None => format!(
+                "port {number} is a reserved OF1.0 port number that will be translated to {} when talking to an OF1.1 \
+                 or later controller",
+                number + 0xffff_0000
+            ),
+        },
+        0x1_0000..=0xffff_feff => {
+            format!("port {number} is outside the supported range 0 through ffff or 0xffffff00 through 0xffffffff")
+        }
+        _ => return,
+    };
+    notes::say(Note::warn("ofp_port", note));
+}
+
 /// The names that text may use for a bridge's ports and tables.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
@@ -86,10 +120,26 @@ impl Names {
         self.tables.insert(table, name.to_owned());
     }
 
-    /// The table that `text` means.
+    /// The port that `text` means; what is odd about its number is noted.
+    pub(crate) fn parse_port(&self, text: &str) -> Option<OfPort> {
+        if let Some(number) = signed(text) {
+            note_port(number);
+        }
+        self.ports.parse(text)
+    }
+
+    /// The table that `text` means; numbers that no table can have are noted.
     pub fn parse_table(&self, text: &str) -> Option<TableId> {
-        if let Some(number) = weft_flow::text::number::parse_u64(text) {
-            return u8::try_from(number).ok().map(TableId);
+        // in decimal alone; what fits no int is a name like another
+        let number = text.parse::<i32>().ok();
+        if let Some(number) = number {
+            let why = match number {
+                0..=255 => return Some(TableId(number as u8)),
+                i32::MIN..0 => format!("Negative value {number} is not a valid table number."),
+                _ => format!("table {number} is outside the supported range 0 through 255"),
+            };
+            notes::say(Note::warn("ofp_table", why));
+            return None;
         }
         let bare = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
         self.tables.iter().find(|(_, name)| *name == bare).map(|(table, _)| *table)

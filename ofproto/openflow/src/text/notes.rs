@@ -1,5 +1,7 @@
 //! What a parser would tell its user besides the result: the lines that the tools log.
 
+use std::cell::RefCell;
+
 /// How much it matters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Level {
@@ -7,6 +9,8 @@ pub enum Level {
     Info,
     /// Something is wrong, or old-fashioned.
     Warn,
+    /// Something failed.
+    Error,
 }
 
 /// One line of the log.
@@ -20,7 +24,27 @@ pub struct Note {
     pub text: String,
 }
 
+thread_local! {
+    /// What the parsers of words have said since the line began: what they return is the word's meaning alone.
+    static SAID: RefCell<Vec<Note>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps a note until whoever reads the line takes it.
+pub(super) fn say(note: Note) {
+    SAID.with_borrow_mut(|said| said.push(note));
+}
+
+/// What was said since the last time.
+pub(super) fn take() -> Vec<Note> {
+    SAID.take()
+}
+
 impl Note {
+    /// A failure.
+    pub fn error(module: &'static str, text: impl Into<String>) -> Note {
+        Note { module, level: Level::Error, text: text.into() }
+    }
+
     /// A warning.
     pub fn warn(module: &'static str, text: impl Into<String>) -> Note {
         Note { module, level: Level::Warn, text: text.into() }

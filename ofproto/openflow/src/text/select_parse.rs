@@ -19,7 +19,7 @@ pub(super) fn parse_bundle(arg: &str, names: &Names, load: bool) -> Result<Bundl
     match delimiter.trim() {
         "" => return Err(too_few()),
         "members" | "slaves" => {}
-        _ => return Err(format!("{arg}: missing member delimiter, expected `members', got `{}'", rest.trim())),
+        _ => return Err(format!("{arg}: missing member delimiter, expected `members', got `{}'", delimiter.trim())),
     }
     let fields = parse_hash_fields(args[0]).ok_or_else(|| format!("{arg}: unknown fields `{}'", args[0]))?;
     let algorithm = match args[2] {
@@ -30,7 +30,7 @@ pub(super) fn parse_bundle(arg: &str, names: &Names, load: bool) -> Result<Bundl
     if args[3] != "ofport" {
         return Err(format!("{arg}: unknown member_type `{}'", args[3]));
     }
-    let port = |p: &str| names.ports.parse(p).ok_or_else(|| format!("{p}: bad port number"));
+    let port = |p: &str| names.parse_port(p).ok_or_else(|| format!("{p}: bad port number"));
     let members =
         members.split([',', ' ', '\t', '[', ']']).filter(|m| !m.is_empty()).map(port).collect::<Result<_, _>>()?;
     let dst = if load { Some(subfield(args[4])?) } else { None };

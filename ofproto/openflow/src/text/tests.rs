@@ -225,3 +225,41 @@ fn no_line_makes_the_flow_parser_panic() {
         let _ = parse_flow(&text, FlowCommand::Filter, &Names::none());
     });
 }
+
+/// Found beside the real ovs-ofctl.
+#[test]
+fn odd_numbers_and_arguments_mean_what_they_mean_to_ovs_ofctl() {
+    let flow = |text: &str| {
+        let mut notes = Vec::new();
+        let read = read_flow(text, FlowCommand::Mod(FlowModCommand::Add), &Names::none(), &mut notes);
+        let shown = read.map(|read| format_instructions(&read.flow.instructions, &Names::none()));
+        (shown, notes.into_iter().map(|note| note.text).collect::<Vec<_>>())
+    };
+    let ok = |text: &str, shown: &str| assert_eq!(flow(text).0.as_deref(), Ok(shown), "{text}");
+    ok("actions=set_queue:-1", "set_queue:4294967295");
+    ok("actions=group:4294967296", "group:0");
+    ok("actions=mod_dl_dst:00:11:22:33:44:55/ff:ff:ff:00:00:00", "mod_dl_dst:00:11:22:33:44:55");
+    let wrong = |text: &str, error: &str, note: Option<&str>| {
+        let (shown, notes) = flow(text);
+        assert_eq!(shown, Err(error.to_owned()), "{text}");
+        assert_eq!(notes, note.into_iter().map(str::to_owned).collect::<Vec<_>>(), "{text}");
+    };
+    wrong("importance=,actions=drop", "field importance missing value", None);
+    wrong("foo=,actions=drop", "field foo missing value", None);
+    wrong(
+        "actions=goto_table:300",
+        "unknown table \"300\"",
+        Some("table 300 is outside the supported range 0 through 255"),
+    );
+    wrong("actions=goto_table:0x10", "unknown table \"0x10\"", None);
+    wrong("actions=enqueue:-1:1", "-1: enqueue to unknown port", Some("Negative value -1 is not a valid port number."));
+    wrong("actions=clone(meter:1)", "clone action doesn't support nested action meter", None);
+    wrong(
+        "actions=pop:reg0[0..3,output:1",
+        "reg0[0..3: syntax error expecting [] or [<bit>] or [<start>..<end>]",
+        None,
+    );
+    wrong("actions=set_mpls_ttl:", "set_mpls_ttl: expected ttl.", None);
+    wrong("actions=note:+1", "bad hex digit in `note' argument", None);
+    wrong("actions=mod_nw_src:x", "x: could not convert to IP address", Some("\"x\" is not a valid IP address"));
+}

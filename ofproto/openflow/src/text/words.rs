@@ -36,7 +36,7 @@ fn is_separator(c: char) -> bool {
     matches!(c, ',' | ' ' | '\t' | '\r' | '\n')
 }
 
-/// Where the word at the start of `text` ends: at the first separator outside of parentheses, brackets and quotes.
+/// Where the word at the start of `text` ends: at the first separator outside of parentheses and quotes.
 fn end_of_word(text: &str) -> usize {
     let mut depth = 0u32;
     let mut quoted = false;
@@ -53,8 +53,8 @@ fn end_of_word(text: &str) -> usize {
         }
         match c {
             '"' => quoted = true,
-            '(' | '[' => depth += 1,
-            ')' | ']' => depth = depth.saturating_sub(1),
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
             _ if depth == 0 && is_separator(c) => return i,
             _ => {}
         }

@@ -186,12 +186,19 @@ fn check_mod(m: &GroupMod) -> Decoded<()> {
     Ok(())
 }
 
+fn watch_port(port: u32) -> Decoded<OfPort> {
+    super::flow::port32(port).or_else(|error| bad(ErrorCode::OFPGMFC_BAD_WATCH, error.reason))
+}
+
 fn read_buckets(mut r: Reader<'_>, version: Version) -> Decoded<Vec<Bucket>> {
     let mut buckets: Vec<Bucket> = Vec::new();
     let header = if is_new(version) { size_of::<Bucket15Wire>() } else { size_of::<Bucket11Wire>() };
     while !r.is_empty() {
         let len = usize::from(r.peek::<U16>("bucket")?.get());
-        if len % 8 != 0 || r.len() < header {
+        if r.len() < header {
+            return bad(ErrorCode::OFPGMFC_BAD_BUCKET, format!("buckets end with {} leftover bytes", r.len()));
+        }
+        if len % 8 != 0 {
             return r.bad_len(format!("a bucket of {len} bytes"));
         }
         if len < header || len > r.len() {
@@ -216,7 +223,7 @@ fn read_buckets(mut r: Reader<'_>, version: Version) -> Decoded<Vec<Bucket>> {
                 let (kind, mut body) = read_property(&mut e)?;
                 match kind {
                     0 => bucket.weight = body.get::<U16>("weight")?.get(),
-                    1 => bucket.watch_port = super::flow::port32(body.get::<U32>("watched port")?.get())?,
+                    1 => bucket.watch_port = watch_port(body.get::<U32>("watched port")?.get())?,
                     2 => bucket.watch_group = GroupId(body.get::<U32>("watched group")?.get()),
                     EXPERIMENTER => return bad(ErrorCode::OFPBPC_BAD_EXP_TYPE, "unknown bucket property"),
                     _ => return bad(ErrorCode::OFPBPC_BAD_TYPE, format!("unknown bucket property {kind}")),
@@ -225,7 +232,7 @@ fn read_buckets(mut r: Reader<'_>, version: Version) -> Decoded<Vec<Bucket>> {
         } else {
             let wire: &Bucket11Wire = e.get("bucket")?;
             bucket.weight = wire.weight.get();
-            bucket.watch_port = super::flow::port32(wire.watch_port.get())?;
+            bucket.watch_port = watch_port(wire.watch_port.get())?;
             bucket.watch_group = GroupId(wire.watch_group.get());
             bucket.actions = action::read_list(e.take_rest(), version)?;
         }

@@ -5,7 +5,7 @@
 use zerocopy::byteorder::big_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::buf::{Decoded, Encoded, Reader, Writer, cannot};
+use super::buf::{DecodeError, Decoded, Encoded, Reader, Writer, cannot};
 use super::{flow, group, meter, monitor, port, switch, table};
 use crate::codec::kind::Kind;
 use crate::ids::{GroupId, MeterId, Version};
@@ -28,11 +28,31 @@ struct IpfixWire {
     pad: [u8; 4],
 }
 
+/// What becomes of a list with a bad entry.
+#[derive(Default)]
+pub(crate) struct Tolerance {
+    /// The entries before it are kept.
+    pub keep: bool,
+    /// What was wrong with it then.
+    pub error: Option<DecodeError>,
+}
+
 /// Reads entries until the end.
-fn list<T>(r: &mut Reader<'_>, mut one: impl FnMut(&mut Reader<'_>) -> Decoded<T>) -> Decoded<Vec<T>> {
+fn list<T>(
+    r: &mut Reader<'_>,
+    t: &mut Tolerance,
+    mut one: impl FnMut(&mut Reader<'_>) -> Decoded<T>,
+) -> Decoded<Vec<T>> {
     let mut out = Vec::new();
     while !r.is_empty() {
-        out.push(one(r)?);
+        match one(r) {
+            Ok(entry) => out.push(entry),
+            Err(error) if t.keep && !out.is_empty() => {
+                t.error = Some(error);
+                r.take_rest();
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(out)
 }
@@ -71,7 +91,9 @@ pub(crate) fn read_request(kind: Kind, r: &mut Reader<'_>, v: Version) -> Decode
         Kind::MeterRequest => StatsRequest::Meter(MeterId(id(r)?)),
         Kind::MeterConfigRequest => StatsRequest::MeterConfig(MeterId(id(r)?)),
         Kind::MeterFeaturesRequest => StatsRequest::MeterFeatures,
-        Kind::TableFeaturesRequest => StatsRequest::TableFeatures(list(r, |r| table::read_features(r, v))?),
+        Kind::TableFeaturesRequest => {
+            StatsRequest::TableFeatures(list(r, &mut Tolerance::default(), |r| table::read_features(r, v))?)
+        }
         Kind::PortDescRequest if v >= Version::V15 => StatsRequest::PortDesc(port::read_port_number(r, v)?),
         Kind::PortDescRequest => StatsRequest::PortDesc(weft_flow::OfPort::NONE),
         Kind::TableDescRequest => StatsRequest::TableDesc,
@@ -81,7 +103,7 @@ pub(crate) fn read_request(kind: Kind, r: &mut Reader<'_>, v: Version) -> Decode
         }
         Kind::NxFlowMonitorRequest | Kind::FlowMonitorRequest => {
             let form = monitor::Form::of(kind, v);
-            StatsRequest::FlowMonitor(list(r, |r| monitor::read_request(r, form))?)
+            StatsRequest::FlowMonitor(list(r, &mut Tolerance::default(), |r| monitor::read_request(r, form))?)
         }
         Kind::IpfixBridgeRequest => StatsRequest::IpfixBridge,
         _ => StatsRequest::IpfixFlow,
@@ -151,33 +173,33 @@ pub(crate) fn write_request(w: &mut Writer, kind: Kind, q: &StatsRequest, v: Ver
     Ok(())
 }
 
-pub(crate) fn read_reply(kind: Kind, r: &mut Reader<'_>, v: Version) -> Decoded<StatsReply> {
+pub(crate) fn read_reply(kind: Kind, r: &mut Reader<'_>, v: Version, t: &mut Tolerance) -> Decoded<StatsReply> {
     Ok(match kind {
         Kind::DescReply => StatsReply::Desc(switch::read_desc(r)?),
-        Kind::FlowReply => StatsReply::Flow(list(r, |r| flow::read_stats(r, v, false))?),
-        Kind::NxFlowReply => StatsReply::Flow(list(r, |r| flow::read_stats(r, v, true))?),
+        Kind::FlowReply => StatsReply::Flow(list(r, t, |r| flow::read_stats(r, v, false))?),
+        Kind::NxFlowReply => StatsReply::Flow(list(r, t, |r| flow::read_stats(r, v, true))?),
         Kind::AggregateReply | Kind::NxAggregateReply => StatsReply::Aggregate(flow::read_aggregate(r, v)?),
-        Kind::TableReply => StatsReply::Table(list(r, |r| table::read_stats(r, v))?),
-        Kind::PortReply => StatsReply::Port(list(r, |r| port::read_stats(r, v))?),
-        Kind::QueueReply => StatsReply::Queue(list(r, |r| port::read_queue_stats(r, v))?),
-        Kind::GroupReply => StatsReply::Group(list(r, |r| group::read_stats(r, v))?),
-        Kind::GroupDescReply => StatsReply::GroupDesc(list(r, |r| group::read_desc(r, v))?),
+        Kind::TableReply => StatsReply::Table(list(r, t, |r| table::read_stats(r, v))?),
+        Kind::PortReply => StatsReply::Port(list(r, t, |r| port::read_stats(r, v))?),
+        Kind::QueueReply => StatsReply::Queue(list(r, t, |r| port::read_queue_stats(r, v))?),
+        Kind::GroupReply => StatsReply::Group(list(r, t, |r| group::read_stats(r, v))?),
+        Kind::GroupDescReply => StatsReply::GroupDesc(list(r, t, |r| group::read_desc(r, v))?),
         Kind::GroupFeaturesReply => StatsReply::GroupFeatures(group::read_features(r, v)?),
-        Kind::MeterReply => StatsReply::Meter(list(r, meter::read_stats)?),
-        Kind::MeterConfigReply => StatsReply::MeterConfig(list(r, meter::read_config)?),
+        Kind::MeterReply => StatsReply::Meter(list(r, t, meter::read_stats)?),
+        Kind::MeterConfigReply => StatsReply::MeterConfig(list(r, t, meter::read_config)?),
         Kind::MeterFeaturesReply => StatsReply::MeterFeatures(meter::read_features(r)?),
-        Kind::TableFeaturesReply => StatsReply::TableFeatures(list(r, |r| table::read_features(r, v))?),
-        Kind::PortDescReply => StatsReply::PortDesc(list(r, |r| port::read_port(r, v))?),
-        Kind::TableDescReply => StatsReply::TableDesc(list(r, table::read_desc)?),
+        Kind::TableFeaturesReply => StatsReply::TableFeatures(list(r, t, |r| table::read_features(r, v))?),
+        Kind::PortDescReply => StatsReply::PortDesc(list(r, t, |r| port::read_port(r, v))?),
+        Kind::TableDescReply => StatsReply::TableDesc(list(r, t, table::read_desc)?),
         Kind::QueueDescReply => {
-            StatsReply::QueueDesc(list(r, |r| port::read_queue_config(r, v, weft_flow::OfPort::NONE))?)
+            StatsReply::QueueDesc(list(r, t, |r| port::read_queue_config(r, v, weft_flow::OfPort::NONE))?)
         }
         Kind::NxFlowMonitorReply | Kind::FlowMonitorReply => {
             let form = monitor::Form::of(kind, v);
-            StatsReply::FlowMonitor(list(r, |r| monitor::read_update(r, v, form))?)
+            StatsReply::FlowMonitor(list(r, t, |r| monitor::read_update(r, v, form))?)
         }
         Kind::IpfixBridgeReply => StatsReply::IpfixBridge(read_ipfix(r)?),
-        _ => StatsReply::IpfixFlow(list(r, read_ipfix)?),
+        _ => StatsReply::IpfixFlow(list(r, t, read_ipfix)?),
     })
 }
 

@@ -220,7 +220,9 @@ fn place_and_key<'t>(
 ) -> Result<(&'t Bridge, FlowKey, Option<Arc<Frozen>>), String> {
     if let Some(bridge) = request.place.and_then(|name| tables.bridge_named(name)) {
         let key = parse_flow(request.flow, bridge)?;
-        return Ok((bridge, key, None));
+        let recirc_id = (key.word(0) >> 32) as u32;
+        let frozen = tables.frozen.find(recirc_id).filter(|frozen| recirc_id != 0 && frozen.state.bridge == bridge.id);
+        return Ok((bridge, key, frozen));
     }
     if let Some(place) = request.place
         && !tables.bridges().any(|b| {

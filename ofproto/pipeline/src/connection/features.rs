@@ -26,7 +26,8 @@ impl Pipeline {
             Capabilities::FLOW_STATS | Capabilities::TABLE_STATS | Capabilities::PORT_STATS | Capabilities::QUEUE_STATS;
         if version <= Version::V11 {
             capabilities |= Capabilities::ARP_MATCH_IP;
-        } else {
+        }
+        if version >= Version::V11 {
             capabilities |= Capabilities::GROUP_STATS;
         }
         if version >= Version::V14 {

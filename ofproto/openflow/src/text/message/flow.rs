@@ -36,7 +36,9 @@ fn with_pattern(m: &FlowMod, pattern: &str, priority: Option<u16>, version: Vers
     }
     text.push(' ');
     text.push_str(pattern);
-    if m.cookie.0 != 0 && (m.command == FlowModCommand::Add || m.cookie != Cookie::UNCHANGED) {
+    // from 1.1 on a modification cannot change the cookie
+    let adds = m.command == FlowModCommand::Add || version == Version::V10;
+    if m.cookie.0 != 0 && adds && m.cookie != Cookie::UNCHANGED {
         let _ = write!(text, "cookie:{:#x} ", m.cookie.0);
     }
     if m.cookie_mask != 0 {

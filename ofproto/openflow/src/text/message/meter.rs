@@ -12,6 +12,7 @@ pub(super) fn id(meter: MeterId) -> String {
         MeterId::SLOWPATH => "slowpath".to_owned(),
         MeterId::CONTROLLER => "controller".to_owned(),
         MeterId::ALL => "all".to_owned(),
+        id if id > MeterId::MAX => "unknown".to_owned(),
         MeterId(number) => number.to_string(),
     }
 }

@@ -35,6 +35,7 @@ fn capabilities(bits: Capabilities) -> String {
         (Capabilities::FLOW_STATS, "FLOW_STATS"),
         (Capabilities::TABLE_STATS, "TABLE_STATS"),
         (Capabilities::PORT_STATS, "PORT_STATS"),
+        (Capabilities::STP, "STP"),
         (Capabilities::GROUP_STATS, "GROUP_STATS"),
         (Capabilities::IP_REASM, "IP_REASM"),
         (Capabilities::QUEUE_STATS, "QUEUE_STATS"),
@@ -42,7 +43,6 @@ fn capabilities(bits: Capabilities) -> String {
         (Capabilities::PORT_BLOCKED, "PORT_BLOCKED"),
         (Capabilities::BUNDLES, "BUNDLES"),
         (Capabilities::FLOW_MONITORING, "FLOW_MONITORING"),
-        (Capabilities::STP, "STP"),
     ]
     .map(|(bit, name)| (u64::from(bit.bits()), name));
     words(bits.bits().into(), &names, " ")

@@ -36,6 +36,9 @@ fn nested(bytes: &[u8], style: Style<'_>, depth: u8) -> String {
     if depth > MAX_DEPTH {
         return hex_dump(bytes);
     }
+    if n == 0 {
+        return "OpenFlow message is empty\n".to_owned();
+    }
     if n < 8 {
         return format!("OpenFlow packet too short (only {n} bytes):\n{}", hex_dump(bytes));
     }
@@ -55,9 +58,6 @@ fn nested(bytes: &[u8], style: Style<'_>, depth: u8) -> String {
     if !text.ends_with('\n') {
         text.push('\n');
     }
-    if style.verbosity >= 3 {
-        text.push_str(&hex_dump(bytes));
-    }
     text
 }
 
@@ -65,18 +65,19 @@ fn nested(bytes: &[u8], style: Style<'_>, depth: u8) -> String {
 fn whole(bytes: &[u8], version: Option<Version>, xid: u32, style: Style<'_>, depth: u8) -> String {
     let dialect = Dialect { flow_mod_table_id: style.table_id, ..Dialect::new(version.unwrap_or(Version::V10)) };
     let named = codec::kind_of_sound(bytes).ok().zip(version);
-    let decoded = codec::decode(bytes, &dialect).map_err(|error| error.code);
+    let decoded = codec::decode_what_goes(bytes, &dialect).map_err(|error| error.code);
     if let Some((kind @ (Kind::BundleAdd | Kind::OnfBundleAdd), version)) = named
         && decoded.as_ref().err().is_none_or(|code| !code.name().starts_with("OFPBFC_"))
     {
-        return head(kind, version, xid) + &bundle_add(bytes, kind, style, depth);
+        let dump = if style.verbosity >= 3 { hex_dump(bytes) } else { String::new() };
+        return head(kind, version, xid) + &bundle_add(bytes, kind, style, depth) + &dump;
     }
-    let decoded = decoded.and_then(|incoming| match &incoming.message {
-        Message::FlowMod(m) => fits(m, incoming.version).map(|()| incoming),
-        _ => Ok(incoming),
+    let decoded = decoded.and_then(|(incoming, bad)| match &incoming.message {
+        Message::FlowMod(m) => fits(m, incoming.version).map(|()| (incoming, bad)),
+        _ => Ok((incoming, bad)),
     });
     match decoded {
-        Ok(incoming) => {
+        Ok((incoming, bad)) => {
             let mut text = head(incoming.kind, incoming.version, xid);
             text.push_str(&flags(bytes, incoming.version));
             let raw = (style.verbosity >= 1).then(|| codec::raw_pattern(bytes, &incoming)).flatten();
@@ -93,6 +94,18 @@ fn whole(bytes: &[u8], version: Option<Version>, xid: u32, style: Style<'_>, dep
             });
             if matches!(incoming.message, Message::Hello { .. }) && !is_plain_hello(&bytes[8..]) {
                 text.push_str(" unknown data in hello:\n");
+                text.push_str(&hex_dump(bytes));
+            }
+            if let Some(bad) = bad {
+                if !text.ends_with('\n') {
+                    text.push('\n');
+                }
+                let _ = writeln!(text, "***decode error: {}***", bad.code);
+                text.push_str(&hex_dump(bytes));
+            } else if style.verbosity >= 3 {
+                if !text.ends_with('\n') {
+                    text.push('\n');
+                }
                 text.push_str(&hex_dump(bytes));
             }
             text
@@ -124,7 +137,8 @@ fn flags(bytes: &[u8], version: Version) -> String {
         return String::new();
     }
     let bits = bytes.get(10..12).map_or(0, |b| u16::from_be_bytes([b[0], b[1]]));
-    let more = bytes[1] == stats + 1 && bits & 1 != 0;
+    // since 1.3 requests have parts too
+    let more = bits & 1 != 0 && (bytes[1] == stats + 1 || version >= Version::V13);
     let unknown = bits & !u16::from(more);
     match (more, unknown) {
         (false, 0) => String::new(),
@@ -166,3 +180,6 @@ fn is_plain_hello(body: &[u8]) -> bool {
 
 /// How many messages stand inside one another at most.
 const MAX_DEPTH: u8 = 16;
+
+#[cfg(test)]
+mod tests;
