@@ -140,7 +140,7 @@ impl PortLedger {
         sum
     }
 
-    /// The newest drop.
+    /// A drop of the newest turn that had one.
     pub fn last_drop(&self) -> Option<LastDrop> {
         self.0.iter().filter_map(|counters| counters.last.get()).max_by_key(|drop| drop.at)
     }

@@ -177,7 +177,7 @@ pub trait Datapath: Send + Sync {
     /// Drops per port and reason since the port was added; ports in ascending order, zero counts left out.
     fn drops(&self) -> Vec<(DpPort, DropReason, u64)>;
 
-    /// The newest drop of a port's frames, coming in or going out, since the port was added.
+    /// A drop of a port's frames, coming in or going out: the first of the newest turn that had one.
     fn last_drop(&self, port: DpPort) -> Option<LastDrop>;
 }
 

@@ -5,7 +5,8 @@
 //! `netdev-dummy/receive`.
 //!
 //! - [`print`]: keys and matches. [`parse`]: the way back. [`layout`]: which field stands where, said once for both.
-//! - [`actions`], [`actions_parse`]: what is done, both ways; `encap` and `mpls` for headers put on and taken off.
+//! - [`actions`], [`actions_parse`]: what is done; `encap`: headers put on and taken off, conntrack, both ways.
+//! - `mpls`: the label stack of keys and matches.
 //! - [`lookup`]: what a flow's mask costs Open vSwitch's lookups.
 //! - [`compose`]: a frame that has a given key.
 //!
