@@ -17,7 +17,7 @@ use crate::check;
 use crate::flow_table::{FlowTables, HIDDEN_TABLE};
 use crate::group::modify::GroupChange;
 use crate::learn;
-use crate::rule::{MAX_PRIORITY, Rule};
+use crate::rule::{MAX_PRIORITY, Rule, say_ethernet};
 use crate::shared::Shared;
 
 /// One thing that a flow mod did.
@@ -67,7 +67,8 @@ enum What {
 ///
 /// # Errors
 /// The specification's, if the flow mod can never be obeyed.
-pub fn prepare(todo: FlowMod, version: Version, shared: &mut Shared, now: Time) -> Result<Ready, ErrorCode> {
+pub fn prepare(mut todo: FlowMod, version: Version, shared: &mut Shared, now: Time) -> Result<Ready, ErrorCode> {
+    say_ethernet(&mut todo.matching);
     if todo.flags.contains(FlowModFlags::EMERG) {
         return Err(ErrorCode::OFPFMFC_TABLE_FULL);
     }

@@ -364,7 +364,9 @@ impl FlowTables {
             .iter()
             .map(|one| {
                 let instructions = Instructions::apply(one.actions());
-                Arc::new(Rule::new(TableId(0), one.priority, &one.matching, instructions, now))
+                let mut matching = one.matching.clone();
+                crate::rule::say_ethernet(&mut matching);
+                Arc::new(Rule::new(TableId(0), one.priority, &matching, instructions, now))
             })
             .collect();
         let same =

@@ -10,7 +10,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use weft_base::Time;
-use weft_flow::{CompactMatch, Match, OfPort};
+use weft_flow::key::{FRAME_WORDS, UsedWords};
+use weft_flow::{CompactMatch, FieldId, Match, OfPort};
 use weft_openflow::action::Action;
 use weft_openflow::{Cookie, FlowModFlags, GroupId, Instructions, TableId, Timeout};
 
@@ -55,6 +56,15 @@ struct RuleCounters {
     packets: AtomicU64,
     bytes: AtomicU64,
     used: AtomicU64,
+}
+
+/// What a match says of a frame it says of an Ethernet frame, unless it names another packet type (ovs-fields(7)).
+pub(crate) fn say_ethernet(matching: &mut Match) {
+    let mask = matching.mask();
+    let said = UsedWords(mask.used() & FRAME_WORDS).any(|word| mask.word(word) != 0);
+    if said && matching.get(FieldId::PacketType).1 == 0 {
+        matching.set(FieldId::PacketType, 0);
+    }
 }
 
 impl Rule {

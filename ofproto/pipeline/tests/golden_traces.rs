@@ -5,11 +5,9 @@ mod real;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use real::{Pair, normal, ours_alone, program_over_the_wire};
+use real::{BRIDGES, Pair, bridge_of, normal, ours_joined, program_over_the_wire};
 use weft_base::Time;
-use weft_pipeline::{BundleSettings, Pipeline, PortKind};
 
 /// A file, taken apart.
 struct Golden {
@@ -28,6 +26,11 @@ impl Golden {
             (all("flow "), all("# "), all("trace "), all(">"));
         let said = said.iter().fold(String::new(), |all, line| all + line.strip_prefix(' ').unwrap_or(line) + "\n");
         Golden { path: path.to_owned(), why: why.join("\n# "), flows, frame: frames.concat(), said }
+    }
+
+    /// Of `ofproto/trace`: the frame, and perhaps what conntrack will say.
+    fn args(&self) -> Vec<&str> {
+        std::iter::once(BRIDGES[0]).chain(self.frame.split_whitespace()).collect()
     }
 
     fn write(&self, said: &str) {
@@ -59,9 +62,12 @@ fn traces_stay_as_the_real_one_says() {
     }
     let mut differences = String::new();
     for golden in all() {
-        let pipeline = switch();
-        golden.flows.iter().for_each(|flow| program_over_the_wire(&pipeline, "br0", flow));
-        let said = pipeline.command("ofproto/trace", &["br0", &golden.frame], Time::ZERO).unwrap_or_else(|e| e);
+        let pipeline = ours_joined();
+        for line in &golden.flows {
+            let (bridge, flow) = bridge_of(line);
+            program_over_the_wire(&pipeline, bridge, flow);
+        }
+        let said = pipeline.command("ofproto/trace", &golden.args(), Time::ZERO).unwrap_or_else(|e| e);
         let (ours, theirs) = (normal(&said), normal(&golden.said));
         if ours.trim() != theirs.trim() {
             let _ = write!(differences, "== {}\n-- golden\n{theirs}\n-- ours\n{ours}\n", golden.path.display());
@@ -70,22 +76,12 @@ fn traces_stay_as_the_real_one_says() {
     assert!(differences.is_empty(), "{differences}");
 }
 
-fn switch() -> Arc<Pipeline> {
-    let pipeline = ours_alone("br0");
-    for number in 1..=4 {
-        let bundle = BundleSettings::trunk(&format!("p{number}"));
-        let kind = PortKind::Device(weft_packet::DpPort(number));
-        real::add_port(&pipeline, "br0", bundle, kind, weft_flow::OfPort(number));
-    }
-    pipeline
-}
-
 fn bless() {
-    let pair = Pair::with_ports(4).expect("an ovs-vswitchd to ask");
+    let pair = Pair::joined().expect("an ovs-vswitchd to ask");
     for golden in all() {
         let mut flows = golden.flows.clone();
-        pair.replace_flows("br0", &mut flows);
+        pair.replace_all(&mut flows);
         assert_eq!(flows, golden.flows, "{}: the real one refuses some", golden.path.display());
-        golden.write(&pair.real.trace(&["br0", &golden.frame]));
+        golden.write(&pair.real.trace(&golden.args()));
     }
 }

@@ -33,9 +33,10 @@ pub fn format_key_with(key: &FlowKey, ports: &PortNames, options: Option<&Arc<Tu
     let in_tunnel = FieldId::TunDst.get(key) != 0 || FieldId::TunIpv6Dst.get(key) != 0;
     if in_tunnel {
         take(&TUNNEL);
-        take(&nonzero(&[FieldId::TunId]));
     }
-    take(&[FieldId::InPortOxm, FieldId::PacketType]);
+    take(&nonzero(&[FieldId::TunId]));
+    take(&nonzero(&[FieldId::InPortOxm]));
+    take(&[FieldId::PacketType]);
     let packet_type = FieldId::PacketType.get(key);
     let mut inner_tag = None;
     if packet_type == 0 {
@@ -77,6 +78,9 @@ pub fn format_key_with(key: &FlowKey, ports: &PortNames, options: Option<&Arc<Tu
         if is_v6 && proto == 58 && nd {
             take(&[FieldId::NdTarget, FieldId::NdSll, FieldId::NdTll]);
         }
+    }
+    if eth_type == 0x86dd && proto == 58 && FieldId::IpFrag.get(key) & 2 != 0 {
+        take(&[FieldId::TcpSrc, FieldId::TcpDst]); // as OVS has it: a later fragment of ICMPv6 alone shows its zeros
     }
     let (mut key_words, mut mask) = (pattern.key().clone(), pattern.mask().clone());
     if in_tunnel {

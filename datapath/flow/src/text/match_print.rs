@@ -288,7 +288,11 @@ impl Writer<'_> {
         if mask & 3 != 0 {
             self.named("nw_ecn", &(tos & 3).to_string());
         }
-        self.field("nw_ttl", FieldId::NwTtl);
+        // the mask goes unsaid, as OVS has it
+        let (ttl, mask) = self.pattern.get(FieldId::NwTtl);
+        if mask != 0 {
+            self.named("nw_ttl", &ttl.to_string());
+        }
         self.field("mpls_label", FieldId::MplsLabel);
         self.field("mpls_tc", FieldId::MplsTc);
         self.field("mpls_ttl", FieldId::MplsTtl);

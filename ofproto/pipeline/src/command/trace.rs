@@ -259,6 +259,10 @@ pub(super) fn parse_flow(flow: &str, bridge: &Bridge) -> Result<FlowKey, String>
     let (in_port, mask) = matching.get(FieldId::InPortOxm);
     let mut key = tlv::key_of(&matching, &bridge.tlv);
     set_in_port(&mut key, if mask == 0 { OfPort::NONE } else { OfPort(in_port as u32) });
+    let packet_type = crate::translate::packet_type(&key);
+    if packet_type >> 16 == 1 {
+        FieldId::EthType.set(&mut key, (packet_type & 0xffff).into()); // what extraction says of such a packet
+    }
     if key.word(2) as u16 & 0x1000 != 0 && key.word(3) as u16 == 0 {
         key.or_word(3, 0x8100);
     }

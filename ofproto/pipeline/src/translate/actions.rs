@@ -11,7 +11,7 @@ use weft_packet::DropReason;
 use super::fields::ETH_IPV4;
 use super::fields::{TAG_PRESENT, Tag, inner_tag, outer_tag, set_tags};
 use super::pkt_len::Rest;
-use super::recirc::GoOn;
+use super::recirc::{GoOn, Then};
 use super::trace::NodeKind;
 use super::{Context, Failure, MAX_STACK};
 
@@ -60,9 +60,7 @@ impl<'t> Context<'t, '_> {
                 }
             }
             // as OVS, which looks for a port of that very number
-            Action::OutputTrunc { port: OfPort::IN_PORT, .. } => {
-                self.note(NodeKind::Error, || "output_trunc does not support patch port IN_PORT".into());
-            }
+            Action::OutputTrunc { port: OfPort::IN_PORT, .. } => self.cannot_truncate(OfPort::IN_PORT),
             Action::OutputTrunc { port, max_len } => {
                 self.trunc = Some(*max_len);
                 self.output(*port, u16::try_from(*max_len).unwrap_or(u16::MAX));
@@ -119,7 +117,7 @@ impl<'t> Context<'t, '_> {
                 }
                 None => self.note(NodeKind::Error, || "stack underflow".into()),
             },
-            Action::Clone(inner) => self.clone_and_run(inner),
+            Action::Clone(inner) => self.clone_and_run(inner, Then::ActionSet),
             Action::PushMpls { ethertype } => self.push_mpls(*ethertype),
             Action::PopMpls { ethertype } => self.pop_mpls(*ethertype),
             Action::DecMplsTtl => return self.dec_mpls_ttl(),
@@ -171,9 +169,9 @@ impl<'t> Context<'t, '_> {
             OfPort::ALL => self.flood(true),
             OfPort::CONTROLLER => {
                 let reason = match self.rule {
+                    _ if self.in_action_set && !self.in_group => PacketInReason::ACTION_SET,
                     Some(rule) if rule.priority == 0 && rule.pattern.is_any() => PacketInReason::EXPLICIT_MISS,
                     _ if self.in_group => PacketInReason::GROUP,
-                    _ if self.in_action_set => PacketInReason::ACTION_SET,
                     _ if self.cookie().is_none() => PacketInReason::PACKET_OUT,
                     _ => PacketInReason::ACTION,
                 };
@@ -221,7 +219,10 @@ impl<'t> Context<'t, '_> {
         {
             self.unwildcard(FieldId::NwProto);
         }
-        self.write_field(field, set.value, set.mask);
+        if !self.write_field(field, set.value, set.mask) {
+            let name = field.field().name;
+            self.note(NodeKind::Warn, || format!("unmet prerequisites for {name}, set_field ignored"));
+        }
         // as OVS: setting a field of IP or ARP rests on the protocol as well, a DSCP by itself does not
         if field != FieldId::IpDscp {
             match field.field().prerequisite {
@@ -289,14 +290,14 @@ impl<'t> Context<'t, '_> {
     pub(super) fn on_a_copy(&mut self, run: impl FnOnce(&mut Self)) {
         let key = self.key.clone();
         let (pristine, was_mpls, conntracked) = (self.pristine, self.was_mpls, self.conntracked);
-        let network_unknown = self.network_unknown;
+        let (network_unknown, pending) = (self.network_unknown, self.pending.clone());
         let stack = self.stack.clone();
         let set = self.action_set.clone();
         run(self);
         self.finish_freezing();
         self.key = key;
         (self.pristine, self.was_mpls, self.conntracked) = (pristine, was_mpls, conntracked);
-        self.network_unknown = network_unknown;
+        (self.network_unknown, self.pending) = (network_unknown, pending);
         self.stack = stack;
         self.action_set = set;
         self.exit = self.failure.is_some();

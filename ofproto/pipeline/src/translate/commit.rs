@@ -119,7 +119,7 @@ impl Context<'_, '_> {
                 continue;
             }
             field.add_mask(&mut self.mask, new ^ old);
-            if matches!(header, SetHeader::SkbPriority | SetHeader::SkbMark) {
+            if header == SetHeader::SkbPriority {
                 field.unwildcard(&mut self.mask);
             }
             let bits = field.get_mask(&self.mask);

@@ -18,6 +18,7 @@ use super::trace::NodeKind;
 use super::{Context, Failure};
 
 /// A change of the outer header that the datapath does not know of yet.
+#[derive(Clone)]
 pub(super) enum Pending {
     /// It is gone.
     Decap,
@@ -117,7 +118,9 @@ impl Context<'_, '_> {
             (ETHERNET, _) => {
                 self.unwildcard_tags();
                 if outer_tag(&self.key).tci != 0 {
-                    return self.unsupported("decap() is not supported for a tagged packet.".into());
+                    let why = "Dropping packet, cannot decap Ethernet if VLAN is present.";
+                    self.note(NodeKind::Action, || why.into());
+                    return self.fail(Failure::UnsupportedPacketType);
                 }
                 self.commit();
                 forget_link(&mut self.key);

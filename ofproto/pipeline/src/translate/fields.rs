@@ -94,16 +94,16 @@ impl Context<'_, '_> {
         self.write_field(sub.field, value << sub.ofs, sub.mask());
     }
 
-    /// Write the bits of a field, if the frame has that field.
-    pub(super) fn write_field(&mut self, field: FieldId, value: u128, bits: u128) {
+    /// Write the bits of a field, if the frame has that field; whether it has.
+    pub(super) fn write_field(&mut self, field: FieldId, value: u128, bits: u128) -> bool {
         let row = field.field();
         if row.word() >= OPENFLOW_WORDS || row.word() == 0 {
             let old = field.get(&self.key);
             field.set(&mut self.key, old & !bits | value & bits);
-            return;
+            return true;
         }
         if !self.has(row.prerequisite) {
-            return;
+            return false;
         }
         field.add_mask(&mut self.mask, bits);
         let old = field.get(&self.key);
@@ -113,6 +113,7 @@ impl Context<'_, '_> {
             self.unwildcard_tags();
             self.normalise_tags();
         }
+        true
     }
 
     /// After a write to the whole TCI: no CFI bit means no tag, a new tag is an 802.1Q one.

@@ -16,7 +16,7 @@ use weft_openflow::action::HashFields;
 use weft_openflow::group::GroupKind;
 
 use super::hash::mix;
-use super::recirc::GoOn;
+use super::recirc::{GoOn, Then};
 use super::trace::NodeKind;
 use super::{Context, Credit};
 use crate::group::spread::Spread;
@@ -98,7 +98,7 @@ impl<'t> Context<'t, '_> {
             let nothing_after = self.last;
             self.last &= last;
             let in_group = std::mem::replace(&mut self.in_group, true);
-            self.run_bucket(&bucket.actions);
+            self.clone_and_run(&bucket.actions, Then::Nothing);
             self.in_group = in_group;
             self.last = nothing_after;
         }

@@ -68,6 +68,7 @@ impl Context<'_, '_> {
             }
         }
         let flags = if learn.send_flow_rem { FlowModFlags::SEND_FLOW_REM } else { FlowModFlags::empty() };
+        crate::rule::say_ethernet(&mut matching);
         let flow = LearnFlow {
             bridge: self.bridge.id,
             table: learn.table,

@@ -356,6 +356,8 @@ pub(crate) struct Context<'t, 'l> {
     /// Where and under which rule we are.
     table: TableId,
     rule: Option<&'t Arc<Rule>>,
+    /// The bridge's first rule: its cookie stands for the action set.
+    first_rule: Option<&'t Arc<Rule>>,
     /// After a stop: the cookie of the rule that said what is being done.
     resumed: Option<Cookie>,
     depth: u32,
@@ -373,6 +375,8 @@ pub(crate) struct Context<'t, 'l> {
     conntracked: bool,
     /// The EtherType as it came in.
     first_eth_type: u16,
+    /// It came in without an Ethernet header.
+    came_without_link: bool,
     /// A label stack was popped, and nobody knows yet what lies beneath.
     was_mpls: bool,
     /// The key knows nothing of the network header: it came up from beneath labels.
@@ -423,6 +427,7 @@ impl<'t, 'l> Context<'t, 'l> {
             trace,
             table: TableId(0),
             rule: None,
+            first_rule: None,
             resumed: None,
             depth: 0,
             resubmits: 0,
@@ -433,6 +438,7 @@ impl<'t, 'l> Context<'t, 'l> {
             tail: None,
             conntracked: false,
             first_eth_type: fields::eth_type(input.key),
+            came_without_link: encap::packet_type(input.key) != 0,
             was_mpls: false,
             network_unknown: false,
             pending: None,
@@ -470,11 +476,16 @@ impl<'t, 'l> Context<'t, 'l> {
             return;
         }
         self.say_set_output();
+        let outer = self.first_rule.take();
         match actions {
             Some(actions) => drop(self.run_actions(actions)),
-            None => self.start_at_table(TableId(0)),
+            None => {
+                self.start_at_table(TableId(0));
+                self.rule = self.first_rule;
+            }
         }
         self.end_of_bridge();
+        (self.rule, self.first_rule) = (None, outer);
     }
 
     #[inline]
@@ -518,6 +529,17 @@ impl<'t, 'l> Context<'t, 'l> {
         for i in OPENFLOW_WORDS..weft_flow::key::WORDS {
             if self.mask.used() >> i & 1 == 1 {
                 self.mask.set_word(i, 0);
+            }
+        }
+        if self.came_without_link {
+            for (word, keep) in [(2, 0), (3, 0), (4, 0x0000_0000_ffff_ffff)] {
+                self.mask.set_word(word, self.mask.word(word) & keep);
+            }
+        }
+        // a later fragment has no transport header: what was said of it rests on that
+        if FieldId::IpFrag.get(&self.key) & 2 != 0 {
+            for field in [FieldId::TcpSrc, FieldId::TcpDst] {
+                field.set_mask(&mut self.mask, 0);
             }
         }
         // ICMP's type and code have the low half of the ports' place each

@@ -49,6 +49,7 @@ impl<'t> Context<'t, '_> {
                 self.out.push(DpAction::Output(dp));
                 self.fact(|ctx| Fact::Sent { bridge: ctx.bridge.name.clone(), port: port.settings.name.clone() });
             }
+            PortKind::Patch { .. } if self.trunc.is_some() => self.cannot_truncate(number),
             PortKind::Patch { .. } => match self.tables.patch_peer(port) {
                 Some((bridge, peer)) => self.through_patch(port, bridge, peer),
                 None => {
@@ -57,6 +58,12 @@ impl<'t> Context<'t, '_> {
                 }
             },
         }
+    }
+
+    /// A patch port has no packets of its own that could be cut (ovs-actions(7)).
+    pub(super) fn cannot_truncate(&mut self, number: OfPort) {
+        self.note(NodeKind::Error, || format!("output_trunc does not support patch port {number}"));
+        self.no_output(DropReason::ActionFailed);
     }
 
     /// Every port but the ingress; FLOOD leaves those out that say NO_FLOOD.
@@ -77,7 +84,6 @@ impl<'t> Context<'t, '_> {
         self.credits.push(Credit::PatchTx(port.patch.clone()));
         self.credits.push(Credit::PatchRx(peer.patch.clone()));
         let (bridge, table, rule) = (self.bridge, self.table, self.rule);
-        let trunc = self.trunc.take();
         self.on_a_copy(|ctx| {
             for word in OPENFLOW_WORDS..WORDS {
                 if ctx.key.used() >> word & 1 == 1 {
@@ -92,7 +98,6 @@ impl<'t> Context<'t, '_> {
             ctx.set_in_port(peer.number);
             ctx.bridge = to;
             ctx.depth += 1;
-            let emitted = ctx.out.len();
             ctx.enter_bridge();
             match std::mem::take(&mut ctx.was_mpls) {
                 // the other bridge looks up what lies beneath the labels
@@ -101,29 +106,8 @@ impl<'t> Context<'t, '_> {
             }
             ctx.leave_bridge();
             ctx.depth -= 1;
-            if let Some(len) = trunc {
-                ctx.truncate_outputs_since(emitted, len);
-            }
         });
         (self.bridge, self.table, self.rule) = (bridge, table, rule);
-        self.trunc = trunc;
-    }
-
-    /// A truncated frame went through a patch cable: each of its outputs beyond is cut.
-    fn truncate_outputs_since(&mut self, from: usize, len: u32) {
-        let mut at = from;
-        while at < self.out.len() {
-            if matches!(self.out[at], DpAction::Output(_)) {
-                match at.checked_sub(1).filter(|&i| i >= from).map(|i| &mut self.out[i]) {
-                    Some(DpAction::Trunc(shorter)) => *shorter = len.min(*shorter),
-                    _ => {
-                        self.out.insert(at, DpAction::Trunc(len));
-                        at += 1;
-                    }
-                }
-            }
-            at += 1;
-        }
     }
 
     /// Send to the controllers, as the frame is now.

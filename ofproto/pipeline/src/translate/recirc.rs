@@ -39,6 +39,15 @@ pub(super) struct Freezing {
     at: Option<(TableId, Cookie)>,
 }
 
+/// What comes after a list that runs on a copy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Then {
+    /// The action set as it is by then: a clone's.
+    ActionSet,
+    /// Nothing: a bucket is an action set itself, and what is written in it for later is for the end of the pipeline.
+    Nothing,
+}
+
 /// Where a frozen translation goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum GoOn {
@@ -127,11 +136,11 @@ impl<'t> Context<'t, '_> {
         if pause.is_some() {
             self.fact(|_| super::facts::Fact::ToController);
         }
+        self.commit();
         // a trace that does nothing asks nobody
         if pause.is_some() && self.trace.as_deref().is_some_and(|trace| !trace.learns) {
             return;
         }
-        self.commit();
         let frozen = self.freeze(TableId(0), Some(freezing.steps));
         match pause {
             Some((action, meter)) => {
@@ -261,38 +270,32 @@ impl<'t> Context<'t, '_> {
 
     /// Run a list on a copy of the frame. The datapath needs a copy of its own where the list does something to the frame
     /// that no later `set` undoes, unless nothing comes after.
-    pub(super) fn clone_and_run(&mut self, inner: &'t [Action]) {
-        let mut exited = false;
-        if self.last || inner.iter().all(can_be_undone) {
-            self.on_a_copy(|ctx| exited = ctx.run_clone(inner));
-        } else {
-            self.in_dp_clone(|ctx| ctx.on_a_copy(|ctx| exited = ctx.run_clone(inner)));
-        }
-        self.exit |= exited;
-    }
-
-    /// A bucket's actions are an action set of their own: what the pipeline has written meanwhile waits for its end.
-    pub(super) fn run_bucket(&mut self, inner: &'t [Action]) {
-        let mut exited = false;
-        let mut run = |ctx: &mut Self| {
-            ctx.on_a_copy(|ctx| {
-                ctx.run_actions(inner);
-                exited = ctx.exit && ctx.freezing.is_none();
-            })
+    pub(super) fn clone_and_run(&mut self, inner: &'t [Action], then: Then) {
+        let (mut exited, mut written) = (false, None);
+        let run = |ctx: &mut Self| {
+            exited = ctx.run_clone(inner, then);
+            written = (then == Then::Nothing).then(|| ctx.action_set.clone());
         };
-        match self.last || inner.iter().all(can_be_undone) {
-            true => run(self),
-            false => self.in_dp_clone(run),
+        if self.last || inner.iter().all(can_be_undone) {
+            self.on_a_copy(run);
+        } else {
+            self.in_dp_clone(|ctx| ctx.on_a_copy(run));
+        }
+        if let Some(written) = written {
+            self.action_set = written;
         }
         self.exit |= exited;
     }
 
     /// A clone goes through its actions and then, as a pipeline does, through the action set as it is by then. Whether it
     /// met an `exit`, which ends everything.
-    fn run_clone(&mut self, inner: &'t [Action]) -> bool {
+    fn run_clone(&mut self, inner: &'t [Action], then: Then) -> bool {
         self.run_actions(inner);
         let exited = self.exit && self.freezing.is_none();
-        self.end_of_bridge();
+        match then {
+            Then::ActionSet => self.end_of_bridge(),
+            Then::Nothing => self.finish_freezing(),
+        }
         exited
     }
 

@@ -91,6 +91,7 @@ impl<'t> Context<'t, '_> {
         match found {
             Ok(rule) => {
                 self.rule = Some(rule);
+                self.first_rule.get_or_insert(rule);
                 self.fact_lookup(|| Found::Rule(rule.clone()));
                 self.open(|ctx| ctx.rule_text(rule));
                 match in_clone && !rule.instructions.apply.iter().all(super::recirc::can_be_undone) {
@@ -246,9 +247,12 @@ impl<'t> Context<'t, '_> {
 
     pub(super) fn clear_action_set(&mut self) {
         self.note(NodeKind::Action, || "clear_actions".into());
-        if self.trace.is_some() && !self.action_set.is_empty() {
-            let set = self.action_set_text();
-            self.note(NodeKind::Detail, || format!("action set was: {set}"));
+        if self.trace.is_some() {
+            let was = match self.action_set_text() {
+                none if none.is_empty() => "action set was empty".into(),
+                set => format!("action set was: {set}"),
+            };
+            self.note(NodeKind::Detail, || was);
         }
         self.action_set.clear();
         self.say_set_output();
@@ -304,9 +308,12 @@ impl<'t> Context<'t, '_> {
         let in_set = std::mem::replace(&mut self.in_action_set, true);
         for (i, action) in set.iter().enumerate() {
             self.last = i + 1 == set.len();
-            self.run_action(action);
+            let flow = self.run_action(action);
             if self.freezing.is_some() {
                 self.keep_set(&set[i..]);
+                break;
+            }
+            if flow == Flow::Stop {
                 break;
             }
         }

@@ -26,8 +26,8 @@ pub struct Trace {
     pub(crate) final_key: Option<FlowKey>,
     /// Whether learning will be done, and is worth mentioning.
     pub(crate) learns: bool,
-    /// The bridge's first table was opened again, for the action set.
-    reopened: bool,
+    /// For each action set that runs: whether its bridge's first table was opened again for it.
+    reopened: Vec<bool>,
     /// Frames that conntrack would send back.
     pub(crate) forks: Vec<Fork>,
     /// The bridge that a trace of something recirculated began at: OVS shows its name.
@@ -216,7 +216,7 @@ impl Context<'_, '_> {
     pub(super) fn close_set(&mut self) {
         if let Some(trace) = self.trace.as_deref_mut() {
             trace.leave();
-            if std::mem::take(&mut trace.reopened) {
+            if trace.reopened.pop() == Some(true) {
                 trace.leave();
             }
         }
@@ -226,13 +226,15 @@ impl Context<'_, '_> {
     pub(super) fn open_set(&mut self) {
         if let Some(trace) = self.trace.as_deref_mut() {
             let text = "--. Executing action set:".into();
+            trace.reopened.push(false);
             // it belongs into the list of the bridge's last table; that of a clone stays where it is
             if let Some((open, list)) = trace.open.last_mut()
                 && open.kind == NodeKind::Bridge
                 && let Some(table) = list.pop()
             {
                 trace.open.push((Node { children: Vec::new(), ..table }, table.children));
-                trace.reopened = true;
+                trace.reopened.pop();
+                trace.reopened.push(true);
             }
             trace.facts.push(Fact::ActionSet);
             trace.enter(NodeKind::Table, text);

@@ -1,8 +1,16 @@
-//! Random flow tables and frames that meet each other often: few values, few ports, every kind of frame.
+//! Random flow tables and frames that meet each other often: few values, few ports, every kind of frame, on the switch of
+//! [`crate::real::Pair::joined`].
 //!
-//! Invariant: equal seeds give equal cases; nearly each flow is one that a switch must accept.
+//! Invariant: equal seeds give equal cases; nearly each flow is one that a switch must accept. Where a hash chooses, it
+//! has one choice only, so that no two switches need the same hash.
+
+mod actions;
 
 use std::fmt::Write as _;
+
+use actions::Known;
+
+use crate::real::PORTS;
 
 /// SplitMix64 (Steele, Lea, Flood 2014): enough for choosing.
 pub struct Rng(u64);
@@ -48,11 +56,17 @@ pub enum Kind {
     Udp6,
     Icmp6,
     Mpls,
+    Nsh,
+    /// An IPv4 packet without an Ethernet header.
+    L3,
 }
 
 use Kind::*;
 
-const KINDS: [Kind; 12] = [Other, Arp, Ip, Tcp, Udp, Sctp, Icmp, Ipv6, Tcp6, Udp6, Icmp6, Mpls];
+const KINDS: [Kind; 26] = [
+    Other, Arp, Ip, Tcp, Udp, Sctp, Icmp, Ipv6, Tcp6, Udp6, Icmp6, Mpls, Other, Arp, Ip, Tcp, Udp, Sctp, Icmp, Ipv6,
+    Tcp6, Udp6, Icmp6, Mpls, Nsh, L3,
+];
 
 impl Kind {
     pub fn any(rng: &mut Rng) -> Kind {
@@ -73,11 +87,13 @@ impl Kind {
             Udp6 => "udp6",
             Icmp6 => "icmp6",
             Mpls => "mpls",
+            Nsh => "dl_type=0x894f",
+            L3 => "packet_type=(1,0x800)",
         }
     }
 
     pub fn is_v4(self) -> bool {
-        matches!(self, Ip | Tcp | Udp | Sctp | Icmp)
+        matches!(self, Ip | Tcp | Udp | Sctp | Icmp | L3)
     }
 
     pub fn is_v6(self) -> bool {
@@ -97,9 +113,6 @@ impl Kind {
 
 /// Tables that flows are in.
 const TABLES: u64 = 4;
-/// Ports of the bridge.
-pub const PORTS: u64 = 4;
-
 fn mac(rng: &mut Rng) -> String {
     format!("50:54:00:00:00:0{}", 1 + rng.below(4))
 }
@@ -118,12 +131,14 @@ fn l4(rng: &mut Rng) -> u64 {
 
 /// One flow with its table and a priority of its own: equal ones would leave the choice between overlapping flows open.
 pub fn flow(rng: &mut Rng, nth: usize) -> String {
+    let bridge = if rng.one_in(6) { "br1 " } else { "" };
     let (kind, table) = (Kind::any(rng), if rng.one_in(2) { 0 } else { rng.below(TABLES) });
     let priority = [1, 10, 10, 100, 600][rng.below(5) as usize] * 100 + nth;
-    let mut text = format!("table={table},priority={priority}");
+    let mut text = format!("{bridge}table={table},priority={priority}");
     let mut tagged = false;
     if rng.one_in(3) {
-        let _ = write!(text, ",in_port={}", 1 + rng.below(PORTS));
+        let port = if bridge.is_empty() { 1 + rng.below(PORTS) } else { 10 };
+        let _ = write!(text, ",in_port={port}");
     }
     let is_any = rng.one_in(6);
     let kind = if is_any { None } else { Some(kind) };
@@ -131,16 +146,17 @@ pub fn flow(rng: &mut Rng, nth: usize) -> String {
         let _ = write!(text, ",{}", kind.word());
         matching(rng, kind, &mut text);
     }
-    if rng.one_in(5) {
+    let ethernet = kind != Some(L3);
+    if ethernet && rng.one_in(5) {
         tagged = true;
         let _ = write!(text, ",{}", rng.pick(&["dl_vlan=5", "dl_vlan=6,dl_vlan_pcp=3", "vlan_tci=0x1000/0x1000"]));
-    } else if rng.one_in(12) {
+    } else if ethernet && rng.one_in(12) {
         text.push_str(",vlan_tci=0x0000/0x1fff");
     }
-    if rng.one_in(5) {
+    if ethernet && rng.one_in(5) {
         let _ = write!(text, ",dl_dst={}", mac(rng));
     }
-    if rng.one_in(8) {
+    if ethernet && rng.one_in(8) {
         text.push_str(rng.pick(&[
             ",dl_dst=01:00:00:00:00:00/01:00:00:00:00:00",
             ",dl_src=50:54:00:00:00:01",
@@ -151,9 +167,33 @@ pub fn flow(rng: &mut Rng, nth: usize) -> String {
         let _ = write!(text, ",reg{}=0x{:x}", rng.below(3), rng.below(3));
     }
     if table > 0 && rng.one_in(8) {
-        let _ = write!(text, ",metadata=0x{:x}/0xf", rng.below(3));
+        text.push_str(rng.pick(&[
+            ",metadata=0x1/0xf",
+            ",xreg1=0x2/0xf",
+            ",xxreg0=0x1/0x3",
+            ",pkt_mark=7",
+            ",tun_id=5",
+            ",actset_output=2",
+        ]));
     }
-    let _ = write!(text, ",actions={}", actions(rng, kind, tagged, table, 0));
+    let conjunctive = kind.is_some() && rng.one_in(25);
+    if conjunctive {
+        let _ = write!(text, ",actions=conjunction({},{}/2)", 1 + rng.below(2), 1 + rng.below(2));
+        return text;
+    }
+    if rng.one_in(25) {
+        let _ = write!(text, ",conj_id={}", 1 + rng.below(2));
+    }
+    let known = Known { kind, tagged, table, depth: 0, ethernet };
+    // whether what is behind a patch cable needs a clone of its own is each switch's own judgement; and no circles
+    let for_good = ["max_len", "ct(", "cap(", "nsh", "meter", "in_port", "IN_PORT", ":10", "group:6"];
+    let list = loop {
+        let list = actions::list(rng, known);
+        if bridge.is_empty() || !for_good.iter().any(|word| list.contains(word)) {
+            break list;
+        }
+    };
+    let _ = write!(text, ",actions={list}");
     text
 }
 
@@ -177,8 +217,28 @@ fn matching(rng: &mut Rng, kind: Kind, text: &mut String) {
         }
     }
     if (kind.is_v4() || kind.is_v6()) && rng.one_in(5) {
-        let extra = ["nw_ttl=1", "nw_ttl=64", "nw_tos=32", "nw_ecn=1", "ip_frag=no", "ip_frag=not_later"];
+        let extra = [
+            "nw_ttl=1",
+            "nw_ttl=64",
+            "nw_tos=32",
+            "nw_ecn=1",
+            "ip_frag=no",
+            "ip_frag=not_later",
+            "ip_frag=yes",
+            "ip_frag=first",
+            "ip_frag=later",
+        ];
         let _ = write!(text, ",{}", rng.pick(&extra));
+    }
+    if (kind.is_v4() || kind.is_v6()) && rng.one_in(8) {
+        text.push_str(rng.pick(&[
+            ",ct_state=+trk+est",
+            ",ct_state=+trk+new",
+            ",ct_state=-trk",
+            ",ct_state=+trk,ct_mark=0x1/0x3",
+            ",ct_state=+trk,ct_zone=7",
+            ",ct_state=+trk,ct_label=0x1",
+        ]));
     }
     if let Some(prefix) = kind.ports() {
         for side in ["src", "dst"] {
@@ -197,7 +257,13 @@ fn matching(rng: &mut Rng, kind: Kind, text: &mut String) {
             ",icmp_type=136",
             ",icmp_type=128",
             ",icmp_type=135,icmp_code=0,nd_sll=50:54:00:00:00:01",
+            ",icmp_type=136,icmp_code=0,nd_tll=50:54:00:00:00:02",
+            ",icmp_type=136,icmp_code=0,nd_target=fd00::/64",
         ])),
+        Nsh if rng.one_in(2) => {
+            text.push_str(rng.pick(&[",nsh_mdtype=1,nsh_spi=1", ",nsh_si=255", ",nsh_mdtype=1,nsh_c1=5", ",nsh_np=3"]))
+        }
+        L3 if rng.one_in(3) => text.push_str(rng.pick(&[",nw_proto=17", ",nw_proto=6"])),
         Arp if rng.one_in(2) => text.push_str(rng.pick(&[
             ",arp_op=1",
             ",arp_op=2",
@@ -210,113 +276,19 @@ fn matching(rng: &mut Rng, kind: Kind, text: &mut String) {
     }
 }
 
-/// An action list that fits the match.
-fn actions(rng: &mut Rng, kind: Option<Kind>, tagged: bool, table: u64, depth: u32) -> String {
-    if depth == 0 && rng.one_in(12) {
-        return "drop".into();
-    }
-    let mut tagged = tagged;
-    let mut all = Vec::new();
-    for _ in 0..1 + rng.below(4) {
-        all.push(action(rng, kind, &mut tagged, table, depth));
-    }
-    if depth == 0 && table < TABLES - 1 && rng.one_in(5) {
-        if rng.one_in(3) {
-            let _ = write!(&mut all[0], ",write_actions({})", set_of_actions(rng));
-            let written = all.swap_remove(0);
-            let (first, written) = written.split_once(",write_actions").unwrap_or((&written, "(drop)"));
-            let list: Vec<String> = std::iter::once(first.to_string()).chain(all).collect();
-            let goto = table + 1 + rng.below(TABLES - 1 - table);
-            return format!("{},write_actions{written},goto_table:{goto}", list.join(","));
-        }
-        if rng.one_in(3) {
-            all.push(format!("write_metadata:0x{:x}/0xf", rng.below(3)));
-        }
-        all.push(format!("goto_table:{}", table + 1 + rng.below(TABLES - 1 - table)));
-    }
-    all.join(",")
-}
-
-fn set_of_actions(rng: &mut Rng) -> String {
-    let mut all = vec![format!("output:{}", 1 + rng.below(PORTS))];
-    if rng.one_in(2) {
-        all.push(format!("set_field:{}->eth_dst", mac(rng)));
-    }
-    all.join(",")
-}
-
-fn action(rng: &mut Rng, kind: Option<Kind>, tagged: &mut bool, table: u64, depth: u32) -> String {
-    let port = 1 + rng.below(PORTS);
-    match rng.below(24) {
-        0..=4 => format!("output:{port}"),
-        5 => rng.pick(&["in_port", "local", "normal", "output:9"]).to_string(),
-        6 => format!("output(port={port},max_len={})", 64 + rng.below(3) * 50),
-        7 if table < TABLES - 1 => format!("resubmit(,{})", table + 1 + rng.below(TABLES - 1 - table)),
-        8 if table < TABLES - 1 => {
-            format!("resubmit({port},{})", table + 1 + rng.below(TABLES - 1 - table))
-        }
-        9 => format!("load:0x{:x}->NXM_NX_REG{}[]", rng.below(3), rng.below(3)),
-        10 => format!("load:0x{:x}->NXM_NX_REG{}[4..7]", rng.below(3), rng.below(3)),
-        11 => format!("set_field:{}->eth_{}", mac(rng), rng.pick(&["src", "dst"])),
-        12 => {
-            *tagged = true;
-            format!("push_vlan:0x8100,set_field:{}->vlan_vid", 4096 + 5 + rng.below(2))
-        }
-        13 if *tagged => {
-            // a second tag may be left
-            *tagged = false;
-            "pop_vlan".into()
-        }
-        14 if *tagged => format!("set_field:{}->vlan_pcp", rng.below(8)),
-        15 if depth < 2 => format!("clone({})", actions(rng, kind, *tagged, table, depth + 1)),
-        16 => format!("move:NXM_NX_REG{}[0..15]->NXM_NX_REG{}[16..31]", rng.below(3), rng.below(3)),
-        17 => "push:NXM_NX_REG0[],push:NXM_OF_ETH_SRC[],pop:NXM_OF_ETH_DST[],pop:NXM_NX_REG1[]".into(),
-        18 => "move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[]".into(),
-        19 => format!("set_queue:{},output:{port},pop_queue", rng.below(3)),
-        20 => "load:0x7->NXM_NX_PKT_MARK[]".into(),
-        21 => format!("output:NXM_NX_REG{}[0..15]", rng.below(3)),
-        22 if depth == 0 && rng.one_in(3) => "exit".into(),
-        _ => match kind {
-            Some(kind) => header_action(rng, kind),
-            None => format!("output:{port}"),
-        },
-    }
-}
-
-/// Something that only this kind of frame has.
-fn header_action(rng: &mut Rng, kind: Kind) -> String {
-    if kind.is_v4() || kind.is_v6() {
-        let choice = rng.below(6);
-        if choice == 0 {
-            return "dec_ttl".into();
-        }
-        if choice == 1 {
-            return rng.pick(&["mod_nw_tos:32", "set_field:1->nw_ecn", "load:5->NXM_NX_IP_TTL[]"]).into();
-        }
-        if choice == 2
-            && let Some(prefix) = kind.ports()
-        {
-            return format!("set_field:{}->{prefix}_{}", l4(rng), rng.pick(&["src", "dst"]));
-        }
-        let side = rng.pick(&["src", "dst"]);
-        return match kind.is_v4() {
-            true if choice == 3 => "move:NXM_OF_IP_SRC[]->NXM_OF_IP_DST[]".into(),
-            true => format!("set_field:{}->ip_{side}", ipv4(rng)),
-            false => format!("set_field:{}->ipv6_{side}", ipv6(rng)),
-        };
-    }
-    match kind {
-        Arp => rng
-            .pick(&["set_field:2->arp_op", "set_field:10.0.0.2->arp_spa", "move:NXM_OF_ARP_SPA[]->NXM_OF_ARP_TPA[]"])
-            .into(),
-        Mpls => rng.pick(&["dec_mpls_ttl", "set_mpls_ttl:9", "set_mpls_label:7", "set_mpls_tc:1"]).into(),
-        _ => "note:01".into(),
+/// What conntrack would say, frame by frame, as options of `ofproto/trace`.
+pub fn tracked(rng: &mut Rng) -> Vec<&'static str> {
+    match rng.below(4) {
+        0 => vec!["--ct-next", "trk,est"],
+        1 => vec!["--ct-next", "trk,new", "--ct-next", "trk,est,rpl"],
+        _ => Vec::new(),
     }
 }
 
 /// A frame as `ofproto/trace` takes it.
 pub fn frame(rng: &mut Rng) -> String {
-    let kind = Kind::any(rng);
+    // the real one's traces take a packet without an Ethernet header for one without an EtherType
+    let kind = Some(Kind::any(rng)).filter(|kind| *kind != L3).unwrap_or(Ip);
     let mut text = format!("in_port={},{}", 1 + rng.below(PORTS), kind.word());
     if matches!(kind, Ip | Ipv6) {
         // without a protocol OVS forgets that it writes no header then
@@ -326,6 +298,7 @@ pub fn frame(rng: &mut Rng) -> String {
     let dst = if rng.one_in(6) { "ff:ff:ff:ff:ff:ff".into() } else { mac(rng) };
     let _ = write!(text, ",dl_dst={dst}");
     text.push_str(rng.pick(&["", "", "", ",dl_vlan=5,dl_vlan_pcp=0", ",dl_vlan=6,dl_vlan_pcp=3", ",dl_vlan=7"]));
+    let mut later = false;
     if kind.is_v4() {
         let _ = write!(text, ",nw_src={},nw_dst={}", ipv4(rng), ipv4(rng));
     }
@@ -334,7 +307,12 @@ pub fn frame(rng: &mut Rng) -> String {
     }
     if kind.is_v4() || kind.is_v6() {
         let _ = write!(text, ",nw_ttl={}", [1, 2, 64, 64, 64][rng.below(5) as usize]);
-        text.push_str(rng.pick(&["", "", ",nw_tos=32", ",nw_ecn=1", ",ip_frag=first"]));
+        let extra = rng.pick(&["", "", "", "", ",nw_tos=32", ",nw_ecn=1", ",ip_frag=first", ",ip_frag=later"]);
+        later = extra == ",ip_frag=later";
+        text.push_str(extra);
+    }
+    if later {
+        return text; // what follows is data
     }
     if let Some(prefix) = kind.ports() {
         let _ = write!(text, ",{prefix}_src={},{prefix}_dst={}", l4(rng), l4(rng));
@@ -347,11 +325,17 @@ pub fn frame(rng: &mut Rng) -> String {
         Icmp6 => text.push_str(rng.pick(&[
             ",icmpv6_type=135,icmpv6_code=0,nd_target=fd00::1,nd_sll=50:54:00:00:00:01",
             ",icmpv6_type=136,icmpv6_code=0,nd_target=fd00::2",
+            ",icmpv6_type=136,icmpv6_code=0,nd_target=fd00::2,nd_tll=50:54:00:00:00:02",
             ",icmpv6_type=128",
         ])),
         Arp => text.push_str(rng.pick(&[
             ",arp_op=1,arp_spa=10.0.0.1,arp_tpa=10.0.0.2,arp_sha=50:54:00:00:00:01",
             ",arp_op=2,arp_spa=10.1.0.1,arp_tpa=10.0.0.3",
+        ])),
+        Nsh => text.push_str(rng.pick(&[
+            ",nsh_flags=0,nsh_ttl=63,nsh_mdtype=1,nsh_np=3,nsh_spi=0x1,nsh_si=255,nsh_c1=5",
+            ",nsh_flags=0,nsh_ttl=1,nsh_mdtype=1,nsh_np=1,nsh_spi=0x2,nsh_si=254",
+            ",nsh_flags=1,nsh_ttl=9,nsh_mdtype=2,nsh_np=1,nsh_spi=0x1,nsh_si=255",
         ])),
         Mpls => {
             text.push_str(rng.pick(&[",mpls_label=100,mpls_bos=1,mpls_ttl=64", ",mpls_label=5,mpls_tc=2,mpls_ttl=2"]))

@@ -78,7 +78,8 @@ impl Real {
         let request = serde_json::json!({ "id": 0, "method": method, "params": args });
         stream.write_all(request.to_string().as_bytes()).expect("the daemon reads");
         let mut replies = serde_json::Deserializer::from_reader(stream).into_iter::<serde_json::Value>();
-        let reply = replies.next().expect("a reply").expect("of JSON");
+        let Some(reply) = replies.next() else { return DIED.to_owned() };
+        let reply = reply.expect("a reply of JSON");
         let text = |member: &str| reply[member].as_str().unwrap_or_default().to_owned();
         text("result") + &text("error")
     }
@@ -119,6 +120,21 @@ impl Pair {
         Some(pair)
     }
 
+    /// Two bridges, joined by port 10 of each, with equal groups.
+    pub fn joined() -> Option<Pair> {
+        let pair = Pair::start()?;
+        pair.bridge(BRIDGES[0], true, 100);
+        pair.bridge(BRIDGES[1], true, 101);
+        for (bridge, number, dp, name) in joined_ports() {
+            pair.port_at(bridge, number, dp, BundleSettings::trunk(&name), &[]);
+        }
+        for (bridge, name, peer) in CABLE {
+            pair.patch(bridge, 10, name, peer);
+        }
+        BRIDGES.iter().for_each(|bridge| pair.groups(bridge, &GROUPS));
+        Some(pair)
+    }
+
     /// Add a bridge; `local` is the datapath's number of its local port.
     pub fn bridge(&self, name: &str, secure: bool, local: u32) {
         let mode = if secure { "secure" } else { "standalone" };
@@ -136,13 +152,18 @@ impl Pair {
 
     /// A dummy port with the datapath's number equal to OpenFlow's, and columns of its Port row.
     pub fn port(&self, bridge: &str, number: u32, bundle: BundleSettings, columns: &[&str]) {
+        self.port_at(bridge, number, number, bundle, columns);
+    }
+
+    /// The same with a number `dp` of the datapath, which the port's name has to end with.
+    pub fn port_at(&self, bridge: &str, number: u32, dp: u32, bundle: BundleSettings, columns: &[&str]) {
         let name = bundle.name.clone();
         let request = format!("ofport_request={number}");
         let mut args = vec!["add-port", bridge, &name];
         args.extend(columns);
         args.extend(["--", "set", "interface", &name, "type=dummy", &request]);
         self.real.run("ovs-vsctl", &args);
-        self.ours_port(bridge, bundle, PortKind::Device(DpPort(number)), OfPort(number));
+        self.ours_port(bridge, bundle, PortKind::Device(DpPort(dp)), OfPort(number));
     }
 
     pub fn patch(&self, bridge: &str, number: u32, name: &str, peer: &str) {
@@ -188,21 +209,52 @@ impl Pair {
             }
             let error = String::from_utf8_lossy(&output.stderr).into_owned();
             let line = error.split("flows.txt:").nth(1).and_then(|rest| rest.split(':').next()?.parse::<usize>().ok());
-            flows.remove(line.unwrap_or_else(|| panic!("{error}")) - 1);
+            // what the tool takes the switch may refuse: a flow is known by its priority
+            let refused = || {
+                let decoded = error.split("priority=").nth(1).and_then(|rest| rest.split([',', ' ']).next());
+                // or as bytes 30 and 31 of a message in hexadecimal digits
+                let bytes = || {
+                    let line = error.lines().find_map(|line| line.strip_prefix("00000010  "))?;
+                    let digits = line[..line.find('|')?].trim().rsplit(' ').take(2).collect::<Vec<_>>();
+                    u16::from_str_radix(&format!("{}{}", digits[1], digits[0]), 16).ok()
+                };
+                let priority = decoded.map(str::to_owned).or_else(|| Some(bytes()?.to_string()))?;
+                flows.iter().position(|flow| flow.contains(&format!("priority={priority},")))
+            };
+            // what each version says, none says all of
+            let unsayable = || {
+                let fails = |flow: &String| {
+                    !self.real.output("ovs-ofctl", &["-O", "OpenFlow15", "parse-flow", flow]).status.success()
+                };
+                flows.iter().position(fails)
+            };
+            let at = line.map(|line| line - 1).or_else(refused).or_else(unsayable);
+            flows.remove(at.unwrap_or_else(|| panic!("{error}")));
         }
         let all = parse_flow("", FlowCommand::Mod(weft_openflow::FlowModCommand::Delete), &Names::none());
         self.ours.program(bridge, all.expect("an empty match"), Time::ZERO).expect("flows can be deleted");
         flows.iter().for_each(|flow| program_over_the_wire(&self.ours, bridge, flow));
     }
 
+    /// As [`Pair::replace_flows`], of both bridges of [`Pair::joined`]: flows of the second begin with its name.
+    pub fn replace_all(&self, lines: &mut Vec<String>) {
+        let mut kept = Vec::new();
+        for bridge in BRIDGES {
+            let mine = lines.iter().map(|line| bridge_of(line)).filter(|(of, _)| *of == bridge);
+            let mut mine: Vec<String> = mine.map(|(_, flow)| flow.to_owned()).collect();
+            self.replace_flows(bridge, &mut mine);
+            let prefix = if bridge == BRIDGES[0] { String::new() } else { format!("{bridge} ") };
+            kept.extend(mine.into_iter().map(|flow| prefix.clone() + &flow));
+        }
+        *lines = kept;
+    }
+
     /// Groups, added or changed.
     pub fn groups(&self, bridge: &str, groups: &[&str]) {
         for group in groups {
             self.real.run("ovs-ofctl", &["-O", "OpenFlow15", "--may-create", "mod-group", bridge, group]);
-            let command = weft_openflow::group::GroupModCommand::AddOrModify;
-            let todo = weft_openflow::text::parse_group(group, command, &Names::none()).expect(group);
-            self.ours.program_group(bridge, &todo, Time::ZERO).expect(group);
         }
+        ours_groups(&self.ours, bridge, groups);
     }
 
     /// Take a port down or up.
@@ -227,9 +279,71 @@ impl Pair {
             these.iter().filter(|line| !those.contains(line)).map(|line| format!("{line}\n")).collect::<String>()
         };
         let (missing, extra) = (only(&theirs, &mine), only(&mine, &theirs));
-        let whole =
-            if std::env::var_os("WHOLE").is_some() { format!("-- real, whole\n{real}\n") } else { String::new() };
+        let whole = match std::env::var_os("WHOLE").is_some() || (missing.is_empty() && extra.is_empty()) {
+            true => format!("-- real, whole\n{real}\n-- ours, whole\n{ours}\n"),
+            false => String::new(),
+        };
         Err(format!("== {args:?}\n{whole}-- real only\n{missing}-- ours only\n{extra}"))
+    }
+}
+
+/// Ports of the first bridge.
+pub const PORTS: u64 = 4;
+/// The bridges of [`Pair::joined`].
+pub const BRIDGES: [&str; 2] = ["br0", "br1"];
+/// The groups of both.
+pub const GROUPS: [&str; 9] = [
+    "group_id=1,type=all,bucket=output:1,bucket=set_field:50:54:00:00:00:04->eth_dst,output:2,bucket=resubmit(,3)",
+    "group_id=2,type=indirect,bucket=push_vlan:0x8100,set_field:4101->vlan_vid,output:3",
+    "group_id=3,type=ff,bucket=watch_port:9,output:1,bucket=watch_port:2,set_field:1->reg1,output:10",
+    "group_id=4,type=select,selection_method=hash,fields(ip_src,tcp_dst),bucket=output:2",
+    "group_id=5,type=select,selection_method=dp_hash,bucket=set_field:2->reg2,resubmit(,3),output:4",
+    "group_id=6,type=all,bucket=group:2,bucket=group:3,output:in_port,bucket=clone(output:2),resubmit(,3)",
+    "group_id=7,type=all",
+    "group_id=8,type=ff,bucket=watch_port:9,output:1",
+    "group_id=9,type=indirect,bucket=push:NXM_NX_REG0[],pop:NXM_NX_REG1[],exit,output:2",
+];
+
+/// What is said of a real daemon that an assertion of its own has ended.
+pub const DIED: &str = "the real one has died of this";
+
+/// Our pipeline by itself, as [`Pair::joined`] has it.
+pub fn ours_joined() -> Arc<Pipeline> {
+    let ours = ours_alone(BRIDGES[0]);
+    add_bridge(&ours, BRIDGES[1], true, 101);
+    for (bridge, number, dp, name) in joined_ports() {
+        add_port(&ours, bridge, BundleSettings::trunk(&name), PortKind::Device(DpPort(dp)), OfPort(number));
+    }
+    for (bridge, name, peer) in CABLE {
+        let kind = PortKind::Patch { peer: peer.into() };
+        add_port(&ours, bridge, BundleSettings::trunk(name), kind, OfPort(10));
+    }
+    BRIDGES.iter().for_each(|bridge| ours_groups(&ours, bridge, &GROUPS));
+    ours
+}
+
+/// The patch cable of [`Pair::joined`], port 10 of both: bridge, port, peer.
+const CABLE: [(&str, &str, &str); 2] = [(BRIDGES[0], "a-b", "b-a"), (BRIDGES[1], "b-a", "a-b")];
+
+/// Bridge, OpenFlow number, datapath number, name.
+fn joined_ports() -> impl Iterator<Item = (&'static str, u32, u32, String)> {
+    let first = (1..=PORTS as u32).map(|port| (BRIDGES[0], port, port, format!("p{port}")));
+    first.chain((1..=2).map(|port| (BRIDGES[1], port, 20 + port, format!("q{}", 20 + port))))
+}
+
+fn ours_groups(ours: &Pipeline, bridge: &str, groups: &[&str]) {
+    for group in groups {
+        let command = weft_openflow::group::GroupModCommand::AddOrModify;
+        let todo = weft_openflow::text::parse_group(group, command, &Names::none()).expect(group);
+        ours.program_group(bridge, &todo, Time::ZERO).expect(group);
+    }
+}
+
+/// The bridge that a line speaks of, and the flow.
+pub fn bridge_of(line: &str) -> (&'static str, &str) {
+    match line.strip_prefix("br1 ") {
+        Some(flow) => (BRIDGES[1], flow),
+        None => (BRIDGES[0], line),
     }
 }
 
@@ -277,7 +391,18 @@ pub fn normal(text: &str) -> String {
     let mut out = String::new();
     let skipped = |l: &&str| !l.contains("slow path because") && !l.contains("not supported by datapath");
     for line in text.lines().filter(skipped) {
-        let mut rest = line;
+        // a whim about packets that came without an Ethernet header
+        let unsaid = ["ct_nw_src=0.0.0.0,ct_nw_dst=0.0.0.0,", "ct_ipv6_src=::,ct_ipv6_dst=::,"];
+        let shorter = match line.contains("packet_type=(1,") {
+            true => unsaid.iter().fold(line.to_owned(), |line, whim| line.replace(whim, "")),
+            false => line.to_owned(),
+        };
+        let line = &*shorter;
+        // hashes are each switch's own
+        let mut rest = match line.find(": score ").filter(|_| line.contains("-> bucket")) {
+            Some(at) => &line[..at],
+            None => line,
+        };
         while let Some(at) = rest.find(",recirc_id=") {
             let end = rest[at + 11..].find([',', ')']).map_or(rest.len(), |n| at + 11 + n);
             out.push_str(&rest[..at]);
@@ -287,11 +412,25 @@ pub fn normal(text: &str) -> String {
         out.push_str(rest);
         out.push('\n');
     }
-    // a translation that failed has no megaflow worth the name
-    if out.contains("Translation failed") {
-        out = out.lines().filter(|l| !l.starts_with("Megaflow:")).map(|l| format!("{l}\n")).collect();
-    }
+    // a translation that failed has no megaflow worth the name; without an Ethernet header ours may say more than it needs
+    let failed = out.contains("Translation failed");
+    let unwanted = |l: &&str| l.starts_with("Megaflow:") && (failed || l.contains(",packet_type=(1,"));
+    let out: String = out.lines().filter(|l| !unwanted(l)).map(|l| format!("{l}\n")).collect();
+    // cut, and then not sent
+    let out: String = out.lines().map(|line| uncut(line).to_owned() + "\n").collect();
     number_recirculations(&out)
+}
+
+/// The datapath's actions without a truncation at the end.
+fn uncut(line: &str) -> &str {
+    match line.strip_prefix("Datapath actions: ").and_then(|actions| actions.rfind("trunc(")) {
+        Some(0) if !line.contains("),") => "Datapath actions: drop",
+        Some(at) if line.ends_with(')') && !line["Datapath actions: ".len() + at..].contains(',') => line
+            ["Datapath actions: ".len()..][..at]
+            .strip_suffix(',')
+            .map_or(line, |actions| &line[..18 + actions.len()]),
+        _ => line,
+    }
 }
 
 /// Recirculation ids in the order of their appearance: 0x1, 0x2, ...
