@@ -75,9 +75,29 @@ fn side(reason: DropReason) -> Side {
     match reason {
         MtuExceeded | TxQueueFull | NoPeer => Side::Out,
         Malformed | MissBudget | FlowLimit => Side::In,
-        FlowDrop | TableMiss | NoSuchPort | PortDown | PortConfig | SamePort | VlanNotAllowed | ReservedMulticast
-        | MirrorOutput | TtlExpired | TooManyResubmits | TranslationError | TxError | Meter | ActionFailed
-        | RecircUnknown | ControllerQueue | Consumed | NoConntrack => Side::Neither,
+        FlowDrop
+        | TableMiss
+        | NoSuchPort
+        | PortDown
+        | PortConfig
+        | SamePort
+        | VlanNotAllowed
+        | ReservedMulticast
+        | MirrorOutput
+        | TtlExpired
+        | TooManyResubmits
+        | TranslationError
+        | TxError
+        | Meter
+        | ActionFailed
+        | RecircUnknown
+        | ControllerQueue
+        | Consumed
+        | NoConntrack
+        | RecursionTooDeep
+        | StackTooDeep
+        | TooManyLabels
+        | UnsupportedPacketType => Side::Neither,
     }
 }
 

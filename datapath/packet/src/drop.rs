@@ -26,7 +26,7 @@ pub enum DropReason {
     MirrorOutput,
     /// The time to live reached zero.
     TtlExpired,
-    /// Translation went too deep or resubmitted too often.
+    /// Translation resubmitted too often.
     TooManyResubmits,
     /// Translation needed more stack or recirculation than allowed.
     TranslationError,
@@ -54,11 +54,19 @@ pub enum DropReason {
     Consumed,
     /// The actions want conntrack, and this datapath has none.
     NoConntrack,
+    /// Resubmits and patch ports nested too deeply.
+    RecursionTooDeep,
+    /// Translation pushed too much onto its stack.
+    StackTooDeep,
+    /// A label stack grew beyond what a key holds.
+    TooManyLabels,
+    /// A header that cannot go around such a packet, or come off it.
+    UnsupportedPacketType,
 }
 
 impl DropReason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [DropReason; 25] = {
+    pub const ALL: [DropReason; 29] = {
         use DropReason::*;
         [
             Malformed,
@@ -86,6 +94,10 @@ impl DropReason {
             NoPeer,
             Consumed,
             NoConntrack,
+            RecursionTooDeep,
+            StackTooDeep,
+            TooManyLabels,
+            UnsupportedPacketType,
         ]
     };
 
@@ -118,6 +130,10 @@ impl DropReason {
             NoPeer => "no-peer",
             Consumed => "consumed",
             NoConntrack => "no-conntrack",
+            RecursionTooDeep => "recursion-too-deep",
+            StackTooDeep => "stack-too-deep",
+            TooManyLabels => "too-many-labels",
+            UnsupportedPacketType => "unsupported-packet-type",
         }
     }
 
@@ -136,7 +152,11 @@ impl DropReason {
             ReservedMulticast => "its destination is reserved for bridges (01:80:c2:00:00:0x) and forward-bpdu is off",
             MirrorOutput => "the port is reserved for a mirror's output",
             TtlExpired => "its time to live ran out",
-            TooManyResubmits => "the flow tables resubmit too deeply or too often, most likely in a loop",
+            TooManyResubmits => "the flow tables resubmit too often, most likely in a loop",
+            RecursionTooDeep => "the flow tables resubmit too deeply, most likely in a loop",
+            StackTooDeep => "the flow tables push more onto the stack than allowed",
+            TooManyLabels => "it would have more MPLS labels than allowed",
+            UnsupportedPacketType => "a header cannot go around such a packet, or come off it",
             TranslationError => "the flow tables ask for more stack, actions or recirculation than allowed",
             MissBudget => "the port brings more new flows than its share while other ports have work",
             FlowLimit => "the datapath holds as many flows as it may (flow-limit)",

@@ -8,7 +8,7 @@ pub const COMMANDS: &[Command] = &[command("bridge/reconnect", "[bridge]", 0, 1,
 fn reconnect(owner: &mut Owner, args: &[String]) -> Answer {
     let bridge = args.first().map(String::as_str);
     if bridge.is_some_and(|name| !owner.switch.bridges.contains_key(name)) {
-        return Err("not a bridge".to_owned());
+        return Err("Unknown bridge".to_owned());
     }
     owner.reconnect_controllers(bridge);
     Ok(String::new())

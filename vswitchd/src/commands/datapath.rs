@@ -68,7 +68,7 @@ pub(super) fn is_datapath(owner: &Owner, name: &str) -> bool {
     datapaths(owner).iter().any(|known| known == name || known.split('@').nth(1) == Some(name))
 }
 
-pub(super) const NO_DATAPATH: &str = "ovs-vswitchd: datapath not found (Invalid argument)";
+const NO_DATAPATH: &str = "ovs-vswitchd: datapath not found (Invalid argument)";
 
 /// Takes a datapath's name off the front of `args` if there is one more than `without`.
 fn skip_datapath<'a>(owner: &Owner, args: &'a [String], without: usize) -> Result<&'a [String], String> {
@@ -367,9 +367,11 @@ fn change_one(owner: &mut Owner, verb: Verb, flow: &str, actions: Option<&str>) 
     let pattern = dpctl::parse_match(text, &names).map_err(bad_key)?;
     let bad_actions = |_| "ovs-vswitchd: parsing actions (Invalid argument)".to_owned();
     let actions = actions.map(|text| dpctl::parse_actions(text, &names)).transpose().map_err(bad_actions)?;
+    // the frame that the flow speaks of, whatever of it matters
+    let frame = dpctl::parse_key(&without_masks(text), &names).unwrap_or_else(|_| pattern.key().clone());
     let is_it = |flow: &Arc<Megaflow>| match id {
         Some(id) => flow.ufid() == id,
-        None => flow.pattern.unpack().matches(pattern.key()),
+        None => flow.pattern.unpack().matches(&frame),
     };
     let there: Vec<Arc<Megaflow>> = owner.switch.engine.flows().into_iter().filter(is_it).collect();
     let engine = &owner.switch.engine;
@@ -396,6 +398,16 @@ fn change_one(owner: &mut Owner, verb: Verb, flow: &str, actions: Option<&str>) 
         true => String::new(),
         false => flow_text::statistics(&there, owner.now()) + "\n",
     })
+}
+
+/// A flow's values: `src=192.1.1.1/0.0.0.0` is 192.1.1.1.
+fn without_masks(flow: &str) -> String {
+    let mut in_mask = false;
+    let keep = |c: &char| {
+        in_mask = *c == '/' || in_mask && !matches!(c, ',' | ')');
+        !in_mask
+    };
+    flow.chars().filter(keep).collect()
 }
 
 /// Whether a flow says what the datapath must know: its type, and the header that this promises.
@@ -466,6 +478,14 @@ mod tests {
             |a: &weft_flow::Match, b: &weft_flow::Match| CompactMatch::new(a).overlaps(&CompactMatch::new(b));
         assert!(overlaps(&one("in_port(1)"), &one("eth_type(0x0800)")));
         assert!(!overlaps(&one("in_port(1)"), &one("in_port(2),eth_type(0x0800)")));
+    }
+
+    #[test]
+    fn masks_are_taken_off() {
+        assert_eq!(
+            without_masks("ipv4(src=192.1.1.1/0.0.0.0,dst=1.2.3.4/8),x(1/2)"),
+            "ipv4(src=192.1.1.1,dst=1.2.3.4),x(1)"
+        );
     }
 
     #[test]

@@ -37,7 +37,7 @@ fn receive(owner: &mut Owner, args: &[String]) -> Answer {
         if words.peek().is_some_and(|next| *next == "--len") {
             words.next();
             let text = words.next().ok_or("--len needs a length")?;
-            length = Some(text.parse::<usize>().map_err(|_| format!("{text}: bad packet length"))?);
+            length = Some(text.parse::<usize>().map_err(|_| "too small packet len".to_owned())?);
         }
         let frame = frame(word, length)?;
         dummy.receive(&frame, queue).map_err(|error| error.to_string())?;

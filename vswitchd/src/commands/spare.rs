@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::datapath::{NO_DATAPATH, cannot_open, datapaths, is_datapath};
+use super::datapath::{cannot_open, datapaths, is_datapath};
 use super::{Answer, Command, command};
 use crate::owner::Owner;
 
@@ -189,7 +189,7 @@ fn del_if(owner: &mut Owner, args: &[String]) -> Answer {
         return failed.map_or(Ok(String::new()), Err);
     }
     if !is_datapath(owner, dp) {
-        return Err(NO_DATAPATH.to_owned());
+        return Err("ovs-vswitchd: opening datapath (No such device)".to_owned());
     }
     for name in &args[1..] {
         if !owner.detach(name) {

@@ -34,6 +34,7 @@ const fn command(name: &'static str, usage: &'static str, min: usize, max: usize
 /// All commands of this room.
 pub const COMMANDS: &[Command] = &[
     command("bridge/dump-flows", "[--offload-stats] bridge", 1, 2),
+    command("dpif/dump-dps", "", 0, 0),
     command("dpif/dump-flows", "[-m] [--names | --no-names] bridge", 1, 4),
     command("dpif/set-dp-features", "bridge", 1, 3),
     command("dpif/show", "", 0, 0),
@@ -75,6 +76,7 @@ impl Pipeline {
         let arg = |i: usize| args.get(i).copied().unwrap_or_default();
         match name {
             "bridge/dump-flows" => self.bridge_dump_flows(args, now),
+            "dpif/dump-dps" => Ok(self.dpif_dump()),
             "dpif/dump-flows" => self.dump_megaflows(args, now),
             "dpif/set-dp-features" => self.set_dp_features(args),
             "dpif/show" => Ok(self.dpif_show()),

@@ -20,6 +20,11 @@ impl Pipeline {
         self.read().bridges().map(|b| format!("{}\n", b.name)).collect()
     }
 
+    /// Each bridge as a datapath of its own, by the type of its ports.
+    pub(super) fn dpif_dump(&self) -> String {
+        self.read().bridges().map(|b| format!("{}@{}\n", b.settings.datapath_type, b.name)).collect()
+    }
+
     /// `netdev@ovs-netdev: hit:N missed:N`, then bridges and ports.
     pub(super) fn dpif_show(&self) -> String {
         let stats = self.datapath().map(|d| d.stats()).unwrap_or_default();
@@ -153,15 +158,17 @@ impl Pipeline {
             }
             let _ = write!(
                 out,
-                "duration={}s, n_packets={packets}, n_bytes={bytes}{offloaded}, priority={}",
+                "duration={}s, n_packets={packets}, n_bytes={bytes}{offloaded}, ",
                 rule.age(now).as_secs(),
-                rule.priority
             );
+            if rule.priority != DEFAULT_PRIORITY {
+                let _ = write!(out, "priority={},", rule.priority);
+            }
             let matching = text::matching(&rule.pattern.unpack(), &Default::default());
             if !matching.is_empty() {
-                let _ = write!(out, ",{matching}");
+                let _ = write!(out, "{matching},");
             }
-            let _ = writeln!(out, ",{}", text::instructions(&rule.instructions));
+            let _ = writeln!(out, "{}", text::instructions(&rule.instructions));
         }
         Ok(out)
     }
@@ -183,6 +190,9 @@ impl Pipeline {
         out
     }
 }
+
+/// The priority that goes without saying.
+const DEFAULT_PRIORITY: u32 = 32768;
 
 /// The names of a bridge's ports, for flows' text.
 pub(crate) fn port_names(bridge: &Bridge) -> weft_flow::text::PortNames {

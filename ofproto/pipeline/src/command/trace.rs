@@ -193,10 +193,18 @@ fn parse<'a>(args: &[&'a str], packet_out: bool) -> Result<Request<'a>, String> 
         [first, second] if !generate && frame_in_hex(second).is_some() && is_flow(first) => (None, first, Some(second)),
         [place, flow] => (Some(place), flow, None),
         [place, flow, packet] => (Some(place), flow, Some(packet)),
-        _ => return Err("Syntax error".into()),
+        [_, _, _, _, ..] => return Err("too many arguments".into()),
+        [] => return Err("Syntax error".into()),
     };
     let packet = match packet {
-        Some(text) => Some(frame_in_hex(text).ok_or("Trailing garbage in packet data")?),
+        Some(_) if generate => return Err("Syntax error".into()),
+        Some(text) => match frame_in_hex(text) {
+            Some(frame) => Some(frame),
+            None if text.bytes().all(|b| b.is_ascii_hexdigit()) => {
+                return Err("Packet data too short for Ethernet".into());
+            }
+            None => return Err("Trailing garbage in packet data".into()),
+        },
         None => None,
     };
     Ok(Request { place, flow, side_effects: generate || packet.is_some(), packet, actions, names, ct_next })
@@ -227,12 +235,20 @@ fn place_and_key<'t>(
     if let Some(place) = request.place
         && !tables.bridges().any(|b| {
             let kind = &b.settings.datapath_type;
-            place == format!("ovs-{kind}") || place == format!("{kind}@ovs-{kind}")
+            place == format!("ovs-{kind}")
         })
     {
-        return Err(format!("{place}: unknown bridge"));
+        // what is in the datapath's syntax is for a datapath
+        return Err(match request.flow.contains('(') {
+            true => "Cannot find the datapath".into(),
+            false => format!("{place}: unknown bridge"),
+        });
     }
-    let mut key = text::parse_odp_flow(request.flow, &dp_names(tables))?;
+    let omitted = |why: String| match request.place {
+        None => why + " (or the bridge name was omitted)",
+        Some(_) => why,
+    };
+    let mut key = text::parse_odp_flow(request.flow, &dp_names(tables)).map_err(omitted)?;
     let dp = DpPort(key.word(0) as u32);
     let recirc_id = (key.word(0) >> 32) as u32;
     if let Some(frozen) = tables.frozen.find(recirc_id)

@@ -297,11 +297,12 @@ impl Failure {
 
     const fn reason(self) -> DropReason {
         match self {
-            Failure::TooDeep | Failure::TooManyResubmits => DropReason::TooManyResubmits,
-            Failure::StackTooLarge
-            | Failure::TooManyActions
-            | Failure::TooManyLabels
-            | Failure::UnsupportedPacketType => DropReason::TranslationError,
+            Failure::TooDeep => DropReason::RecursionTooDeep,
+            Failure::TooManyResubmits => DropReason::TooManyResubmits,
+            Failure::StackTooLarge => DropReason::StackTooDeep,
+            Failure::TooManyActions => DropReason::TranslationError,
+            Failure::TooManyLabels => DropReason::TooManyLabels,
+            Failure::UnsupportedPacketType => DropReason::UnsupportedPacketType,
         }
     }
 }

@@ -6,7 +6,6 @@ use weft_flow::text::{format_key, format_match};
 use weft_flow::{FieldId, FlowKey, Match, OfPort, extract};
 use weft_packet::Frame;
 
-use super::hex_dump;
 use crate::packet::{PacketIn, PacketInReason, PacketOut};
 use crate::text::action_print::REASONS;
 use crate::text::{Names, format_actions};
@@ -61,7 +60,8 @@ pub(super) fn packet_in(p: &PacketIn, names: &Names, verbosity: u32) -> String {
         text.push_str(&format_packet(&p.packet, &p.metadata, names));
     }
     if verbosity > 0 {
-        text.push_str(&hex_dump(&p.packet));
+        text.push_str(&dump(&p.packet));
+        text.push('\n');
     }
     text
 }
