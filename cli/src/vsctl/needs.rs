@@ -95,3 +95,47 @@ const NAMES: &[(&str, &[&str])] = &[
     ("Port", &["name", "tag", "fake_bridge", "interfaces"]),
     ("Interface", &["name"]),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vsctl::command;
+    use std::sync::Arc;
+    use weft_ovsdb::open_vswitch;
+    use weft_ovsdb::replica::Replica;
+
+    fn read(line: &str) -> String {
+        let words: Vec<String> = line.split_whitespace().map(str::to_string).collect();
+        let commands = command::split(Vec::new(), &words).unwrap();
+        let schema = open_vswitch::schema();
+        let select = select(&commands, false, &schema);
+        let replica = Replica::new(Arc::new(schema), &select);
+        let shown = |(name, table): (&str, &weft_ovsdb::replica::Table)| {
+            format!("{name}({})", table.selected().collect::<Vec<_>>().join(" "))
+        };
+        replica.tables().map(shown).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn commands_read_what_they_look_at() {
+        for (line, tables) in [
+            ("init", "Open_vSwitch()"),
+            ("get Open . next_cfg", "Open_vSwitch(next_cfg)"),
+            ("get-manager", "Manager(target) Open_vSwitch(manager_options)"),
+            ("find Interface type=gre name!=a --", ""),
+            ("--columns=name,error find Interface link_st=up", "Interface(error link_state name) Open_vSwitch()"),
+            ("set Int eth0 opt:key=1", "Interface(name options) Open_vSwitch()"),
+            (
+                "list-ports br0",
+                "Bridge(name ports) Interface(name) Open_vSwitch(bridges) Port(fake_bridge interfaces name tag)",
+            ),
+            ("list NoSuchTable", "Open_vSwitch()"),
+            ("destroy QoS p1", "Open_vSwitch() Port(name qos) QoS()"),
+        ] {
+            match tables {
+                "" => assert!(read(line).contains("statistics"), "{line}"),
+                _ => assert_eq!(read(line), tables, "{line}"),
+            }
+        }
+    }
+}

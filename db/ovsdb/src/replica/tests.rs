@@ -163,6 +163,39 @@ fn transactions_see_their_own_writes_and_send_only_what_differs() {
 }
 
 #[test]
+fn a_big_set_that_grows_is_sent_as_the_difference() {
+    let mut replica = replica();
+    let ports: Vec<Value> = (1..4).map(|n| json!(["uuid", Uuid::from_u128(n).to_string()])).collect();
+    let initial = json!({"Bridge": {BR0: {"modify": {"ports": ["set", ports]}}}});
+    replica.apply_update2(&initial).unwrap();
+    let change = |to: Vec<u128>, verified: bool| {
+        let mut tx = Transaction::new(&replica);
+        if verified {
+            tx.verify("Bridge", uuid(BR0), "ports");
+        }
+        tx.set("Bridge", uuid(BR0), "ports", Datum::set_of(to.into_iter().map(|n| Atom::Uuid(Uuid::from_u128(n)))));
+        tx.request().unwrap().operations.last().cloned().unwrap()
+    };
+    let named = |n: u128| json!(["uuid", Uuid::from_u128(n).to_string()]);
+    assert_eq!(change(vec![1, 2, 3, 4], true)["mutations"], json!([["ports", "insert", named(4)]]));
+    assert_eq!(change(vec![1, 3], true)["mutations"], json!([["ports", "delete", named(2)]]));
+    for (to, verified) in [(vec![1, 2, 3, 4], false), (vec![1, 2, 4], true), (vec![], true)] {
+        assert_eq!(change(to, verified)["op"], "update");
+    }
+}
+
+#[test]
+fn a_choice_may_wait_for_the_schema() {
+    let select = Select::chosen_by(|schema| match schema.table("Manager") {
+        Some(_) => Select::default().columns("Manager", &["target"]),
+        None => Select::everything(),
+    });
+    let replica = Replica::new(Arc::new(open_vswitch::schema()), &select);
+    let tables: Vec<_> = replica.tables().map(|(name, table)| (name, table.selected().collect::<Vec<_>>())).collect();
+    assert_eq!(tables, [("Manager", vec!["target"])]);
+}
+
+#[test]
 fn any_update_is_applied_or_refused() {
     bolero::check!().with_type::<(String, String, u8)>().for_each(|(a, b, shape)| {
         let mut replica = replica();

@@ -209,15 +209,7 @@ impl<'a> Transaction<'a> {
                         false => json!({"op": "insert", "table": table, "uuid-name": row_name(*uuid), "row": row}),
                     });
                 }
-                State::Modified => {
-                    let old = self.replica.row(table, *uuid).map(|row| row.row);
-                    let row =
-                        self.row_json(pending, |at, _| old.is_none_or(|old| old.values()[at] != pending.values[at]));
-                    if !row.is_empty() {
-                        operations
-                            .push(json!({"op": "update", "table": table, "where": where_uuid(*uuid), "row": row}));
-                    }
-                }
+                State::Modified => self.modification(*uuid, pending, &mut operations),
             }
         }
         operations.extend(self.mutations.iter().cloned());
@@ -238,6 +230,40 @@ impl<'a> Transaction<'a> {
             operations.push(json!({"op": "comment", "comment": self.comment.join("\n")}));
         }
         Some(Request { operations, inserted, increment })
+    }
+
+    /// What changed in a row that is there. A set that is verified and only grew or shrank goes out as the difference: a
+    /// bridge's thousand ports need not be sent to add one.
+    fn modification(&self, uuid: Uuid, pending: &Pending, operations: &mut Vec<Value>) {
+        let table = &pending.schema.name;
+        let old = self.replica.row(table, uuid).map(|row| row.row);
+        let (mut row, mut mutations) = (Map::new(), Vec::new());
+        for &at in &pending.written {
+            let ColumnSchema { name, kind, .. } = &pending.schema.columns[at];
+            let new = &pending.values[at];
+            let old = old.map(|old| &old.values()[at]);
+            let is_big = |old: &Datum| !kind.is_map() && old.len().min(new.len()) > 1;
+            let verified = || self.verified.contains(&(table.clone(), uuid, at));
+            match old {
+                Some(old) if old == new => {}
+                Some(old) if is_big(old) && verified() && new.includes(old) => {
+                    mutations.push(json!([name, "insert", self.datum_json(&new.subtract(old))]));
+                }
+                Some(old) if is_big(old) && verified() && old.includes(new) => {
+                    mutations.push(json!([name, "delete", self.datum_json(&old.subtract(new))]));
+                }
+                _ => {
+                    row.insert(name.clone(), self.datum_json(new));
+                }
+            }
+        }
+        let at = where_uuid(uuid);
+        if !row.is_empty() {
+            operations.push(json!({"op": "update", "table": table, "where": at, "row": row}));
+        }
+        if !mutations.is_empty() {
+            operations.push(json!({"op": "mutate", "table": table, "where": at, "mutations": mutations}));
+        }
     }
 
     /// Is the row known to the server only by a name, until it is committed?
