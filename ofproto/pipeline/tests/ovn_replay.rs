@@ -302,3 +302,114 @@ fn conntracks_actions_come_through_the_codec_unchanged() {
         assert_eq!(encode(&again.message, Xid(7), &dialect).expect(actions), bytes, "{actions}");
     }
 }
+
+#[test]
+fn meters_are_there_and_flows_may_use_them() {
+    use weft_openflow::meter::MeterModCommand::{Add, Delete};
+    use weft_openflow::text::parse_meter;
+    let switch = switch();
+    let peer = service(&switch);
+    let heard = peer.ask(Message::StatsRequest(StatsRequest::MeterFeatures));
+    let [Message::StatsReply { body: StatsReply::MeterFeatures(features), .. }] = &heard[..] else {
+        panic!("{heard:?}")
+    };
+    assert_eq!((features.max_meters, features.max_bands, features.capabilities), (262_144, 8, 0xf), "more than none");
+    assert_eq!(features.band_types & 2, 2, "drop");
+    let change = |command, text| peer.error(Message::MeterMod(parse_meter(text, command).expect(text)));
+    assert_eq!(change(Delete, "meter=all"), None, "the first thing that is said");
+    let flow = || flow_mod(FlowModCommand::Add, "table=20,ip,actions=meter:5,resubmit(,21)");
+    assert_eq!(peer.error(flow()).map(|e| e.name()), Some("OFPMMFC_INVALID_METER"));
+    assert_eq!(change(Add, "meter=5,kbps,stats,burst,bands=type=drop,rate=1000,burst_size=100"), None);
+    assert_eq!(change(Add, "meter=6,pktps,stats,bands=type=drop,rate=25"), None);
+    assert_eq!(peer.error(flow()), None);
+    assert_eq!(change(Delete, "meter=all"), None);
+    let heard = peer.ask(Message::StatsRequest(StatsRequest::all_flows()));
+    assert!(matches!(&heard[..], [Message::StatsReply { body: StatsReply::Flow(none), .. }] if none.is_empty()));
+}
+
+#[test]
+fn a_load_balancers_group_chooses_by_the_datapaths_hash() {
+    use weft_flow::DpAction;
+    use weft_openflow::group::GroupModCommand::{Add, Delete};
+    use weft_openflow::text::{Names, parse_group};
+    let switch = switch();
+    let peer = service(&switch);
+    let change =
+        |command, text: &str| peer.error(Message::GroupMod(parse_group(text, command, &Names::none()).expect(text)));
+    assert_eq!(change(Delete, ""), None);
+    for (id, param) in [(1, "0"), (2, "4294967296")] {
+        let buckets = "bucket=bucket_id=0,weight=100,actions=set_field:1->reg0,resubmit(,9),\
+                       bucket=bucket_id=1,weight=100,actions=set_field:2->reg0,resubmit(,9)";
+        let text =
+            format!("group_id={id},type=select,selection_method=dp_hash,selection_method_param={param},{buckets}");
+        assert_eq!(change(Add, &text), None, "{text}");
+        assert_eq!(change(Add, &text).map(|e| e.name()), Some("OFPGMFC_GROUP_EXISTS"));
+    }
+    assert_eq!(peer.error(flow_mod(FlowModCommand::Add, "table=9,reg0=1,actions=output:2")), None);
+    assert_eq!(peer.error(flow_mod(FlowModCommand::Add, "table=9,reg0=2,actions=output:3")), None);
+    for (port, group, symmetric) in [(1, 1, false), (2, 2, true)] {
+        let flow = format!("table=0,in_port={port},ip,actions=group:{group}");
+        assert_eq!(peer.error(flow_mod(FlowModCommand::Add, &flow)), None);
+        let actions = switch.frame(port, 5, 6, 0x0800);
+        let [DpAction::Hash { symmetric: as_asked, .. }, DpAction::Recirc(_)] = actions[..] else {
+            panic!("{actions:?}")
+        };
+        assert_eq!(as_asked, symmetric, "ECMP wants both directions alike");
+    }
+    assert_eq!(change(Delete, ""), None);
+    let heard = peer.ask(Message::StatsRequest(StatsRequest::all_flows()));
+    let [Message::StatsReply { body: StatsReply::Flow(flows), .. }] = &heard[..] else { panic!("{heard:?}") };
+    assert_eq!(flows.len(), 2, "flows go with their groups");
+}
+
+#[test]
+fn connections_of_a_zone_or_of_a_tuple_can_be_forgotten() {
+    use weft_openflow::conntrack::CtFlush;
+    let switch = switch();
+    let peer = service(&switch);
+    for zone in [0, 5, 0xffff] {
+        assert_eq!(peer.error(Message::CtFlushZone(zone)), None);
+    }
+    let of_backend = CtFlush { zone: Some(7), proto: 6, ..CtFlush::default() };
+    assert_eq!(peer.error(Message::CtFlush(of_backend)), None);
+}
+
+#[test]
+fn a_paused_packet_goes_on_inside_nested_tables_with_its_stack_and_what_its_controller_has_written() {
+    let switch = switch();
+    let mut peer = service(&switch);
+    peer.packet_ins(PacketInFormat::Nxt2);
+    assert_eq!(peer.error(set_config()), None);
+    for flow in [
+        "table=0,cookie=0x1,in_port=1,actions=set_field:3->reg14,push:NXM_NX_REG14[],resubmit(,8),pop:NXM_NX_REG15[],\
+         resubmit(,37)",
+        "table=8,cookie=0x2,actions=controller(userdata=00.00.00.02,pause),resubmit(,9)",
+        "table=9,cookie=0x3,reg3=0x1,actions=set_field:7->reg10",
+        "table=37,cookie=0x4,reg10=7,reg15=3,actions=output:3",
+    ] {
+        assert_eq!(peer.error(flow_mod(FlowModCommand::Add, flow)), None, "{flow}");
+    }
+    switch.frame(1, 5, 6, 0x0800);
+    switch.pipeline.run(switch.now);
+    let mut heard = peer.heard();
+    let Some(Message::PacketIn(mut packet_in)) = heard.pop() else { panic!("{heard:?}") };
+    assert_eq!((packet_in.table.map(|t| t.0), packet_in.cookie.map(|c| c.0)), (Some(8), Some(2)));
+    assert!(!packet_in.continuation.is_empty());
+    packet_in.metadata.set(FieldId::Reg3, 1); // "put_dhcp_opts" says by a register whether it did
+    assert_eq!(peer.error(Message::Resume(packet_in.clone())), None);
+    assert_eq!(switch.script.executed.lock().unwrap().pop(), Some(support::outputs(&[3])));
+    packet_in.continuation.truncate(5);
+    assert!(peer.error(Message::Resume(packet_in)).is_some(), "what was cut is refused");
+}
+
+#[test]
+fn a_gateway_is_left_when_its_link_goes() {
+    let mut switch = switch();
+    let add = flow_mod(FlowModCommand::Add, "in_port=1,actions=bundle(eth_src,0,active_backup,ofport,members:2,3)");
+    assert_eq!(service(&switch).error(add), None);
+    assert_eq!(switch.frame(1, 5, 6, 0x0800), support::outputs(&[2]));
+    let down = PortState { link_up: false, ..PortState::default() };
+    switch.pipeline.set_port_state("br0", "p2", down, switch.now).unwrap();
+    switch.run(std::time::Duration::from_millis(5));
+    assert_eq!(switch.frame(1, 5, 6, 0x0800), support::outputs(&[3]));
+}

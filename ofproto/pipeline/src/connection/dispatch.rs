@@ -143,7 +143,8 @@ impl Pipeline {
                 self.deliver_packets(control, now);
                 Ok(Vec::new())
             }
-            Message::CtFlushZone(_) | Message::CtFlush(_) => Err(ErrorCode::OFPBRC_BAD_TYPE),
+            // no connection is tracked, so none is left to forget
+            Message::CtFlushZone(_) | Message::CtFlush(_) => Ok(Vec::new()),
             Message::FeaturesReply(_)
             | Message::GetConfigReply(_)
             | Message::PacketIn(_)
