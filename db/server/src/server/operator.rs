@@ -71,6 +71,7 @@ impl Server {
             return Err(Error::syntax(Some(&Value::Array(params.to_vec())), "the commit's name expected"));
         };
         let options = options(params.get(2))?;
+        self.must_own(db)?;
         let hosted = &self.databases[db];
         let tables = hosted.db.tables();
         let (place, commit) = match hosted.db.history().find(tables, prefix)[..] {
@@ -124,6 +125,7 @@ impl Server {
         if self.databases[db].internal {
             return Err(Error::new("not allowed", format!("{db} is an internal database")));
         }
+        self.must_own(db)?;
         if let Some(armed) = self.armed.get(db) {
             let text = format!("commit {} still waits for its confirmation", armed.id);
             return Err(Error::new("busy", text));
@@ -219,8 +221,19 @@ impl Server {
         }
     }
 
-    /// Takes back what was not confirmed in time.
+    /// The contents of a relay are another server's business.
+    fn must_own(&self, db: &str) -> Result<()> {
+        match self.databases[db].relay {
+            None => Ok(()),
+            Some(_) => Err(Error::new("not allowed", format!("{db} is a relay: ask the server that it comes from"))),
+        }
+    }
+
+    /// Takes back what was not confirmed in time. A backup changes nothing by itself: it does so when it is active again.
     pub(super) fn expire(&mut self) {
+        if self.read_only {
+            return;
+        }
         let now = self.clock.now();
         let due: Vec<String> =
             self.armed.iter().filter(|(_, armed)| armed.deadline <= now).map(|(db, _)| db.clone()).collect();
@@ -234,7 +247,7 @@ impl Server {
 
     /// When the first change that waits is due.
     pub(super) fn armed_deadline(&self) -> Option<Time> {
-        self.armed.values().map(|armed| armed.deadline).min()
+        self.armed.values().filter(|_| !self.read_only).map(|armed| armed.deadline).min()
     }
 
     /// Takes the waiting change back, as far as nobody else changed it since.

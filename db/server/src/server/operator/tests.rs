@@ -284,6 +284,22 @@ fn a_change_that_never_reached_the_log_is_not_taken_back() {
 }
 
 #[test]
+fn a_backup_takes_nothing_back_until_it_is_active() {
+    let mut sim = Sim::new();
+    sim.commit("a", insert("a"));
+    sim.ask("weft_transact", json!([{"confirm": 60}, set(5)]));
+    sim.server.set_read_only(true);
+    sim.wait(61 * SECOND);
+    assert_eq!((sim.row()["i"].clone(), sim.server.next_deadline()), (json!(5), None));
+    for method in ["weft_revert", "weft_transact", "weft_confirm"] {
+        assert_eq!(sim.ask(method, json!([{"confirm": 60}]))["error"]["error"], "not allowed");
+    }
+    sim.server.set_read_only(false);
+    sim.wait(SECOND);
+    assert_eq!(sim.row()["i"], 0);
+}
+
+#[test]
 fn what_others_changed_meanwhile_stays_theirs() {
     let mut sim = Sim::new();
     sim.commit("a", insert("a"));
