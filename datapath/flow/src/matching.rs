@@ -20,6 +20,13 @@ impl Match {
         Match::default()
     }
 
+    /// Forget all that is required.
+    pub fn clear(&mut self) {
+        self.key.clear();
+        self.mask.clear();
+        self.tun = None;
+    }
+
     /// `key` where `mask` has ones.
     pub fn new(mut key: FlowKey, mask: FlowMask) -> Match {
         key.mask_with(&mask);

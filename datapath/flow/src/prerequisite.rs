@@ -10,8 +10,7 @@ use crate::matching::Match;
 impl Prerequisite {
     /// Whether a match requires what this prerequisite asks for.
     pub fn met(self, pattern: &Match) -> bool {
-        let facts = Facts::of_match(pattern);
-        self.holds(&facts)
+        self == Prerequisite::None || self.holds(&Facts(pattern))
     }
 
     /// Whether a frame has the header in question (for `set_field` and friends).
@@ -32,24 +31,24 @@ impl Prerequisite {
         self.met(&pattern)
     }
 
-    fn holds(self, facts: &Facts) -> bool {
+    fn holds(self, facts: &Facts<'_>) -> bool {
         use Prerequisite as P;
         match self {
             P::None => true,
-            P::Ethernet => facts.ethernet,
-            P::Arp => matches!(facts.eth_type, Some(0x0806 | 0x8035)),
-            P::Vlan => facts.vlan,
-            P::Ipv4 => facts.eth_type == Some(0x0800),
-            P::Ipv6 => facts.eth_type == Some(0x86dd),
-            P::Ip => matches!(facts.eth_type, Some(0x0800 | 0x86dd)),
-            P::Nsh => facts.eth_type == Some(0x894f),
-            P::Ct => P::Ip.holds(facts) && facts.ct_valid,
-            P::Mpls => matches!(facts.eth_type, Some(0x8847 | 0x8848)),
+            P::Ethernet => facts.other_type().is_none(),
+            P::Arp => matches!(facts.eth_type(), Some(0x0806 | 0x8035)),
+            P::Vlan => facts.has(FieldId::VlanTci, 0x1000),
+            P::Ipv4 => facts.eth_type() == Some(0x0800),
+            P::Ipv6 => facts.eth_type() == Some(0x86dd),
+            P::Ip => matches!(facts.eth_type(), Some(0x0800 | 0x86dd)),
+            P::Nsh => facts.eth_type() == Some(0x894f),
+            P::Ct => P::Ip.holds(facts) && facts.ct_valid(),
+            P::Mpls => matches!(facts.eth_type(), Some(0x8847 | 0x8848)),
             P::Tcp => facts.transport(6),
             P::Udp => facts.transport(17),
             P::Sctp => facts.transport(132),
-            P::Icmpv4 => P::Ipv4.holds(facts) && facts.nw_proto == Some(1),
-            P::Icmpv6 => P::Ipv6.holds(facts) && facts.nw_proto == Some(58),
+            P::Icmpv4 => P::Ipv4.holds(facts) && facts.nw_proto() == Some(1),
+            P::Icmpv6 => P::Ipv6.holds(facts) && facts.nw_proto() == Some(58),
             P::NdSolicit => P::Icmpv6.holds(facts) && facts.nd(135),
             P::NdAdvert => P::Icmpv6.holds(facts) && facts.nd(136),
             P::Nd => P::NdSolicit.holds(facts) || P::NdAdvert.holds(facts),
@@ -57,48 +56,53 @@ impl Prerequisite {
     }
 }
 
-/// What a match says that prerequisites ask about; `None` where it says nothing.
-struct Facts {
-    ethernet: bool,
-    eth_type: Option<u16>,
-    nw_proto: Option<u8>,
-    vlan: bool,
-    later_fragment: bool,
-    ct_valid: bool,
-    icmp: (Option<u8>, Option<u8>),
-}
+/// What a match says that prerequisites ask about, looked up when it is asked for; `None` where it says nothing.
+struct Facts<'a>(&'a Match);
 
-impl Facts {
-    fn of_match(pattern: &Match) -> Facts {
-        let exact = |field: FieldId| pattern.is_exact(field).then(|| pattern.get(field).0);
-        let (packet_type, packet_type_mask) = pattern.get(FieldId::PacketType);
-        let other_type = packet_type_mask != 0 && packet_type != 0;
-        let ct = pattern.get(FieldId::CtState);
-        let (tci, tci_mask) = pattern.get(FieldId::VlanTci);
-        let (frag, frag_mask) = pattern.get(FieldId::IpFrag);
-        Facts {
-            ethernet: !other_type,
-            eth_type: if other_type {
-                // Namespace 1 is that of Ethertypes.
-                (packet_type >> 16 == 1).then_some(packet_type as u16)
-            } else {
-                exact(FieldId::EthType).map(|t| t as u16)
-            },
-            nw_proto: exact(FieldId::NwProto).map(|p| p as u8),
-            vlan: tci & tci_mask & 0x1000 != 0,
-            later_fragment: frag & frag_mask & u128::from(FRAG_LATER) != 0,
-            ct_valid: ct.0 & CT_VALID != 0 || (ct.0 & CT_TRK != 0 && ct.0 & CT_INV == 0 && ct.1 & CT_INV != 0),
-            icmp: (exact(FieldId::Icmpv6Type).map(|t| t as u8), exact(FieldId::Icmpv6Code).map(|c| c as u8)),
+impl Facts<'_> {
+    fn exact(&self, field: FieldId) -> Option<u128> {
+        self.0.is_exact(field).then(|| self.0.get(field).0)
+    }
+
+    /// Whether all of these bits are required to be set.
+    fn has(&self, field: FieldId, bits: u128) -> bool {
+        let (value, mask) = self.0.get(field);
+        value & mask & bits == bits
+    }
+
+    /// A packet type that is not Ethernet.
+    fn other_type(&self) -> Option<u128> {
+        let (packet_type, mask) = self.0.get(FieldId::PacketType);
+        (mask != 0 && packet_type != 0).then_some(packet_type)
+    }
+
+    fn eth_type(&self) -> Option<u16> {
+        match self.other_type() {
+            // Namespace 1 is that of Ethertypes.
+            Some(other) => (other >> 16 == 1).then_some(other as u16),
+            None => self.exact(FieldId::EthType).map(|t| t as u16),
         }
+    }
+
+    fn nw_proto(&self) -> Option<u8> {
+        self.exact(FieldId::NwProto).map(|p| p as u8)
+    }
+
+    fn ct_valid(&self) -> bool {
+        let ct = self.0.get(FieldId::CtState);
+        ct.0 & CT_VALID != 0 || (ct.0 & CT_TRK != 0 && ct.0 & CT_INV == 0 && ct.1 & CT_INV != 0)
     }
 
     /// Neighbour discovery has code 0; a match may leave that out.
     fn nd(&self, kind: u8) -> bool {
-        self.icmp.0 == Some(kind) && self.icmp.1.unwrap_or(0) == 0
+        let code = self.exact(FieldId::Icmpv6Code).map_or(0, |c| c as u8);
+        self.exact(FieldId::Icmpv6Type).map(|t| t as u8) == Some(kind) && code == 0
     }
 
     fn transport(&self, proto: u8) -> bool {
-        Prerequisite::Ip.holds(self) && self.nw_proto == Some(proto) && !self.later_fragment
+        Prerequisite::Ip.holds(self)
+            && self.nw_proto() == Some(proto)
+            && !self.has(FieldId::IpFrag, u128::from(FRAG_LATER))
     }
 }
 

@@ -129,7 +129,7 @@ fn layout_of(pattern: &Match) -> Option<&Arc<TunLayout>> {
 }
 
 /// A match in as few bytes as it needs, for those who keep many.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct CompactMatch {
     mask: Arc<PackedMask>,
     values: Box<[u64]>,

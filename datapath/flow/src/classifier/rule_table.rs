@@ -219,6 +219,12 @@ impl<V> RuleTable<V> {
         old
     }
 
+    /// Look at what an insertion would look at. Whoever inserts many rules does this for some of them first: memory then
+    /// answers for all of them at once, and not for one after another.
+    pub fn glance(&self, pattern: &CompactMatch) -> u64 {
+        self.id_of(pattern.mask()).map_or(0, |id| self.at(id).glance(pattern.values(), &self.prefixes))
+    }
+
     /// Remove the rule with exactly this match and priority.
     pub fn remove(&mut self, pattern: &Match, priority: u32) -> Option<V> {
         self.remove_compact(&CompactMatch::new(pattern), priority)

@@ -134,6 +134,13 @@ impl<E> Store<E> {
         self.find(self.hash(words), |stored| stored == words)
     }
 
+    /// Look where a search for this hash would begin.
+    #[inline]
+    pub fn glance(&self, hash: u64) -> u64 {
+        let group = hash as usize & (self.tags.len() - 1);
+        self.tags[group] ^ u64::from(self.slots[group][0])
+    }
+
     /// Append an entry that no slot names yet.
     pub fn push(&mut self, words: &[u64], entry: E) -> usize {
         debug_assert_eq!(words.len(), self.width);

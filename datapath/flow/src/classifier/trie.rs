@@ -1,10 +1,10 @@
 //! A binary trie of prefixes: which prefix lengths can match a value, and how many of its bits tell so.
 //!
 //! Path-compressed: a node holds a run of bits. It counts the rules whose prefix ends there. Many rules have the same few
-//! prefixes, so the node of a prefix that is there already is found by hash, without the walk.
+//! prefixes, so those of a prefix that is there already are counted by hash, without the walk.
 //!
-//! Invariant: `ends` names the node of every prefix of at most [`MOST_HASHED`] bits that some rule has; such a node keeps
-//! its index while it has rules.
+//! Invariant: `ends` counts the rules of every prefix of at most [`MOST_HASHED`] bits that some rule has; its node counts one
+//! for them all.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,8 @@ pub(super) struct Trie {
     nodes: Vec<Node>,
     free: Vec<Id>,
     root: Option<Id>,
-    ends: HashMap<u64, Id, NoHash>,
+    /// How many rules have each of the short ones.
+    ends: HashMap<u64, u32, NoHash>,
 }
 
 #[derive(Clone)]
@@ -50,26 +51,25 @@ impl Trie {
     /// Count a prefix: the upper `len` bits of `value`, `len` above 0.
     pub fn insert(&mut self, value: u128, len: u8) {
         let name = name(value, len);
-        if let Some(end) = name.and_then(|name| self.ends.get(&name)) {
-            self.nodes[place_of(*end)].rules += 1;
+        if let Some(rules) = name.and_then(|name| self.ends.get_mut(&name)) {
+            *rules += 1;
             return;
         }
-        let end = self.add(value, len);
+        self.add(value, len);
         if let Some(name) = name {
-            self.ends.insert(name, end);
+            self.ends.insert(name, 1);
         }
     }
 
     /// Walk to a prefix's place and count it there.
-    fn add(&mut self, value: u128, len: u8) -> Id {
+    fn add(&mut self, value: u128, len: u8) {
         let mut value = keep(value, len);
         let mut left = len;
         let mut at = Place::Root;
         loop {
             let Some(mut index) = self.child(at) else {
                 let leaf = self.alloc(Node { run: value, len: left, rules: 1, children: [None; 2] });
-                self.set_child(at, Some(leaf));
-                return leaf;
+                return self.set_child(at, Some(leaf));
             };
             let node = &self.nodes[place_of(index)];
             let same = ((node.run ^ value).leading_zeros() as u8).min(node.len).min(left);
@@ -81,7 +81,7 @@ impl Trie {
             left -= same;
             if left == 0 {
                 self.nodes[place_of(index)].rules += 1;
-                return index;
+                return;
             }
             at = Place::Under(index, (value >> 127) as usize);
         }
@@ -90,11 +90,10 @@ impl Trie {
     /// Take back one [`Trie::insert`].
     pub fn remove(&mut self, value: u128, len: u8) {
         if let Some(name) = name(value, len)
-            && let Some(end) = self.ends.get(&name)
+            && let Some(rules) = self.ends.get_mut(&name)
         {
-            let rules = &mut self.nodes[place_of(*end)].rules;
-            if *rules > 1 {
-                *rules -= 1;
+            *rules -= 1;
+            if *rules > 0 {
                 return;
             }
             self.ends.remove(&name);
@@ -127,6 +126,11 @@ impl Trie {
     /// Whether some rule has the first `len` bits of `value` as its prefix, if that can be said without a walk.
     pub fn has(&self, value: u128, len: u8) -> Option<bool> {
         name(value, len).map(|name| self.ends.contains_key(&name))
+    }
+
+    /// How many rules have a prefix, if that can be said without a walk.
+    pub fn count(&self, value: u128, len: u8) -> u32 {
+        name(value, len).and_then(|name| self.ends.get(&name)).copied().unwrap_or(0)
     }
 
     /// Which prefix lengths match a value of `bits` bits.

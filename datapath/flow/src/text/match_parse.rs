@@ -31,29 +31,63 @@ const PROTOCOLS: &[(&str, u16, Option<u8>)] = &[
 /// # Errors
 /// The text that the tools print.
 pub fn parse_match_key(pattern: &mut Match, key: &str, value: Option<&str>, ports: &PortNames) -> Result<bool, String> {
+    read_match_key(pattern, key, value, ports).map(|said| said.is_some())
+}
+
+/// What one word of a flow required of a match.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Said {
+    /// These bits of a field, called by its own name.
+    Field(FieldId, u128),
+    /// A protocol, a tunnel option, or a field by another name.
+    Other,
+}
+
+/// [`parse_match_key`] that tells what was said.
+///
+/// # Errors
+/// The text that the tools print.
+pub fn read_match_key(
+    pattern: &mut Match,
+    key: &str,
+    value: Option<&str>,
+    ports: &PortNames,
+) -> Result<Option<Said>, String> {
+    if let Some(id) = FieldId::by_name(key) {
+        return read_field(pattern, id, key, value, ports).map(Some);
+    }
     if let Some((_, eth_type, nw_proto)) = PROTOCOLS.iter().find(|(name, ..)| *name == key) {
         pattern.set(FieldId::EthType, u128::from(*eth_type));
         if let Some(proto) = nw_proto {
             pattern.set(FieldId::NwProto, u128::from(*proto));
         }
-        return Ok(true);
+        return Ok(Some(Said::Other));
     }
-    match key {
-        "eth" => {
-            pattern.set(FieldId::PacketType, 0);
-            return Ok(true);
-        }
-        // an NXM or OXM name is as good as the field's own
-        _ => {
-            let Some(id) = field_by_any_name(key) else { return Ok(false) };
-            if let Some(index) = id.tun_metadata_index() {
-                return set_option(pattern, index, key, value.unwrap_or_default()).map(|()| true);
-            }
-            let value = value.ok_or_else(|| format!("field {key} missing value"))?;
-            set_field(pattern, id, value, ports)?;
-        }
+    if key == "eth" {
+        pattern.set(FieldId::PacketType, 0);
+        return Ok(Some(Said::Other));
     }
-    Ok(true)
+    // an NXM or OXM name is as good as the field's own
+    let Some(id) = field_by_oxm_name(key) else { return Ok(None) };
+    read_field(pattern, id, key, value, ports).map(|_| Some(Said::Other))
+}
+
+/// [`read_match_key`] of a field that `key` names.
+///
+/// # Errors
+/// The text that the tools print.
+pub fn read_field(
+    pattern: &mut Match,
+    id: FieldId,
+    key: &str,
+    value: Option<&str>,
+    ports: &PortNames,
+) -> Result<Said, String> {
+    if let Some(index) = id.tun_metadata_index() {
+        return set_option(pattern, index, key, value.unwrap_or_default()).map(|()| Said::Other);
+    }
+    let value = value.ok_or_else(|| format!("field {key} missing value"))?;
+    set_field(pattern, id, value, ports).map(|mask| Said::Field(id, mask))
 }
 
 /// Read a whole match: fields and shorthands separated by commas or blanks.
@@ -95,8 +129,11 @@ pub fn pieces(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
 
 /// The field of that name, alias, or NXM/OXM name.
 pub fn field_by_any_name(name: &str) -> Option<FieldId> {
-    FieldId::by_name(name)
-        .or_else(|| FieldId::ALL.into_iter().find(|id| id.field().oxm.iter().any(|oxm| oxm.name == name)))
+    FieldId::by_name(name).or_else(|| field_by_oxm_name(name))
+}
+
+fn field_by_oxm_name(name: &str) -> Option<FieldId> {
+    FieldId::ALL.into_iter().find(|id| id.field().oxm.iter().any(|oxm| oxm.name == name))
 }
 
 /// A tunnel option; without a value, that it is there.
@@ -120,7 +157,8 @@ pub fn parse_option(name: &str, text: &str) -> Result<TunValue, String> {
     })
 }
 
-fn set_field(pattern: &mut Match, id: FieldId, text: &str, ports: &PortNames) -> Result<(), String> {
+/// Requires a field; which bits were named.
+fn set_field(pattern: &mut Match, id: FieldId, text: &str, ports: &PortNames) -> Result<u128, String> {
     // An empty value is read as a wildcard by the fields that can be written that way.
     let (value, mask) = parse_value(id, if text.is_empty() { "0/0" } else { text }, ports)?;
     match id {
@@ -128,17 +166,24 @@ fn set_field(pattern: &mut Match, id: FieldId, text: &str, ports: &PortNames) ->
         FieldId::DlVlan if number::parse_u64(text) == Some(0xffff) => pattern.set(id, 0xffff),
         _ => pattern.set_masked(id, value, mask),
     }
-    Ok(())
+    Ok(mask)
 }
 
 /// Drop what the match's protocols cannot have: a flow of IPv4 addresses without `ip` matches everything, as users of
 /// OpenFlow 1.0 know it. Returns whether anything was dropped.
 pub fn normalize(pattern: &mut Match) -> bool {
+    normalize_from(pattern).is_some()
+}
+
+/// [`normalize`] that gives the match as it was, if anything was dropped.
+pub fn normalize_from(pattern: &mut Match) -> Option<Box<Match>> {
     use FieldId::*;
     let exact = |id: FieldId| pattern.is_exact(id).then(|| pattern.get(id).0);
     // namespace 1 of packet_type is that of Ethertypes
     let eth_type = exact(PacketType).filter(|kind| kind >> 16 == 1).map(|kind| kind & 0xffff).or(exact(EthType));
-    let (proto, icmp_type) = (exact(NwProto), exact(IcmpType));
+    let proto = exact(NwProto);
+    // other protocols have something else in that place
+    let icmp_type = exact(IcmpType).filter(|_| proto == Some(58));
     let known = (eth_type.map(|v| v as u16), proto.map(|v| v as u8), icmp_type.map(|v| v as u8));
     // flows of one file are mostly of one kind
     LAST_KEPT.with_borrow_mut(|(of, keep)| {
@@ -146,7 +191,7 @@ pub fn normalize(pattern: &mut Match) -> bool {
             *keep = kept_with(known);
             *of = Some(known);
         }
-        !keep.covers(pattern.mask()) && drop_others(pattern, keep)
+        if keep.covers(pattern.mask()) { None } else { drop_others(pattern, keep) }
     })
 }
 
@@ -192,8 +237,8 @@ fn kept_with((eth_type, proto, icmp_type): Protocols) -> FlowMask {
     keep
 }
 
-/// Drop what is not kept; returns whether anything was.
-fn drop_others(pattern: &mut Match, keep: &FlowMask) -> bool {
+/// Drop what is not kept; returns what it was, unless that goes without a word.
+fn drop_others(pattern: &mut Match, keep: &FlowMask) -> Option<Box<Match>> {
     let mut silent = FlowMask::new();
     // what nobody writes without its protocol goes without a word
     [FieldId::IpFrag, FieldId::TcpFlags, FieldId::NdReserved].iter().for_each(|field| field.unwildcard(&mut silent));
@@ -204,8 +249,9 @@ fn drop_others(pattern: &mut Match, keep: &FlowMask) -> bool {
         dropped |= gone & !silent.word(word) != 0;
         mask.set_word(word, mask.word(word) & !gone);
     }
-    *pattern = Match::with_layout(pattern.key().clone(), mask, pattern.layout().cloned());
-    dropped
+    let less = Match::with_layout(pattern.key().clone(), mask, pattern.layout().cloned());
+    let was = std::mem::replace(pattern, less);
+    dropped.then(|| Box::new(was))
 }
 
 /// Whether a field exists only under some network protocol. (Fields that share a place are all of that kind.) Some
@@ -304,6 +350,12 @@ mod tests {
             let pattern = parse(written).unwrap_or_else(|e| panic!("{written}: {e}"));
             assert_eq!(format_match(&pattern, &PortNames::new()), printed, "{written}");
         }
+    }
+
+    #[test]
+    fn no_field_is_called_like_a_protocol() {
+        let words = PROTOCOLS.iter().map(|(name, ..)| *name).chain(["eth"]);
+        assert_eq!(words.filter_map(FieldId::by_name).count(), 0);
     }
 
     #[test]

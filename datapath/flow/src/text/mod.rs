@@ -16,7 +16,10 @@ pub mod ports;
 pub mod value;
 
 pub use key_print::{format_key, format_key_with};
-pub use match_parse::{field_by_any_name, normalize, parse_match, parse_match_key, parse_option};
+pub use match_parse::{
+    Said, field_by_any_name, normalize, normalize_from, parse_match, parse_match_key, parse_option, read_field,
+    read_match_key,
+};
 pub use match_print::format_match;
 pub use ports::PortNames;
 pub use value::{format_value, parse_value};

@@ -10,8 +10,19 @@ pub fn parse_u128(text: &str) -> Option<u128> {
     if digits.starts_with('+') {
         return None;
     }
-    u128::from_str_radix(digits, radix).ok()
+    digits_to_u128(digits, radix)
 }
+
+/// Digits without a sign; most numbers are short, and 64 bits are much less work.
+pub(super) fn digits_to_u128(digits: &str, radix: u32) -> Option<u128> {
+    match digits.len() {
+        0..=SHORT => u64::from_str_radix(digits, radix).ok().map(u128::from),
+        _ => u128::from_str_radix(digits, radix).ok(),
+    }
+}
+
+/// So many digits fit 64 bits in every radix up to 16.
+const SHORT: usize = 16;
 
 /// As [`parse_u128`], for what fits 64 bits.
 pub fn parse_u64(text: &str) -> Option<u64> {

@@ -7,7 +7,7 @@ use weft_packet::Mac;
 use super::PortNames;
 use super::error::{FlagKind, TextError};
 use super::flags::{CT_STATE, FlagError, TCP_FLAGS, TUN_FLAGS, format_flags_under, parse_flags};
-use super::number::hex;
+use super::number::{digits_to_u128, hex};
 use crate::field::{Field, FieldForm, FieldId, Masking};
 use crate::port::OfPort;
 
@@ -143,13 +143,13 @@ pub(super) fn number(text: &str) -> Option<(Result<u128, TooLarge>, &str)> {
         Some(rest) => (rest, 16),
         None => (text, 10),
     };
-    let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
+    let end = digits.bytes().position(|byte| !char::from(byte).is_digit(radix)).unwrap_or(digits.len());
     let (run, rest) = digits.split_at(end);
     if run.is_empty() {
         // A bare "0x" reads as 0.
         return (radix == 16).then_some((Ok(0), rest));
     }
-    let value = u128::from_str_radix(run, radix).ok().filter(|v| radix == 16 || *v <= u64::MAX.into());
+    let value = digits_to_u128(run, radix).filter(|v| radix == 16 || *v <= u64::MAX.into());
     Some((value.ok_or(TooLarge), rest))
 }
 
@@ -207,16 +207,22 @@ fn ipv4(text: &str) -> Result<(u128, u128), TextError> {
 
 /// Four decimal bytes, leading zeros allowed.
 pub(super) fn ipv4_address(text: &str) -> Option<u32> {
-    let mut parts = text.split('.');
-    let mut address = 0;
-    for _ in 0..4 {
-        let part = parts.next()?;
-        if part.is_empty() || part.len() > 3 || !part.bytes().all(|b| b.is_ascii_digit()) {
-            return None;
+    let (mut address, mut part, mut digits, mut dots) = (0, 0u32, 0, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' if digits < 3 => {
+                part = part * 10 + u32::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 && part <= 255 && dots < 3 => {
+                address = address << 8 | part;
+                dots += 1;
+                (part, digits) = (0, 0);
+            }
+            _ => return None,
         }
-        address = address << 8 | u32::from(part.parse::<u8>().ok()?);
     }
-    parts.next().is_none().then_some(address)
+    (dots == 3 && digits > 0 && part <= 255).then_some(address << 8 | part)
 }
 
 fn ipv6(text: &str) -> Result<(u128, u128), TextError> {

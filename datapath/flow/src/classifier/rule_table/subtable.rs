@@ -193,6 +193,23 @@ impl<V> Subtable<V> {
         None
     }
 
+    /// Look at all that an insertion of these values would look at; what comes of it means nothing.
+    pub fn glance(&self, words: &[u64], prefixes: &[PrefixField]) -> u64 {
+        let mut seen = self.rules.glance(self.rules.hash(words));
+        let mut hash = 0;
+        for stage in &self.stages[..self.stages.len().saturating_sub(1)] {
+            hash = stage.hash_of(hash, |i| self.mask.word_of(words, i));
+            seen ^= u64::from(stage.index.get(&hash).copied().unwrap_or(0));
+        }
+        if let Some(ports) = &self.ports {
+            seen ^= u64::from(ports.count((self.mask.word_of(words, PORTS_WORD.into()) >> 32) as u32));
+        }
+        for (&len, PrefixField { field, trie }) in self.prefix_lens.iter().zip(prefixes).filter(|(len, _)| **len > 0) {
+            seen ^= u64::from(trie.count(prefix_of(&self.mask, *field, words), len));
+        }
+        seen
+    }
+
     pub fn remove(&mut self, words: &[u64], priority: u32, prefixes: &mut [PrefixField]) -> Option<V> {
         let head = self.rules.find_words(words)?;
         let (before, found) = self.neighbours(Some(head), priority);
@@ -315,15 +332,20 @@ impl Stage {
 
 fn count_prefixes(mask: &PackedMask, lens: &[u8], words: &[u64], prefixes: &mut [PrefixField], add: bool) {
     for (&len, PrefixField { field, trie }) in lens.iter().zip(prefixes).filter(|(len, _)| **len > 0) {
-        let f = field.field();
-        let bits = match f.bits {
-            65.. => u128::from(mask.word_of(words, f.word())) << 64 | u128::from(mask.word_of(words, f.word() + 1)),
-            // what the rest of the word says falls off when the bits move to the top
-            _ => u128::from(mask.word_of(words, f.word()) >> f.shift()),
-        };
-        let value = left_aligned(*field, bits);
+        let value = prefix_of(mask, *field, words);
         if add { trie.insert(value, len) } else { trie.remove(value, len) }
     }
+}
+
+/// What packed values say of a field, in the upper bits.
+fn prefix_of(mask: &PackedMask, field: FieldId, words: &[u64]) -> u128 {
+    let f = field.field();
+    let bits = match f.bits {
+        65.. => u128::from(mask.word_of(words, f.word())) << 64 | u128::from(mask.word_of(words, f.word() + 1)),
+        // what the rest of the word says falls off when the bits move to the top
+        _ => u128::from(mask.word_of(words, f.word()) >> f.shift()),
+    };
+    left_aligned(field, bits)
 }
 
 fn stage_of(field: FieldId) -> usize {
