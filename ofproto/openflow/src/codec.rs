@@ -16,9 +16,9 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use decoder::{decode, decode_what_goes};
-pub use encoder::encode;
+pub use decoder::{FlowModHead, decode, decode_flow_mod, decode_what_goes};
 pub(crate) use encoder::kind_for;
+pub use encoder::{encode, encode_flow_mod};
 pub use fragment::{
     actions_from_wire, actions_rewritten, fixed_match_from_wire, fixed_match_len, fixed_match_to_wire,
     instructions_from_wire, instructions_to_wire, match_from_oxm, match_to_oxm, raw_pattern,

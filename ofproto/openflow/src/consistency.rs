@@ -8,6 +8,8 @@
 //!   match ──> Known ──action──> Known ──action──> ...     (what a packet certainly is at each action)
 //! ```
 
+use std::borrow::Cow;
+
 use weft_flow::field::Prerequisite;
 use weft_flow::{FieldId, Match, OfPort};
 
@@ -60,16 +62,16 @@ pub fn check(
 
 /// What every packet is at some point of an action list.
 #[derive(Clone)]
-struct Known {
-    matching: Match,
+struct Known<'a> {
+    matching: Cow<'a, Match>,
     /// VLAN tags that are certainly there.
     tags: u8,
 }
 
-impl Known {
-    fn of(matching: &Match) -> Known {
+impl Known<'_> {
+    fn of(matching: &Match) -> Known<'_> {
         let (tci, bits) = matching.get(FieldId::VlanTci);
-        Known { matching: matching.clone(), tags: u8::from(tci & bits & 0x1000 != 0) }
+        Known { matching: Cow::Borrowed(matching), tags: u8::from(tci & bits & 0x1000 != 0) }
     }
 
     fn promises(&self, what: Prerequisite) -> bool {
@@ -92,16 +94,16 @@ impl Known {
     fn set_tagged(&mut self, tags: u8) {
         self.tags = tags;
         let tci = if tags == 0 { 0 } else { 0x1000 };
-        self.matching.set_masked(FieldId::VlanTci, tci, 0x1000);
+        self.matching.to_mut().set_masked(FieldId::VlanTci, tci, 0x1000);
     }
 
     fn become_type(&mut self, eth_type: u16) {
         if self.matching.get(FieldId::PacketType).1 != 0 && self.matching.get(FieldId::PacketType).0 != 0 {
-            self.matching.set(FieldId::PacketType, 1 << 16 | u128::from(eth_type));
+            self.matching.to_mut().set(FieldId::PacketType, 1 << 16 | u128::from(eth_type));
         } else {
-            self.matching.set(FieldId::EthType, eth_type.into());
+            self.matching.to_mut().set(FieldId::EthType, eth_type.into());
         }
-        self.matching.set_masked(FieldId::NwProto, 0, 0);
+        self.matching.to_mut().set_masked(FieldId::NwProto, 0, 0);
     }
 }
 
@@ -115,7 +117,7 @@ struct Check<'a> {
 type Checked = Result<(), ErrorCode>;
 
 impl Check<'_> {
-    fn list(&mut self, actions: &[Action], known: &mut Known) -> Checked {
+    fn list(&mut self, actions: &[Action], known: &mut Known<'_>) -> Checked {
         actions.iter().try_for_each(|action| self.one(action, known))
     }
 
@@ -126,7 +128,7 @@ impl Check<'_> {
         }
     }
 
-    fn read(&mut self, known: &Known, sub: SubField) -> Checked {
+    fn read(&mut self, known: &Known<'_>, sub: SubField) -> Checked {
         let field = sub.field.field();
         if known.promises(field.prerequisite) {
             return Ok(());
@@ -135,7 +137,7 @@ impl Check<'_> {
         Err(ErrorCode::OFPBAC_MATCH_INCONSISTENT)
     }
 
-    fn write(&mut self, known: &Known, field: FieldId) -> Checked {
+    fn write(&mut self, known: &Known<'_>, field: FieldId) -> Checked {
         let field = field.field();
         if !known.promises(field.prerequisite) {
             let text = format!("destination field {} lacks correct prerequisites", field.name);
@@ -149,7 +151,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn one(&mut self, action: &Action, known: &mut Known) -> Checked {
+    fn one(&mut self, action: &Action, known: &mut Known<'_>) -> Checked {
         match action {
             Action::Output { port, .. } | Action::OutputTrunc { port, .. } => return output(*port),
             Action::Enqueue { port, .. } => return enqueue(*port),
@@ -203,18 +205,18 @@ impl Check<'_> {
             Action::Encap(encap) => {
                 self.usable = self.usable.and(Protocols::OPENFLOW13_UP);
                 match encap {
-                    Encap::Ethernet => known.matching.set(FieldId::PacketType, 0),
-                    Encap::Nsh { .. } => known.matching.set(FieldId::PacketType, 0x1_894f),
+                    Encap::Ethernet => known.matching.to_mut().set(FieldId::PacketType, 0),
+                    Encap::Nsh { .. } => known.matching.to_mut().set(FieldId::PacketType, 0x1_894f),
                     Encap::Mpls { ethertype } => {
-                        known.matching.set(FieldId::PacketType, 1 << 16 | u128::from(*ethertype));
+                        known.matching.to_mut().set(FieldId::PacketType, 1 << 16 | u128::from(*ethertype));
                     }
                 }
             }
             Action::Decap { .. } => {
                 // What lies beneath is for the switch to see.
-                known.matching.set_masked(FieldId::PacketType, 0, 0);
-                known.matching.set_masked(FieldId::EthType, 0, 0);
-                known.matching.set_masked(FieldId::NwProto, 0, 0);
+                known.matching.to_mut().set_masked(FieldId::PacketType, 0, 0);
+                known.matching.to_mut().set_masked(FieldId::EthType, 0, 0);
+                known.matching.to_mut().set_masked(FieldId::NwProto, 0, 0);
             }
             Action::Learn(learn) => return self.learn(learn, known),
             Action::Clone(inner) => return self.list(inner, &mut known.clone()),
@@ -267,7 +269,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn set_field(&mut self, set: &SetField, known: &mut Known) -> Checked {
+    fn set_field(&mut self, set: &SetField, known: &mut Known<'_>) -> Checked {
         let field = set.field.field();
         if matches!(set.form, SetForm::Mod | SetForm::Mod64) {
             let fits = match set.field {
@@ -301,9 +303,10 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn learn(&mut self, learn: &crate::action::Learn, known: &Known) -> Checked {
+    fn learn(&mut self, learn: &crate::action::Learn, known: &Known<'_>) -> Checked {
         // What the learned flow will match, as far as it is known here.
-        let mut learned = Known::of(&Match::any());
+        let any = Match::any();
+        let mut learned = Known::of(&any);
         for spec in &learn.specs {
             if let LearnSrc::Field(src) = spec.src {
                 self.read(known, src)?;
@@ -314,7 +317,7 @@ impl Check<'_> {
                     if let LearnSrc::Immediate(value) = src {
                         let (old, bits) = learned.matching.get(dst.field);
                         let value = old & !dst.mask() | value << dst.ofs & dst.mask();
-                        learned.matching.set_masked(dst.field, value, bits | dst.mask());
+                        learned.matching.to_mut().set_masked(dst.field, value, bits | dst.mask());
                     }
                 }
                 (LearnDst::Load(dst), _) => self.write(&learned, dst.field)?,

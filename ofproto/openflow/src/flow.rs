@@ -69,6 +69,34 @@ impl Default for FlowMod {
 impl FlowMod {
     /// The priority of a flow whose text names none.
     pub const DEFAULT_PRIORITY: u16 = 0x8000;
+
+    /// Become what [`FlowMod::default`] is. A flow mod is big, so whoever reads many uses one again and again.
+    pub fn clear(&mut self) {
+        let FlowMod {
+            command,
+            table,
+            matching,
+            priority,
+            cookie,
+            filter_cookie,
+            cookie_mask,
+            idle_timeout,
+            hard_timeout,
+            importance,
+            buffer_id,
+            out_port,
+            out_group,
+            flags,
+            instructions,
+        } = self;
+        matching.clear();
+        instructions.clear();
+        (*command, *table, *priority) = (FlowModCommand::Add, TableId(0), FlowMod::DEFAULT_PRIORITY);
+        (*cookie, *filter_cookie, *cookie_mask) = (Cookie(0), Cookie(0), 0);
+        (*idle_timeout, *hard_timeout, *importance) = (Timeout::NEVER, Timeout::NEVER, 0);
+        (*buffer_id, *out_port, *out_group) = (None, OfPort::NONE, GroupId::ANY);
+        *flags = FlowModFlags::empty();
+    }
 }
 
 /// OFPFC_*.

@@ -34,6 +34,13 @@ impl Instructions {
         Instructions { apply: actions, ..Instructions::default() }
     }
 
+    /// Forget them all; the room for actions stays.
+    pub fn clear(&mut self) {
+        let Instructions { meter, apply, clear, write_actions, write_metadata, goto_table } = self;
+        apply.clear();
+        (*meter, *clear, *write_actions, *write_metadata, *goto_table) = (None, false, None, None, None);
+    }
+
     /// Whether nothing happens to the packet (`actions=drop`).
     pub fn is_drop(&self) -> bool {
         *self == Instructions::default()

@@ -8,6 +8,7 @@ use super::kind::{self, HeaderWire, Identity, Kind};
 use super::{Dialect, EXPERIMENTER_ERROR, Incoming, NICIRA_ERROR, VERSION_BITMAP, lengths, version_of};
 use crate::bundle::{BundleAdd, BundleControl, BundleControlKind, BundleFlags};
 use crate::error::{ErrorCode, ErrorMessage, ErrorWire};
+use crate::flow::FlowMod;
 use crate::ids::{Version, Xid};
 use crate::message::{FlowFormat, Message};
 use crate::packet::PacketInFormat;
@@ -40,10 +41,71 @@ fn decode_with(bytes: &[u8], dialect: &Dialect, depth: u8, tolerance: &mut Toler
         Some(true) => Message::StatsReply { body: multipart::read_reply(kind, &mut r, version, tolerance)?, more },
         None => read_body(kind, &mut r, version, xid, dialect, depth, bytes[0])?,
     };
-    if !r.is_empty() {
-        return bad(ErrorCode::OFPBRC_BAD_LEN, format!("{} has {} bytes too many", kind.name(), r.len()));
-    }
+    at_end(kind, &r)?;
     Ok(Incoming { version, xid, kind, more, message })
+}
+
+/// A flow mod that came in, alone or in a bundle; what it says stands elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FlowModHead {
+    /// Its transaction id.
+    pub xid: Xid,
+    /// The bundle that it is for, and the flags that were said of that.
+    pub bundle: Option<(u32, BundleFlags)>,
+    /// Where it stands in the message.
+    pub at: usize,
+}
+
+/// Decodes a flow mod, alone or in a bundle, into one that is used again: a flow mod is big, and those who take a million
+/// of them do not want it carried about. `None`: it is something else, for [`decode`].
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_flow_mod(bytes: &[u8], dialect: &Dialect, to: &mut FlowMod) -> Result<Option<FlowModHead>, DecodeError> {
+    let (version, xid) = version_of(bytes)?;
+    let Identity { kind, body: mut r, .. } = kind::identify(bytes, version)?;
+    let is_flow_mod = |kind| matches!(kind, Kind::FlowMod | Kind::NxFlowMod);
+    if is_flow_mod(kind) {
+        lengths::check(kind, version, r.len(), bytes.len())?;
+        return read_flow_mod(kind, &mut r, version, dialect, to)
+            .map(|()| Some(FlowModHead { xid, bundle: None, at: 0 }));
+    }
+    if !matches!(kind, Kind::BundleAdd | Kind::OnfBundleAdd) {
+        return Ok(None);
+    }
+    lengths::check(kind, version, r.len(), bytes.len())?;
+    let bundle = read_bundle_head(&mut r)?;
+    let at = bytes.len() - r.len();
+    let inner = inner_message(&mut r, version, ErrorCode::OFPBFC_MSG_BAD_LEN)?;
+    let (_, inner_xid) = version_of(inner)?;
+    let Identity { kind, body: mut r, .. } = kind::identify(inner, version)?;
+    if !is_flow_mod(kind) {
+        return Ok(None);
+    }
+    lengths::check(kind, version, r.len(), inner.len())?;
+    read_flow_mod(kind, &mut r, version, dialect, to)?;
+    same_xid(xid, inner_xid)?;
+    Ok(Some(FlowModHead { xid, bundle: Some(bundle), at }))
+}
+
+/// A flow mod's whole body.
+fn read_flow_mod(kind: Kind, r: &mut Reader<'_>, v: Version, dialect: &Dialect, to: &mut FlowMod) -> Decoded<()> {
+    flow::read_mod(r, v, kind == Kind::NxFlowMod, dialect, to)?;
+    at_end(kind, r)
+}
+
+fn at_end(kind: Kind, r: &Reader<'_>) -> Decoded<()> {
+    match r.is_empty() {
+        true => Ok(()),
+        false => bad(ErrorCode::OFPBRC_BAD_LEN, format!("{} has {} bytes too many", kind.name(), r.len())),
+    }
+}
+
+fn same_xid(outer: Xid, inner: Xid) -> Decoded<()> {
+    match outer == inner {
+        true => Ok(()),
+        false => bad(ErrorCode::OFPBFC_MSG_BAD_XID, "inner and outer transaction ids differ"),
+    }
 }
 
 fn read_body(
@@ -73,9 +135,11 @@ fn read_body(
         Kind::NxFlowRemoved => Message::FlowRemoved(flow::read_nx_removed(r)?),
         Kind::PortStatus => Message::PortStatus(port::read_status(r, v)?),
         Kind::PacketOut => Message::PacketOut(packet::read_out(r, v)?),
-        Kind::FlowMod if v == Version::V10 => Message::FlowMod(flow::read_mod10(r, dialect)?),
-        Kind::FlowMod => Message::FlowMod(flow::read_mod11(r, v)?),
-        Kind::NxFlowMod => Message::FlowMod(flow::read_nx_mod(r, dialect)?),
+        Kind::FlowMod | Kind::NxFlowMod => {
+            let mut todo = FlowMod::default();
+            flow::read_mod(r, v, kind == Kind::NxFlowMod, dialect, &mut todo)?;
+            Message::FlowMod(todo)
+        }
         Kind::GroupMod => Message::GroupMod(group::read_mod(r, v)?),
         Kind::PortMod => Message::PortMod(port::read_mod(r, v)?),
         Kind::TableMod => Message::TableMod(table::read_mod(r, v)?),
@@ -196,6 +260,11 @@ fn read_inner(r: &mut Reader<'_>, v: Version, dialect: &Dialect, depth: u8, shor
     if depth > 0 {
         return bad(ErrorCode::OFPBFC_MSG_UNSUP, "messages are nested once only");
     }
+    decode_nested(inner_message(r, v, short)?, dialect, depth + 1)
+}
+
+/// The bytes of a whole message inside another.
+fn inner_message<'a>(r: &mut Reader<'a>, v: Version, short: ErrorCode) -> Decoded<&'a [u8]> {
     let Ok(header) = r.peek::<HeaderWire>("inner message") else { return bad(short, "the inner message is cut") };
     if header.version != v as u8 {
         return bad(ErrorCode::OFPBFC_BAD_VERSION, "the inner message is of another version");
@@ -204,7 +273,7 @@ fn read_inner(r: &mut Reader<'_>, v: Version, dialect: &Dialect, depth: u8, shor
     if len < size_of::<HeaderWire>() || len > r.len() {
         return bad(short, format!("an inner message of {len} bytes"));
     }
-    decode_nested(r.bytes(len, "inner message")?, dialect, depth + 1)
+    r.bytes(len, "inner message")
 }
 
 fn read_bundle_control(r: &mut Reader<'_>) -> Decoded<BundleControl> {
@@ -231,17 +300,20 @@ fn read_bundle_control(r: &mut Reader<'_>) -> Decoded<BundleControl> {
     Ok(BundleControl { id, kind: *kind, flags })
 }
 
-fn read_bundle_add(r: &mut Reader<'_>, v: Version, xid: Xid, dialect: &Dialect, depth: u8) -> Decoded<BundleAdd> {
+/// The bundle's id and flags.
+fn read_bundle_head(r: &mut Reader<'_>) -> Decoded<(u32, BundleFlags)> {
     let id = r.get::<U32>("bundle id")?.get();
     r.skip(2, "padding")?;
     let bits = r.get::<U16>("bundle flags")?.get();
     // unknown ones count when the flags of a bundle are compared
-    let flags = BundleFlags::from_bits_retain(bits);
+    Ok((id, BundleFlags::from_bits_retain(bits)))
+}
+
+fn read_bundle_add(r: &mut Reader<'_>, v: Version, xid: Xid, dialect: &Dialect, depth: u8) -> Decoded<BundleAdd> {
+    let (id, flags) = read_bundle_head(r)?;
     let inner = read_inner(r, v, dialect, depth, ErrorCode::OFPBFC_MSG_BAD_LEN)?;
     r.take_rest();
-    if inner.xid != xid {
-        return bad(ErrorCode::OFPBFC_MSG_BAD_XID, "inner and outer transaction ids differ");
-    }
+    same_xid(xid, inner.xid)?;
     let known = matches!(
         inner.message,
         Message::FlowMod(_) | Message::GroupMod(_) | Message::PortMod(_) | Message::PacketOut(_)

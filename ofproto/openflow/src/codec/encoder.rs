@@ -7,6 +7,7 @@ use zerocopy::byteorder::big_endian::{U16, U32};
 use super::kind::{self, Kind};
 use super::{Dialect, EXPERIMENTER_ERROR, NICIRA_ERROR, VERSION_BITMAP};
 use crate::error::{ErrorMessage, ErrorWire};
+use crate::flow::FlowMod;
 use crate::ids::{Version, Xid};
 use crate::message::{FlowFormat, Message, StatsRequest};
 use crate::packet::PacketInFormat;
@@ -36,6 +37,40 @@ pub fn encode(message: &Message, xid: Xid, dialect: &Dialect) -> Result<Vec<u8>,
         }
     }
     Ok(w.bytes)
+}
+
+/// Appends a flow mod, which for those who send many need be neither a [`Message`] nor bytes of its own.
+///
+/// # Errors
+/// If the version cannot say it; then nothing is appended.
+pub fn encode_flow_mod(todo: &FlowMod, xid: Xid, dialect: &Dialect, to: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let mut w = Writer { bytes: std::mem::take(to) };
+    let before = w.len();
+    let kind = flow_mod_kind(todo, dialect);
+    let outcome = kind::open(&mut w, kind, dialect.version, xid.0, false).and_then(|start| {
+        write_flow_mod(&mut w, kind, todo, dialect)?;
+        kind::close(&mut w, start, kind, dialect.version)
+    });
+    *to = w.bytes;
+    if outcome.is_err() {
+        to.truncate(before);
+    }
+    outcome
+}
+
+fn flow_mod_kind(todo: &FlowMod, dialect: &Dialect) -> Kind {
+    match dialect.version == Version::V10 && flow::wants_nxm(dialect, &todo.matching, todo.cookie_mask) {
+        true => Kind::NxFlowMod,
+        false => Kind::FlowMod,
+    }
+}
+
+fn write_flow_mod(w: &mut Writer, kind: Kind, todo: &FlowMod, dialect: &Dialect) -> Encoded<()> {
+    match dialect.version {
+        _ if kind == Kind::NxFlowMod => flow::write_nx_mod(w, todo, dialect),
+        Version::V10 => flow::write_mod10(w, todo, dialect),
+        later => flow::write_mod11(w, todo, later),
+    }
 }
 
 /// The most that a part of a reply holds.
@@ -105,8 +140,7 @@ pub(crate) fn kind_for(message: &Message, dialect: &Dialect) -> Kind {
         Message::FlowRemoved(_) => Kind::FlowRemoved,
         Message::PortStatus(_) => Kind::PortStatus,
         Message::PacketOut(_) => Kind::PacketOut,
-        Message::FlowMod(m) if v10 && flow::wants_nxm(dialect, &m.matching, m.cookie_mask) => Kind::NxFlowMod,
-        Message::FlowMod(_) => Kind::FlowMod,
+        Message::FlowMod(m) => flow_mod_kind(m, dialect),
         Message::GroupMod(_) => Kind::GroupMod,
         Message::PortMod(_) => Kind::PortMod,
         Message::TableMod(_) => Kind::TableMod,
@@ -175,9 +209,7 @@ fn write_body(w: &mut Writer, kind: Kind, message: &Message, dialect: &Dialect) 
         Message::FlowRemoved(f) => flow::write_removed(w, f, v),
         Message::PortStatus(s) => port::write_status(w, s, v)?,
         Message::PacketOut(p) => packet::write_out(w, p, v)?,
-        Message::FlowMod(m) if kind == Kind::NxFlowMod => flow::write_nx_mod(w, m, dialect)?,
-        Message::FlowMod(m) if v == Version::V10 => flow::write_mod10(w, m, dialect)?,
-        Message::FlowMod(m) => flow::write_mod11(w, m, v)?,
+        Message::FlowMod(m) => write_flow_mod(w, kind, m, dialect)?,
         Message::GroupMod(m) => group::write_mod(w, m, v)?,
         Message::PortMod(m) => port::write_mod(w, m, v)?,
         Message::TableMod(m) => table::write_mod(w, m, v),

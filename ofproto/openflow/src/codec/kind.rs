@@ -1,5 +1,7 @@
 //! What kind of message bytes are: the numbers of every version, and the names that the tools print.
 
+use std::sync::LazyLock;
+
 use zerocopy::byteorder::big_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -405,14 +407,26 @@ pub(super) fn identify(bytes: &[u8], v: Version) -> Decoded<Identity<'_>> {
     } else {
         (Place::Plain(number), ErrorCode::OFPBRC_BAD_TYPE)
     };
-    match Kind::ALL.iter().find(|kind| kind.place(v) == Some(place)) {
-        Some(kind) => Ok(Identity { kind: *kind, more, body: r }),
+    let kind = match place {
+        Place::Plain(number) => PLAIN[v as usize - 1].get(usize::from(number)).copied().flatten(),
+        _ => at(place, v),
+    };
+    match kind {
+        Some(kind) => Ok(Identity { kind, more, body: r }),
         None => {
             warn(Module::Msgs, || format!("unknown OpenFlow message ({})", place.words(v as u8, number)));
             bad(unknown, format!("{v} has no message {place:?}"))
         }
     }
 }
+
+fn at(place: Place, v: Version) -> Option<Kind> {
+    Kind::ALL.iter().find(|kind| kind.place(v) == Some(place)).copied()
+}
+
+/// The standard's messages of each version by their numbers, which every message asks for.
+static PLAIN: LazyLock<[[Option<Kind>; 64]; 6]> =
+    LazyLock::new(|| Version::ALL.map(|v| std::array::from_fn(|number| at(Place::Plain(number as u8), v))));
 
 /// Appends the headers of a message; the length is filled in by [`close`].
 pub(super) fn open(w: &mut Writer, kind: Kind, v: Version, xid: u32, more: bool) -> Encoded<usize> {

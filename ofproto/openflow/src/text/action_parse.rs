@@ -1,5 +1,7 @@
 //! Actions from text (ovs-actions(7)), with the error texts that the tools print.
 
+use std::borrow::Cow;
+
 use weft_flow::field::FieldForm;
 use weft_flow::text::number::{parse_u64, parse_u128};
 use weft_flow::text::value::parse_mac;
@@ -31,7 +33,7 @@ pub(super) fn parse_inside(text: &str, names: &Names, around: Option<&str>) -> R
     let mut actions = Vec::new();
     let mut dropped = false;
     for word in Words::of(text) {
-        let key = word.key.to_ascii_lowercase();
+        let key = lower(word.key);
         if key == "drop" {
             dropped = true;
             continue;
@@ -39,7 +41,7 @@ pub(super) fn parse_inside(text: &str, names: &Names, around: Option<&str>) -> R
         if let Some(around) = around.filter(|_| key == "meter") {
             return Err(format!("{around} action doesn't support nested action meter"));
         }
-        if matches!(key.as_str(), "clear_actions" | "write_actions" | "write_metadata" | "goto_table") {
+        if matches!(&*key, "clear_actions" | "write_actions" | "write_metadata" | "goto_table") {
             return Err(format!("{key} instruction not allowed here"));
         }
         actions.push(parse_action(&word, names)?);
@@ -56,8 +58,8 @@ pub(super) fn parse_inside(text: &str, names: &Names, around: Option<&str>) -> R
 /// The text that the tools print.
 pub fn parse_action(word: &Word<'_>, names: &Names) -> Result<Action, String> {
     let arg = word.text();
-    let lower = word.key.to_ascii_lowercase();
-    Ok(match lower.as_str() {
+    let lower = lower(word.key);
+    Ok(match &*lower {
         "output" => parse_output(word, names)?,
         "controller" => parse_controller(arg)?,
         "enqueue" => parse_enqueue(arg, names)?,
@@ -121,6 +123,14 @@ pub fn parse_action(word: &Word<'_>, names: &Names) -> Result<Action, String> {
             },
         },
     })
+}
+
+/// The word in lower case, as it mostly is.
+pub(super) fn lower(word: &str) -> Cow<'_, str> {
+    match word.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(word.to_ascii_lowercase()),
+        false => Cow::Borrowed(word),
+    }
 }
 
 /// The actions of OpenFlow 1.0 that set one header field.

@@ -1,7 +1,7 @@
 //! Whole flows from text: the flow syntax of ovs-ofctl(8).
 
 use weft_flow::text::number::{parse_u64, parse_u128};
-use weft_flow::text::{PortNames, format_match, normalize, parse_match_key, parse_value};
+use weft_flow::text::{PortNames, Said, format_match, normalize_from, parse_value, read_field, read_match_key};
 use weft_flow::{FieldId, Match};
 
 use super::action_parse::subfield;
@@ -39,7 +39,8 @@ pub struct ParsedFlow {
 /// # Errors
 /// The text that the tools print.
 pub fn parse_flow(text: &str, command: FlowCommand, names: &Names) -> Result<FlowMod, String> {
-    parse(text, command, names).map(|(flow, ..)| flow)
+    let mut flow = FlowMod::default();
+    parse(text, command, names, &mut flow).map(|_| flow)
 }
 
 /// Read one flow as a tool does for its user: what it says besides goes to `notes`, and actions that do not fit the match
@@ -48,11 +49,24 @@ pub fn parse_flow(text: &str, command: FlowCommand, names: &Names) -> Result<Flo
 /// # Errors
 /// The text that the tools print.
 pub fn read_flow(text: &str, command: FlowCommand, names: &Names, notes: &mut Vec<Note>) -> Result<ParsedFlow, String> {
+    let mut flow = FlowMod::default();
+    let usable = read_flow_into(text, command, names, notes, &mut flow)?;
+    Ok(ParsedFlow { flow, usable })
+}
+
+/// [`read_flow`] into a flow mod that is used again; the forms that can say it.
+fn read_flow_into(
+    text: &str,
+    command: FlowCommand,
+    names: &Names,
+    notes: &mut Vec<Note>,
+    flow: &mut FlowMod,
+) -> Result<Protocols, String> {
     notes::take();
     port_notes(split_actions(text).0);
-    let parsed = parse(text, command, names);
+    let parsed = parse(text, command, names, flow);
     notes.extend(notes::take());
-    let (flow, mut usable, written) = parsed?;
+    let (mut usable, written) = parsed?;
     if let Some(written) = written {
         notes.extend(normalized(&written, &flow.matching));
     }
@@ -63,7 +77,7 @@ pub fn read_flow(text: &str, command: FlowCommand, names: &Names, notes: &mut Ve
         consistency::check(&flow.instructions, &flow.matching, flow.table, &mut usable, notes)
             .map_err(|error| format!("actions are invalid with specified match ({})", error.name()))?;
     }
-    Ok(ParsedFlow { flow, usable })
+    Ok(usable)
 }
 
 /// What the tools say when a match's fields were dropped.
@@ -81,14 +95,19 @@ fn wants_actions(command: FlowCommand) -> bool {
     matches!(command, FlowCommand::Mod(Add | Modify | ModifyStrict))
 }
 
-/// The flow, the forms that its match allows, and the match as it was written if that is another one.
-fn parse(text: &str, command: FlowCommand, names: &Names) -> Result<(FlowMod, Protocols, Option<Match>), String> {
+/// Reads the flow; gives the forms that its match allows, and the match as it was written if that is another one.
+fn parse(
+    text: &str,
+    command: FlowCommand,
+    names: &Names,
+    flow: &mut FlowMod,
+) -> Result<(Protocols, Option<Box<Match>>), String> {
     let wants_actions = wants_actions(command);
     let (fields, actions) = split_actions(text);
     if wants_actions && actions.is_none() {
         return Err("must specify an action".to_owned());
     }
-    let mut flow = FlowMod::default();
+    flow.clear();
     match command {
         FlowCommand::Mod(c) => flow.command = c,
         FlowCommand::Filter => flow.table = TableId::ALL,
@@ -99,7 +118,13 @@ fn parse(text: &str, command: FlowCommand, names: &Names) -> Result<(FlowMod, Pr
     }
     let mut usable = Protocols::ANY;
     for word in Words::of(fields) {
-        if apply_option(&mut flow, command, word.key, word.value, names)? {
+        // a field is asked for first: most words are one, and no option is called like one
+        if let Some(field) = FieldId::by_name(word.key) {
+            let said = read_field(&mut flow.matching, field, word.key, word.value, &names.ports)?;
+            usable = usable.and(of_word(word.key, word.text(), said));
+            continue;
+        }
+        if apply_option(flow, command, word.key, word.value, names)? {
             if word.key == "table" && flow.table != TableId::ALL {
                 usable = usable.and(Protocols::TABLE_ID.or(Protocols::OXM).or(Protocols::OPENFLOW11));
             }
@@ -112,15 +137,18 @@ fn parse(text: &str, command: FlowCommand, names: &Names) -> Result<(FlowMod, Pr
             usable = usable.and(match_bits(&mut flow.matching, word.key, word.text())?);
         } else if word.key == "allow_hidden_fields" {
             flow.flags |= FlowModFlags::HIDDEN_FIELDS;
-        } else if is_specification_name(word.key)
-            || !parse_match_key(&mut flow.matching, word.key, value_of(&word), &names.ports)?
-        {
-            return Err(match word.text() {
-                "" => format!("field {} missing value", word.key),
-                _ => format!("unknown keyword {}", word.key),
-            });
         } else {
-            usable = usable.and(of_word(word.key, word.text(), &names.ports));
+            let said = match is_specification_name(word.key) {
+                true => None,
+                false => read_match_key(&mut flow.matching, word.key, word.value, &names.ports)?,
+            };
+            let Some(said) = said else {
+                return Err(match word.text() {
+                    "" => format!("field {} missing value", word.key),
+                    _ => format!("unknown keyword {}", word.key),
+                });
+            };
+            usable = usable.and(of_word(word.key, word.text(), said));
         }
     }
     if matches!(flow.command, FlowModCommand::Modify | FlowModCommand::ModifyStrict)
@@ -130,11 +158,10 @@ fn parse(text: &str, command: FlowCommand, names: &Names) -> Result<(FlowMod, Pr
         // a modify that does not choose by cookie may add the flow, which then has the cookie 0
         flow.cookie = Cookie(0);
     }
-    let written = flow.matching.clone();
-    if says_more_than_ipv6(&written) {
+    if says_more_than_ipv6(&flow.matching) {
         usable = usable.and(Protocols::NXM.or(Protocols::OXM));
     }
-    let changed = normalize(&mut flow.matching);
+    let written = normalize_from(&mut flow.matching);
     if let Some(actions) = actions.filter(|_| wants_actions) {
         flow.instructions = parse_instructions(actions, names)?;
         let proto = flow.matching.get(FieldId::NwProto);
@@ -143,7 +170,7 @@ fn parse(text: &str, command: FlowCommand, names: &Names) -> Result<(FlowMod, Pr
             name_ports(flow.instructions.write_actions.as_deref_mut().unwrap_or_default(), proto.0 == 17);
         }
     }
-    Ok((flow, usable, changed.then_some(written)))
+    Ok((usable, written))
 }
 
 /// `mod_tp_src` and `mod_tp_dst` write the ports of the protocol that the flow matches: later versions name it.
@@ -180,6 +207,9 @@ fn match_bits(matching: &mut Match, key: &str, value: &str) -> Result<Protocols,
 
 /// What the tools say of the ports that a match names by number.
 fn port_notes(fields: &str) {
+    if !fields.contains("in_port") {
+        return;
+    }
     for word in Words::of(fields).filter(|word| matches!(word.key, "in_port" | "in_port_oxm")) {
         signed(word.text()).into_iter().for_each(note_port);
     }
@@ -199,17 +229,20 @@ fn says_more_than_ipv6(matching: &Match) -> bool {
 }
 
 /// The forms that can match what one word says.
-fn of_word(key: &str, value: &str, ports: &PortNames) -> Protocols {
-    // Protocols' names say what every version can say.
-    let Some(field) = FieldId::by_name(key) else { return Protocols::ANY };
-    let mask = parse_value(field, value, ports).map_or(field.field().all_ones(), |(_, mask)| mask);
-    if mask == 0 {
-        return Protocols::ANY;
+fn of_word(key: &str, value: &str, said: Said) -> Protocols {
+    let of = |field: FieldId, mask| match mask {
+        0 => Protocols::ANY,
+        _ if field == FieldId::VlanVid && value.contains('/') => Protocols::of_field(field, 1),
+        mask => Protocols::of_field(field, mask),
+    };
+    match said {
+        Said::Field(field, _) if value.is_empty() => of(field, field.field().all_ones()),
+        Said::Field(field, mask) => of(field, mask),
+        // A tunnel option; the names of protocols say what every version can say.
+        Said::Other => FieldId::by_name(key).map_or(Protocols::ANY, |field| {
+            of(field, parse_value(field, value, &PortNames::new()).map_or(u128::MAX, |(_, mask)| mask))
+        }),
     }
-    if field == FieldId::VlanVid && value.contains('/') {
-        return Protocols::of_field(field, 1);
-    }
-    Protocols::of_field(field, mask)
 }
 
 fn of_flag(flag: FlowModFlags) -> Protocols {
@@ -246,9 +279,26 @@ pub fn read_flow_mod_line(
     read_flow(rest, FlowCommand::Mod(command), names, notes)
 }
 
+/// [`read_flow_mod_line`] into a flow mod that is used again, for those who read many; the forms that can say it.
+///
+/// # Errors
+/// As [`read_flow`].
+pub fn read_flow_mod_line_into(
+    text: &str,
+    default: FlowModCommand,
+    names: &Names,
+    notes: &mut Vec<Note>,
+    flow: &mut FlowMod,
+) -> Result<Protocols, String> {
+    let (command, rest) = leading_command(text, default);
+    read_flow_into(rest, FlowCommand::Mod(command), names, notes, flow)
+}
+
 fn leading_command(text: &str, default: FlowModCommand) -> (FlowModCommand, &str) {
     let text = text.trim();
-    let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+    // most lines are one long word
+    let end = text.bytes().take(LONGEST_COMMAND + 1).position(|byte| matches!(byte, b' ' | b'\t'));
+    let (word, rest) = end.map_or((text, ""), |end| (&text[..end], &text[end + 1..]));
     match word {
         "add" => (FlowModCommand::Add, rest),
         "modify" => (FlowModCommand::Modify, rest),
@@ -259,18 +309,18 @@ fn leading_command(text: &str, default: FlowModCommand) -> (FlowModCommand, &str
     }
 }
 
-/// A value written with `(...)`, as `packet_type=(1,0x800)`, keeps its parentheses; `key=value` is as it stands.
-fn value_of<'a>(word: &super::words::Word<'a>) -> Option<&'a str> {
-    word.value
-}
+/// The length of `delete_strict`.
+const LONGEST_COMMAND: usize = 13;
 
 fn split_actions(text: &str) -> (&str, Option<&str>) {
-    for mark in ["actions=", "action="] {
-        // at the start of a word only: a port or table may be called like that
-        let found =
-            text.match_indices(mark).find(|(at, _)| *at == 0 || text[..*at].ends_with([',', ' ', '\t', '\r', '\n']));
-        if let Some((at, _)) = found {
-            return (&text[..at], Some(&text[at + mark.len()..]));
+    // at the start of a word only: a port or table may be called like that
+    let is_mark = |mark: &str, at: usize| {
+        let start = text[..at].strip_suffix(mark);
+        start.is_some_and(|before| before.is_empty() || before.ends_with([',', ' ', '\t', '\r', '\n']))
+    };
+    for mark in ["actions", "action"] {
+        if let Some((at, _)) = text.match_indices('=').find(|(at, _)| is_mark(mark, *at)) {
+            return (&text[..at - mark.len()], Some(&text[at + 1..]));
         }
     }
     (text, None)
@@ -337,4 +387,32 @@ fn parse_cookie(flow: &mut FlowMod, command: FlowCommand, text: &str) -> Result<
 
 fn number<T: TryFrom<u64>>(text: &str, what: &str) -> Result<T, String> {
     parse_u64(text).and_then(|v| T::try_from(v).ok()).ok_or_else(|| format!("invalid {what} \"{text}\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_field_is_called_like_an_option() {
+        let options = [
+            "table",
+            "priority",
+            "idle_timeout",
+            "hard_timeout",
+            "importance",
+            "out_port",
+            "out_group",
+            "cookie",
+            "duration",
+            "n_packets",
+            "n_bytes",
+            "idle_age",
+            "hard_age",
+            "allow_hidden_fields",
+        ];
+        for name in options.into_iter().chain(FLAG_WORDS.map(|(_, name)| name)) {
+            assert_eq!(FieldId::by_name(name), None);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What stands behind `actions=`: actions and instructions in the order in which OpenFlow runs them.
 
 use super::Names;
-use super::action_parse::{number, parse_action, parse_inside};
+use super::action_parse::{lower, number, parse_action, parse_inside};
 use super::verify::{beside_conjunction, verify, verify_actions};
 use super::words::Words;
 use crate::action::Action;
@@ -23,12 +23,12 @@ pub fn parse_instructions(text: &str, names: &Names) -> Result<Instructions, Str
     // How many actions stand before the first instruction, and its name.
     let mut first_instruction = None;
     for word in Words::of(text) {
-        let key = word.key.to_ascii_lowercase();
+        let key = lower(word.key);
         if key == "drop" {
             dropped = true;
             continue;
         }
-        let place = match key.as_str() {
+        let place = match &*key {
             "meter" => 0,
             "clear_actions" => 2,
             "write_actions" => 3,

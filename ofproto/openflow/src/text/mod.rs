@@ -43,7 +43,9 @@ use crate::TableId;
 
 pub use action_parse::subfield as parse_subfield;
 pub use action_print::{format_action, format_actions, format_instructions};
-pub use flow_parse::{FlowCommand, ParsedFlow, parse_flow, parse_flow_mod_line, read_flow, read_flow_mod_line};
+pub use flow_parse::{
+    FlowCommand, ParsedFlow, parse_flow, parse_flow_mod_line, read_flow, read_flow_mod_line, read_flow_mod_line_into,
+};
 pub use flow_print::{format_flow_stats, format_flow_stats_with};
 pub use group_parse::parse_group;
 pub use instruction_parse::parse_instructions;

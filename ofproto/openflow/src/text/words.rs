@@ -32,34 +32,73 @@ impl<'a> Words<'a> {
     }
 }
 
-fn is_separator(c: char) -> bool {
-    matches!(c, ',' | ' ' | '\t' | '\r' | '\n')
+/// What a byte means to words; all that counts is ASCII, so bytes will do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Letter,
+    Separator,
+    Delimiter,
+    Opens,
+    Closes,
+    Quote,
 }
 
-/// Where the word at the start of `text` ends: at the first separator outside of parentheses and quotes.
-fn end_of_word(text: &str) -> usize {
-    let mut depth = 0u32;
-    let mut quoted = false;
-    let mut escaped = false;
-    for (i, c) in text.char_indices() {
-        if quoted {
-            match c {
-                _ if escaped => escaped = false,
-                '\\' => escaped = true,
-                '"' => quoted = false,
-                _ => {}
-            }
-            continue;
-        }
-        match c {
-            '"' => quoted = true,
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ if depth == 0 && is_separator(c) => return i,
-            _ => {}
-        }
+static CLASSES: [Class; 256] = {
+    let mut classes = [Class::Letter; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b',' | b' ' | b'\t' | b'\r' | b'\n' => Class::Separator,
+            b'=' | b':' => Class::Delimiter,
+            b'(' => Class::Opens,
+            b')' => Class::Closes,
+            b'"' => Class::Quote,
+            _ => Class::Letter,
+        };
+        byte += 1;
     }
-    text.len()
+    classes
+};
+
+fn is_separator(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] == Class::Separator
+}
+
+/// Where the word at the start of `text` ends: at the first separator outside of parentheses and quotes. And
+/// where its first delimiter is.
+fn end_of_word(text: &str) -> (usize, Option<usize>) {
+    let bytes = text.as_bytes();
+    let mut depth = 0u32;
+    let mut delimiter = None;
+    let mut at = 0;
+    while at < bytes.len() {
+        match CLASSES[usize::from(bytes[at])] {
+            Class::Letter => {}
+            Class::Separator if depth == 0 => break,
+            Class::Separator => {}
+            Class::Delimiter => delimiter = delimiter.or(Some(at)),
+            Class::Opens => {
+                depth += 1;
+                delimiter = delimiter.or(Some(at));
+            }
+            Class::Closes => depth = depth.saturating_sub(1),
+            Class::Quote => at = end_of_quote(bytes, at, &mut delimiter),
+        }
+        at += 1;
+    }
+    (at.min(bytes.len()), delimiter)
+}
+
+/// Where the quote that begins at `start` ends.
+fn end_of_quote(bytes: &[u8], start: usize, delimiter: &mut Option<usize>) -> usize {
+    let mut at = start + 1;
+    while at < bytes.len() && bytes[at] != b'"' {
+        if matches!(bytes[at], b'=' | b':' | b'(') {
+            *delimiter = delimiter.or(Some(at));
+        }
+        at += if bytes[at] == b'\\' { 2 } else { 1 };
+    }
+    at
 }
 
 /// Where the parenthesis that is open before `text` closes.
@@ -84,15 +123,13 @@ impl<'a> Iterator for Words<'a> {
     type Item = Word<'a>;
 
     fn next(&mut self) -> Option<Word<'a>> {
-        self.left = self.left.trim_start_matches(is_separator);
-        if self.left.is_empty() {
-            return None;
-        }
-        let (all, left) = self.left.split_at(end_of_word(self.left));
+        let start = self.left.bytes().position(|byte| !is_separator(byte))?;
+        self.left = &self.left[start..];
+        let (end, delimiter) = end_of_word(self.left);
+        let (all, left) = self.left.split_at(end);
         self.left = left;
         let quoted = all.starts_with('"');
-        let delimiter = all.find(['=', ':', '(']).filter(|_| !quoted);
-        Some(match delimiter {
+        Some(match delimiter.filter(|_| !quoted) {
             None => Word { key: all, value: None, rest: "", all },
             Some(at) => {
                 let (key, behind) = (&all[..at], &all[at + 1..]);

@@ -12,7 +12,7 @@ mod removed;
 mod request;
 mod stats;
 
-pub(crate) use modify::{read_mod10, read_mod11, read_nx_mod, wants_nxm, write_mod10, write_mod11, write_nx_mod};
+pub(crate) use modify::{read_mod, wants_nxm, write_mod10, write_mod11, write_nx_mod};
 pub(crate) use removed::{read_nx_removed, read_removed, write_nx_removed, write_removed};
 pub(crate) use request::{
     read_nx_request, read_request10, read_request11, write_nx_request, write_request10, write_request11,
@@ -61,11 +61,21 @@ pub(super) fn port32(port: u32) -> Decoded<OfPort> {
 
 /// A match of 1.1 and later, with its header and padding.
 pub(super) fn read_match11(r: &mut Reader<'_>, unknown: Unknown) -> Decoded<Match> {
+    let mut matching = Match::any();
+    read_match11_into(r, unknown, &mut matching)?;
+    Ok(matching)
+}
+
+/// [`read_match11`] into a match that requires nothing yet.
+fn read_match11_into(r: &mut Reader<'_>, unknown: Unknown, matching: &mut Match) -> Decoded<()> {
     let header: &MatchHeaderWire =
         r.peek("match header").or_else(|_| bad(ErrorCode::OFPBMC_BAD_LEN, "match is cut"))?;
     let len = usize::from(header.len.get());
     match header.kind.get() {
-        0 => match11::read(r.get("match").or_else(|_| bad(ErrorCode::OFPBMC_BAD_LEN, "match is cut"))?),
+        0 => {
+            *matching = match11::read(r.get("match").or_else(|_| bad(ErrorCode::OFPBMC_BAD_LEN, "match is cut"))?)?;
+            Ok(())
+        }
         1 if len >= 4 => {
             let mut padded = match r.sub(len.next_multiple_of(8), "match") {
                 Ok(padded) => padded,
@@ -73,11 +83,11 @@ pub(super) fn read_match11(r: &mut Reader<'_>, unknown: Unknown) -> Decoded<Matc
             };
             padded.skip(4, "match header")?;
             let tlvs = padded.bytes(len - 4, "match")?;
-            match oxm::read_match(tlvs, unknown)? {
-                (_, Some(_)) if unknown == Unknown::Refuse => {
+            match oxm::read_match_into(tlvs, unknown, matching)? {
+                Some(_) if unknown == Unknown::Refuse => {
                     bad(ErrorCode::OFPBMC_BAD_FIELD, "a cookie is no field of OXM")
                 }
-                (m, _) => Ok(m),
+                _ => Ok(()),
             }
         }
         1 => bad(ErrorCode::OFPBMC_BAD_LEN, format!("a match of {len} bytes")),

@@ -37,7 +37,12 @@ const EXPERIMENTER: u16 = 0xffff;
 
 /// Everything that is left of a message or an entry.
 pub(crate) fn read(bytes: &[u8], version: Version) -> Decoded<Instructions> {
-    if version == Version::V10 { read10(bytes) } else { read11(bytes, version) }
+    if version == Version::V10 {
+        return read10(bytes);
+    }
+    let mut out = Instructions::default();
+    read11(bytes, version, &mut out)?;
+    Ok(out)
 }
 
 fn read10(bytes: &[u8]) -> Decoded<Instructions> {
@@ -56,14 +61,14 @@ fn read10(bytes: &[u8]) -> Decoded<Instructions> {
     Ok(out)
 }
 
-fn read11(bytes: &[u8], version: Version) -> Decoded<Instructions> {
+/// Those of 1.1 and later, into a value that has none yet.
+pub(crate) fn read11(bytes: &[u8], version: Version, out: &mut Instructions) -> Decoded<()> {
     if !bytes.len().is_multiple_of(8) {
         let text = format!("OpenFlow message instructions length {} is not a multiple of 8", bytes.len());
         warn(Module::Actions, || text.clone());
         return bad(ErrorCode::OFPBIC_BAD_LEN, text);
     }
     let mut r = Reader::new(bytes, ErrorCode::OFPBIC_BAD_LEN);
-    let mut out = Instructions::default();
     let mut seen = 0u32;
     while !r.is_empty() {
         let header: &HeaderWire = r.peek("instruction header")?;
@@ -120,7 +125,7 @@ fn read11(bytes: &[u8], version: Version) -> Decoded<Instructions> {
         out.meter = Some(*meter);
         out.apply.remove(0);
     }
-    Ok(out)
+    Ok(())
 }
 
 /// The action set takes only what ovs-actions(7), "Action Sets", lists.

@@ -192,7 +192,11 @@ pub(crate) fn outside_of_mask<T>(header: Header) -> Decoded<T> {
 }
 
 fn number(bytes: &[u8]) -> u128 {
-    bytes.iter().fold(0, |n, &b| n << 8 | u128::from(b))
+    let of = |bytes: &[u8]| bytes.iter().fold(0u64, |n, &b| n << 8 | u64::from(b));
+    match bytes.len() {
+        0..=8 => of(bytes).into(),
+        _ => bytes.iter().fold(0, |n, &b| n << 8 | u128::from(b)),
+    }
 }
 
 /// What a decoder does with a field that it does not know.
@@ -211,8 +215,14 @@ pub(crate) type NxCookie = Option<(u64, u64)>;
 
 /// Decodes TLVs into a match. Nicira's cookie pseudo-field is given beside it.
 pub(crate) fn read_match(bytes: &[u8], unknown: Unknown) -> Decoded<(Match, NxCookie)> {
-    let mut r = Reader::new(bytes, ErrorCode::OFPBMC_BAD_LEN);
     let mut matching = Match::any();
+    let cookie = read_match_into(bytes, unknown, &mut matching)?;
+    Ok((matching, cookie))
+}
+
+/// [`read_match`] into a match that requires nothing yet.
+pub(crate) fn read_match_into(bytes: &[u8], unknown: Unknown, matching: &mut Match) -> Decoded<NxCookie> {
+    let mut r = Reader::new(bytes, ErrorCode::OFPBMC_BAD_LEN);
     let mut cookie = None;
     let mut layered = false;
     // Some packet-ins count the padding in: nothing but zeros is no field.
@@ -252,20 +262,20 @@ pub(crate) fn read_match(bytes: &[u8], unknown: Unknown) -> Decoded<(Match, NxCo
         check_value(field, value)?;
         if unknown != Unknown::Skip {
             let checked = unknown == Unknown::Refuse;
-            if checked && !row.prerequisite.met(&matching) {
+            if checked && !row.prerequisite.met(matching) {
                 return bad(ErrorCode::OFPBMC_BAD_PREREQ, format!("{} without its prerequisites", row.name));
             }
             let twice = if field == FieldId::NwTos { FieldId::IpDscp } else { field };
             // what has layers has said that it is an Ethernet frame
             let typed = field == FieldId::PacketType && layered;
-            if typed || matching.get(twice).1 != 0 && !shares_bits(field, &matching) {
+            if typed || matching.get(twice).1 != 0 && !shares_bits(field, matching) {
                 return bad(ErrorCode::OFPBMC_DUP_FIELD, format!("{} is matched twice", row.name));
             }
         }
         layered |= row.prerequisite != Prerequisite::None;
-        set(&mut matching, field, value, mask);
+        set(matching, field, value, mask);
     }
-    Ok((matching, cookie))
+    Ok(cookie)
 }
 
 /// NXM_NX_COOKIE: no field of packets. It has the number of NXM_NX_MPLS_TTL too and differs in its length.
@@ -317,14 +327,15 @@ fn shares_bits(field: FieldId, matching: &Match) -> bool {
 
 /// Appends a match as TLVs, in the order that switches use. `version` `None`: NXM.
 pub(crate) fn write_match(w: &mut Writer, m: &Match, version: Option<Version>) {
-    let mut rest = Writer::default();
-    write_fields(&mut rest, m, version);
+    let start = w.len();
+    write_fields(w, m, version);
     let (packet_type, mask) = m.get(FieldId::PacketType);
     // an Ethernet frame goes without saying where something is said that only such a frame has
-    if mask != 0 && (packet_type != 0 || !implies_ethernet(&rest.bytes)) {
-        write_value(w, FieldId::PacketType, packet_type, mask, version);
+    if mask != 0 && (packet_type != 0 || !implies_ethernet(&w.bytes[start..])) {
+        let mut first = Writer::default();
+        write_value(&mut first, FieldId::PacketType, packet_type, mask, version);
+        w.bytes.splice(start..start, first.bytes);
     }
-    w.slice(&rest.bytes);
 }
 
 /// Whether some of these TLVs have prerequisites.
@@ -341,13 +352,16 @@ pub(crate) fn implies_ethernet(tlvs: &[u8]) -> bool {
 }
 
 fn write_fields(w: &mut Writer, m: &Match, version: Option<Version>) {
+    let used = m.mask().used();
     let put = |w: &mut Writer, field: FieldId| {
         let (value, mask) = m.get(field);
         if mask != 0 {
             write_value(w, field, value, mask, version);
         }
     };
-    let all = |w: &mut Writer, fields: &[FieldId]| fields.iter().for_each(|&f| put(w, f));
+    let all = |w: &mut Writer, fields: &[FieldId]| {
+        fields.iter().filter(|f| used >> f.field().word() & 1 != 0).for_each(|&f| put(w, f));
+    };
 
     all(w, &[FieldId::DpHash, FieldId::RecircId, FieldId::ConjId]);
     write_in_port(w, m, version);
@@ -371,6 +385,9 @@ fn write_fields(w: &mut Writer, m: &Match, version: Option<Version>) {
             all(w, &[FieldId::ArpOp, FieldId::ArpSpa, FieldId::ArpTpa, FieldId::ArpSha, FieldId::ArpTha]);
         }
         _ => {}
+    }
+    if used >> RARE_WORD == 0 {
+        return; // as most flows: nothing but what every frame says
     }
     all(
         w,
@@ -433,6 +450,9 @@ fn write_fields(w: &mut Writer, m: &Match, version: Option<Version>) {
     }
     all(w, &[FieldId::Metadata]);
 }
+
+/// From this word of a key on there is nothing but connections, marks, tunnels, NSH and registers.
+const RARE_WORD: usize = 15;
 
 /// Appends Nicira's cookie pseudo-field, unless any cookie fits.
 pub(crate) fn write_nx_cookie(w: &mut Writer, cookie: u64, mask: u64) {

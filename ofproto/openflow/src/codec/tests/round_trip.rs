@@ -15,6 +15,7 @@ use weft_flow::{FieldId, Match, OfPort};
 
 use super::*;
 use crate::action::{Action, Controller, Resubmit, SetField, SetForm};
+use crate::bundle::{BundleAdd, BundleFlags};
 use crate::flow::{FlowRemoved, FlowRemovedReason};
 use crate::message::{StatsReply, StatsRequest};
 use crate::monitor::FlowUpdate;
@@ -27,6 +28,7 @@ use crate::{
 
 /// Bytes that decode mean the same after another round; what they mean may be unsayable in that form, no more.
 pub(super) fn assert_bytes_mean_the_same(bytes: &[u8], dialect: &Dialect) {
+    assert_flow_mods_agree(bytes, dialect);
     let Ok(first) = decode(bytes, dialect) else { return };
     // Nicira's flow mod is heard in every version and means what 1.0's does; from 1.1 on we never say it.
     if first.kind == Kind::NxFlowMod && first.version > Version::V10 {
@@ -331,6 +333,29 @@ fn flow_mod(dialect: Dialect) -> impl Strategy<Value = FlowMod> {
     )
 }
 
+/// The way of those who take many flow mods leads to the same as everybody's, whatever was read before.
+fn assert_flow_mods_agree(bytes: &[u8], dialect: &Dialect) {
+    let mut flow = FlowMod { command: FlowModCommand::Delete, table: TableId(9), cookie_mask: 5, ..FlowMod::default() };
+    flow.matching.set(FieldId::Reg3, 7);
+    flow.instructions = Instructions { clear: true, ..Instructions::apply(vec![Action::PopQueue]) };
+    let outcome = super::super::decode_flow_mod(bytes, dialect, &mut flow);
+    let whole = decode(bytes, dialect);
+    let head = match (outcome, &whole) {
+        (Ok(head), _) => head,
+        (Err(error), Err(expected)) if error == *expected => None,
+        (Err(error), whole) => panic!("{error:?}, but {whole:?}"),
+    };
+    let expected = match whole.map(|incoming| (incoming.xid, incoming.message)) {
+        Ok((xid, Message::FlowMod(m))) => Some((xid, None, m)),
+        Ok((_, Message::BundleAdd(add))) => match *add.message {
+            Message::FlowMod(m) => Some((add.xid, Some((add.id, add.flags)), m)),
+            _ => None,
+        },
+        _ => None,
+    };
+    assert_eq!(head.map(|head| (head.xid, head.bundle, flow)), expected);
+}
+
 /// Says a message and hears it again; what the dialect cannot say is a typed error and no more.
 fn assert_comes_back(message: Message, dialect: &Dialect) {
     let Ok(bytes) = encode(&message, Xid(7), dialect) else { return };
@@ -342,6 +367,20 @@ fn assert_comes_back(message: Message, dialect: &Dialect) {
 proptest! {
     #[test]
     fn flow_mods_come_back((dialect, m) in dialects().prop_flat_map(|d| (Just(d), flow_mod(d)))) {
+        let mut alone = vec![1, 2, 3];
+        let outcome = super::super::encode_flow_mod(&m, Xid(7), &dialect, &mut alone);
+        let bytes = encode(&Message::FlowMod(m.clone()), Xid(7), &dialect);
+        prop_assert_eq!(outcome.is_ok(), bytes.is_ok());
+        prop_assert_eq!(&alone[..3], &[1, 2, 3]);
+        prop_assert_eq!(&alone[3..], bytes.as_deref().unwrap_or_default());
+        if let Ok(bytes) = bytes {
+            assert_flow_mods_agree(&bytes, &dialect);
+            let flags = BundleFlags::ORDERED;
+            let add = BundleAdd { id: 3, flags, xid: Xid(7), message: Box::new(Message::FlowMod(m.clone())) };
+            if let Ok(bytes) = encode(&Message::BundleAdd(add), Xid(7), &dialect) {
+                assert_flow_mods_agree(&bytes, &dialect);
+            }
+        }
         assert_comes_back(Message::FlowMod(m), &dialect);
     }
 

@@ -6,7 +6,7 @@ use weft_flow::{Match, OfPort};
 use zerocopy::byteorder::big_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{flags_of, has_vlan, port16, port32, read_match11, read_nxm, write_match11, write_nxm};
+use super::{flags_of, has_vlan, port16, port32, read_match11_into, read_nxm, write_match11, write_nxm};
 use crate::codec::Dialect;
 use crate::error::ErrorCode;
 use crate::flow::{FlowMod, FlowModCommand, FlowModFlags};
@@ -141,7 +141,23 @@ fn finish10(head: Head10, actions: &[u8], with_table: bool) -> Decoded<FlowMod> 
     })
 }
 
-pub(crate) fn read_mod10(r: &mut Reader<'_>, dialect: &Dialect) -> Decoded<FlowMod> {
+/// A flow mod of the version, or in `nicira`'s form, into one that is used again.
+pub(crate) fn read_mod(
+    r: &mut Reader<'_>,
+    version: Version,
+    nicira: bool,
+    dialect: &Dialect,
+    to: &mut FlowMod,
+) -> Decoded<()> {
+    match version {
+        _ if nicira => *to = read_nx_mod(r, dialect)?,
+        Version::V10 => *to = read_mod10(r, dialect)?,
+        later => read_mod11(r, later, to)?,
+    }
+    Ok(())
+}
+
+fn read_mod10(r: &mut Reader<'_>, dialect: &Dialect) -> Decoded<FlowMod> {
     let wire: &FlowMod10Wire = r.get("flow mod")?;
     let head = Head10 {
         matching: normalized(match10::read(&wire.matching)),
@@ -167,7 +183,7 @@ fn exact10(wire: &match10::Match10Wire) -> bool {
     wire.as_bytes()[..4] == [0; 4]
 }
 
-pub(crate) fn read_nx_mod(r: &mut Reader<'_>, dialect: &Dialect) -> Decoded<FlowMod> {
+fn read_nx_mod(r: &mut Reader<'_>, dialect: &Dialect) -> Decoded<FlowMod> {
     let wire: &NxFlowModWire = r.get("flow mod")?;
     let (matching, filter) = read_nxm(r, wire.match_len.get().into())?;
     let head = Head10 {
@@ -188,10 +204,11 @@ pub(crate) fn read_nx_mod(r: &mut Reader<'_>, dialect: &Dialect) -> Decoded<Flow
     finish10(head, r.take_rest(), dialect.flow_mod_table_id)
 }
 
-pub(crate) fn read_mod11(r: &mut Reader<'_>, version: Version) -> Decoded<FlowMod> {
+fn read_mod11(r: &mut Reader<'_>, version: Version, to: &mut FlowMod) -> Decoded<()> {
     let wire: &FlowMod11Wire = r.get("flow mod")?;
     let command = command(wire.command.into())?;
-    let matching = read_match11(r, Unknown::Refuse)?;
+    to.clear();
+    read_match11_into(r, Unknown::Refuse, &mut to.matching)?;
     let bits = wire.flags.get();
     let mut flags = match FlowModFlags::from_bits(bits).filter(|f| flags_of(version).contains(*f)) {
         Some(flags) => flags,
@@ -214,23 +231,20 @@ pub(crate) fn read_mod11(r: &mut Reader<'_>, version: Version) -> Decoded<FlowMo
     };
     let delete = deletes(command);
     let out_port = port32(wire.out_port.get())?;
-    Ok(FlowMod {
-        command,
-        table,
-        matching,
-        priority: wire.priority.get(),
-        cookie: Cookie(new_cookie),
-        filter_cookie: Cookie(if adding { 0 } else { cookie & filter }),
-        cookie_mask: if adding { 0 } else { filter },
-        idle_timeout: Timeout(wire.idle.get()),
-        hard_timeout: Timeout(wire.hard.get()),
-        importance: if version >= Version::V14 { wire.importance.get() } else { 0 },
-        buffer_id: buffer(wire.buffer),
-        out_port: if delete { out_port } else { OfPort::NONE },
-        out_group: if delete { GroupId(wire.out_group.get()) } else { GroupId::ANY },
-        flags,
-        instructions: instruction::read(r.take_rest(), version)?,
-    })
+    to.command = command;
+    to.table = table;
+    to.priority = wire.priority.get();
+    to.cookie = Cookie(new_cookie);
+    to.filter_cookie = Cookie(if adding { 0 } else { cookie & filter });
+    to.cookie_mask = if adding { 0 } else { filter };
+    to.idle_timeout = Timeout(wire.idle.get());
+    to.hard_timeout = Timeout(wire.hard.get());
+    to.importance = if version >= Version::V14 { wire.importance.get() } else { 0 };
+    to.buffer_id = buffer(wire.buffer);
+    to.out_port = if delete { out_port } else { OfPort::NONE };
+    to.out_group = if delete { GroupId(wire.out_group.get()) } else { GroupId::ANY };
+    to.flags = flags;
+    instruction::read11(r.take_rest(), version, &mut to.instructions)
 }
 
 /// Whether Nicira's form is needed or wanted (1.0 only).
