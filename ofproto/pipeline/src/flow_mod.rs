@@ -3,7 +3,7 @@
 //! How: [`prepare`] does what needs no tables, so that they are locked for the rest only: [`apply`] changes them and says
 //! what it did as a list of [`Change`]s. The list serves three: the caller's notifications, [`settle`] (counters go over to
 //! successors, once it is certain that the change stays), and [`revert`], so that a bundle of messages can be all or
-//! nothing.
+//! nothing. What concerns one table and nothing beside it, [`add_alone`] can do to a copy of the table.
 //!
 //! Invariant: on an error the tables are as before.
 
@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use weft_base::Time;
 use weft_openflow::flow::FlowRemovedReason;
-use weft_openflow::{Cookie, ErrorCode, FlowMod, FlowModCommand, FlowModFlags, TableId, Version};
+use weft_openflow::{Action, Cookie, ErrorCode, FlowMod, FlowModCommand, FlowModFlags, Instructions, TableId, Version};
 
 use crate::check;
-use crate::flow_table::{FlowTables, HIDDEN_TABLE};
+use crate::flow_table::{FlowTable, FlowTables, HIDDEN_TABLE, Used};
 use crate::group::modify::GroupChange;
 use crate::learn;
 use crate::rule::{MAX_PRIORITY, Rule, say_ethernet};
@@ -67,15 +67,15 @@ enum What {
 ///
 /// # Errors
 /// The specification's, if the flow mod can never be obeyed.
-pub fn prepare(mut todo: FlowMod, version: Version, shared: &mut Shared, now: Time) -> Result<Ready, ErrorCode> {
+pub fn prepare(todo: &mut FlowMod, version: Version, shared: &mut Shared, now: Time) -> Result<Ready, ErrorCode> {
     say_ethernet(&mut todo.matching);
     if todo.flags.contains(FlowModFlags::EMERG) {
         return Err(ErrorCode::OFPFMFC_TABLE_FULL);
     }
-    permitted(&todo)?;
+    permitted(todo)?;
     let what = match todo.command {
         FlowModCommand::Add => What::Add(rule_of(todo, version, shared, now)?),
-        _ => What::Other(Box::new(todo), version),
+        _ => What::Other(Box::new(todo.clone()), version),
     };
     Ok(Ready { what })
 }
@@ -108,22 +108,32 @@ pub(crate) fn removals(flows: &FlowTables, ready: &Ready) -> Option<Vec<Arc<Rule
     }
 }
 
-/// The lengths of the steps in which flows are removed, none longer than `most`; but a whole table is one step.
-pub(crate) fn steps(flows: &FlowTables, gone: &[Arc<Rule>], most: usize) -> Vec<usize> {
+/// Whether it modifies more flows than this.
+pub(crate) fn changes_more_than(flows: &FlowTables, ready: &Ready, most: usize) -> bool {
+    let What::Other(todo, _) = &ready.what else { return false };
+    todo.command == FlowModCommand::Modify
+        && flows.meant_by(todo.table).iter().map(|table| table.len()).sum::<usize>() > most
+        && select(flows, todo, false, false).len() > most
+}
+
+/// Some of the flows that are to be removed, all of one table.
+pub(crate) struct Step {
+    /// How many.
+    pub len: usize,
+    /// They are all that the table had when it was of this version.
+    pub whole: Option<u64>,
+}
+
+/// The steps in which flows are removed, none longer than `most`; but a whole table is one step.
+pub(crate) fn steps(flows: &FlowTables, gone: &[Arc<Rule>], most: usize) -> Vec<Step> {
     let mut steps = Vec::new();
     for of_table in gone.chunk_by(|a, b| a.table == b.table) {
-        if flows.table(of_table[0].table).is_some_and(|t| t.len() == of_table.len()) {
-            steps.push(of_table.len());
-        } else {
-            steps.extend(of_table.chunks(most).map(<[_]>::len));
+        match flows.table(of_table[0].table).filter(|table| table.len() == of_table.len()) {
+            Some(table) => steps.push(Step { len: of_table.len(), whole: Some(table.version()) }),
+            None => steps.extend(of_table.chunks(most).map(|some| Step { len: some.len(), whole: None })),
         }
     }
     steps
-}
-
-/// Say that flows were deleted.
-pub(crate) fn removed(gone: Vec<Arc<Rule>>, done: &mut Vec<Change>) {
-    done.extend(gone.into_iter().map(|rule| Change::Removed(rule, FlowRemovedReason::Delete)));
 }
 
 /// Whether its sender may change the table that it names, which can be said before it is done.
@@ -159,11 +169,11 @@ pub fn revert(flows: &mut FlowTables, changes: Vec<Change>) {
 }
 
 /// The rule that a flow mod adds.
-fn rule_of(todo: FlowMod, version: Version, shared: &mut Shared, now: Time) -> Result<Arc<Rule>, ErrorCode> {
+fn rule_of(todo: &FlowMod, version: Version, shared: &mut Shared, now: Time) -> Result<Arc<Rule>, ErrorCode> {
     let table = if todo.table == TableId::ALL { TableId(0) } else { todo.table };
     check::instructions(&todo.instructions, &todo.matching, table, version > Version::V10)?;
     let pattern = shared.pattern(&todo.matching);
-    let instructions = shared.instructions(todo.instructions);
+    let instructions = shared.instructions(&todo.instructions);
     let mut rule = Rule::of_parts(table, todo.priority.into(), pattern, instructions, now);
     rule.cookie = if todo.cookie == Cookie::UNCHANGED { Cookie(0) } else { todo.cookie };
     rule.set_timeouts(todo.idle_timeout, todo.hard_timeout);
@@ -200,6 +210,54 @@ pub(crate) fn add(flows: &mut FlowTables, rule: Arc<Rule>, done: &mut Vec<Change
     Ok(())
 }
 
+/// The rule that this adds.
+pub(crate) fn new_rule(ready: &Ready) -> Option<&Arc<Rule>> {
+    match &ready.what {
+        What::Add(rule) => Some(rule),
+        What::Other(..) => None,
+    }
+}
+
+/// The rule that this adds, if that is for its table alone to say: it uses nothing that other rules or groups share.
+/// `known`: instructions of which that is known.
+pub(crate) fn lone_rule(ready: &Ready, known: impl Fn(&Arc<Instructions>) -> bool) -> Option<&Arc<Rule>> {
+    new_rule(ready).filter(|rule| known(&rule.instructions) || uses_nothing(&rule.instructions))
+}
+
+/// Whether instructions use nothing that is counted elsewhere: no group, no meter, nothing that they teach, no clause.
+fn uses_nothing(of: &Instructions) -> bool {
+    let mut nothing = of.meter.is_none();
+    of.for_each_action(&mut |action| {
+        nothing &=
+            !matches!(action, Action::Group(_) | Action::Meter(_) | Action::Learn(_) | Action::Conjunction { .. });
+    });
+    nothing
+}
+
+/// Put a rule that [`lone_rule`] gave into one table. False: that needs more than the table, which is as before.
+pub(crate) fn add_alone(table: &mut FlowTable, rule: &Arc<Rule>, done: &mut Vec<Change>) -> bool {
+    if table.max_flows.is_some()
+        || table.evicts()
+        || (rule.flags.contains(FlowModFlags::CHECK_OVERLAP)
+            && table.get_compact(&rule.pattern, rule.priority).is_none()
+            && table.overlaps(&rule.pattern.unpack(), rule.priority))
+    {
+        return false;
+    }
+    let reset = rule.flags.contains(FlowModFlags::RESET_COUNTS);
+    match table.put(rule, Used::default()) {
+        None => done.push(Change::Added(Arc::clone(rule))),
+        Some(old) if uses_nothing(&old.instructions) => {
+            done.push(Change::Replaced { old, new: Arc::clone(rule), added: true, reset });
+        }
+        Some(old) => {
+            table.put(&old, Used::default());
+            return false;
+        }
+    }
+    true
+}
+
 /// Evict a flow, where the table does that.
 fn make_room(flows: &mut FlowTables, table: TableId, most: u32, done: &mut Vec<Change>) -> Result<(), ErrorCode> {
     let most = most.checked_sub(1).ok_or(ErrorCode::OFPFMFC_TABLE_FULL)?;
@@ -219,7 +277,7 @@ fn modify(
     if meant.is_empty() {
         // 1.0 and 1.1: a modify that finds nothing adds; a cookie to match says that nothing is to be added
         if version < Version::V12 && todo.cookie_mask == 0 && todo.cookie != Cookie::UNCHANGED {
-            let rule = rule_of(todo.clone(), version, &mut Shared::default(), now)?;
+            let rule = rule_of(todo, version, &mut Shared::default(), now)?;
             return add(flows, rule, done);
         }
         return Ok(());
@@ -251,20 +309,25 @@ fn modify(
 
 fn delete(flows: &mut FlowTables, todo: &FlowMod, done: &mut Vec<Change>) {
     let meant = select(flows, todo, todo.command == FlowModCommand::DeleteStrict, true);
-    remove_all(flows, &meant);
-    removed(meant, done);
+    let steps = steps(flows, &meant, usize::MAX);
+    let mut meant = meant.into_iter();
+    for step in steps {
+        remove_step(flows, &step, meant.by_ref().take(step.len).collect(), done);
+    }
 }
 
-/// Remove rules; where they are a whole table, in one step.
-pub(crate) fn remove_all(flows: &mut FlowTables, gone: &[Arc<Rule>]) {
-    for of_table in gone.chunk_by(|a, b| a.table == b.table) {
-        let table = of_table[0].table;
-        if flows.table(table).is_some_and(|t| t.len() == of_table.len()) {
-            flows.clear(table);
-        } else {
-            of_table.iter().for_each(|rule| {
-                flows.remove(rule);
-            });
+/// Remove rules of one table; what went meanwhile is left alone. Where they are all of it, and nothing has come or gone
+/// since that was found, it is done at a stroke.
+pub(crate) fn remove_step(flows: &mut FlowTables, step: &Step, gone: Vec<Arc<Rule>>, done: &mut Vec<Change>) {
+    let Some(table) = gone.first().map(|rule| rule.table) else { return };
+    let version = flows.table(table).map(FlowTable::version);
+    let at_a_stroke = step.whole.is_some() && step.whole == version;
+    if at_a_stroke {
+        flows.clear(table);
+    }
+    for rule in gone {
+        if at_a_stroke || flows.remove(&rule) {
+            done.push(Change::Removed(rule, FlowRemovedReason::Delete));
         }
     }
 }
@@ -285,4 +348,40 @@ fn select(flows: &FlowTables, todo: &FlowMod, strict: bool, by_output: bool) -> 
         }
     }
     meant
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::BridgeSettings;
+    use weft_openflow::text::{FlowCommand, Names, parse_flow};
+
+    fn ready(command: FlowModCommand, text: &str) -> Ready {
+        let mut todo = parse_flow(text, FlowCommand::Mod(command), &Names::none()).expect(text);
+        prepare(&mut todo, Version::V13, &mut Shared::default(), Time::ZERO).expect(text)
+    }
+
+    fn add(flows: &mut FlowTables, text: &str) {
+        apply(flows, &ready(FlowModCommand::Add, text), Time::ZERO, &mut Vec::new()).expect(text);
+    }
+
+    #[test]
+    fn what_comes_between_finding_flows_and_removing_them_stays() {
+        for meanwhile in [true, false] {
+            let mut flows = FlowTables::new(&BridgeSettings::default(), Time::ZERO);
+            (0..5).for_each(|port| add(&mut flows, &format!("table=3,in_port={port},actions=drop")));
+            let gone = removals(&flows, &ready(FlowModCommand::Delete, "table=3")).expect("a deletion");
+            let steps = steps(&flows, &gone, 2);
+            assert_eq!(steps.len(), 1, "a whole table is one step");
+            if meanwhile {
+                // one that was meant goes by itself, and another comes: there are as many as before
+                assert!(flows.remove(&gone[0]));
+                add(&mut flows, "table=3,in_port=9,actions=1");
+            }
+            let mut done = Vec::new();
+            remove_step(&mut flows, &steps[0], gone, &mut done);
+            let (left, told) = if meanwhile { (1, 4) } else { (0, 5) };
+            assert_eq!((flows.table(TableId(3)).map(FlowTable::len), done.len()), (Some(left), told));
+        }
+    }
 }

@@ -17,7 +17,7 @@ mod uses;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use weft_base::Time;
 use weft_flow::classifier::RuleTable;
@@ -151,12 +151,7 @@ impl FlowTables {
         let grouped = uses_groups(&rule.instructions).then(|| Arc::clone(&rule));
         let hidden = usize::from(rule.is_hidden());
         let table = Arc::make_mut(&mut self.tables[usize::from(rule.table.0)]);
-        table.used.add(used);
-        table.changed(&rule);
-        if let Some(evictable) = &mut table.evictable {
-            evictable.add(&rule);
-        }
-        let old = table.rules.insert_compact(&Arc::clone(&rule).pattern, rule.priority, rule);
+        let old = table.put(&rule, used);
         match &old {
             None => {
                 self.n_rules += 1;
@@ -175,11 +170,15 @@ impl FlowTables {
 
     /// Take a rule out; false if it is not there (any more).
     pub fn remove(&mut self, rule: &Arc<Rule>) -> bool {
-        let table = Arc::make_mut(&mut self.tables[usize::from(rule.table.0)]);
+        let table = &mut self.tables[usize::from(rule.table.0)];
         if !table.rules.get_compact(&rule.pattern, rule.priority).is_some_and(|r| Arc::ptr_eq(r, rule)) {
             return false;
         }
+        let table = Arc::make_mut(table);
         table.rules.remove_compact(&rule.pattern, rule.priority);
+        if let Some(evictable) = &mut table.evictable {
+            evictable.remove(rule);
+        }
         table.used.take(self.uses.go(rule));
         table.hidden -= usize::from(rule.is_hidden());
         table.changed(rule);
@@ -235,6 +234,29 @@ impl FlowTables {
         waste._tables.append(&mut std::mem::replace(&mut self.tables, tables));
         self.waste.add(waste);
         true
+    }
+
+    /// In a staged copy: a table that somebody has changed by himself takes the place of the one that it is a copy of, with
+    /// so many more rules. False if that one is no longer there.
+    pub(crate) fn adopt(&mut self, table: FlowTable, of: &Weak<FlowTable>, more: usize) -> bool {
+        let at = usize::from(table.id.0);
+        if !self.is_still(table.id, of) {
+            return false;
+        }
+        self.tables[at] = Arc::new(table);
+        self.n_rules += more;
+        true
+    }
+
+    /// Whether a table is unchanged.
+    pub(crate) fn is_still(&self, table: TableId, then: &Weak<FlowTable>) -> bool {
+        let now = self.tables.get(usize::from(table.0));
+        now.is_some_and(|now| std::ptr::eq(Arc::as_ptr(now), then.as_ptr()) && then.strong_count() > 0)
+    }
+
+    /// A table, to look at it later.
+    pub(crate) fn shared_table(&self, id: TableId) -> Option<Arc<FlowTable>> {
+        self.tables.get(usize::from(id.0)).cloned()
     }
 
     /// What is to be dropped once the tables are unlocked.

@@ -276,9 +276,9 @@ impl Pipeline {
             let tables = self.read();
             tlv::bind(&mut message, &tables.bridge_named(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?.tlv)?;
         }
-        let Message::FlowMod(todo) = message else { return Ok(()) };
+        let Message::FlowMod(mut todo) = message else { return Ok(()) };
         let mut control = self.control();
-        let ready = flow_mod::prepare(todo, Version::V10, &mut control.shared, now)?;
+        let ready = flow_mod::prepare(&mut todo, Version::V10, &mut control.shared, now)?;
         let mut tables = self.write();
         let bridge = tables.bridge_named_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
         let id = bridge.id;
@@ -287,6 +287,7 @@ impl Pipeline {
         let waste = bridge.flows.take_waste();
         drop(tables);
         drop(waste); // a million flows that went take a while
+        // what was evicted in vain is gone all the same
         self.changes_made(&mut control, None, id, &changes, now);
         outcome
     }

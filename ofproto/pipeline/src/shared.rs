@@ -28,11 +28,11 @@ impl Shared {
     }
 
     /// The one value for equal instructions.
-    pub fn instructions(&mut self, of: Instructions) -> Arc<Instructions> {
-        if let Some(last) = self.last.as_ref().filter(|last| ***last == of) {
+    pub fn instructions(&mut self, of: &Instructions) -> Arc<Instructions> {
+        if let Some(last) = self.last.as_ref().filter(|last| ***last == *of) {
             return Arc::clone(last);
         }
-        let shared = match self.instructions.get_key_value(&of) {
+        let shared = match self.instructions.get_key_value(of) {
             Some((shared, ())) => Arc::clone(shared),
             None => self.add(of),
         };
@@ -40,13 +40,13 @@ impl Shared {
         shared
     }
 
-    fn add(&mut self, of: Instructions) -> Arc<Instructions> {
+    fn add(&mut self, of: &Instructions) -> Arc<Instructions> {
         if self.instructions.len() == self.instructions.capacity() {
             self.instructions.retain(|held, ()| Arc::strong_count(held) > 1);
             // room for as many again: not every newcomer shall look through all of them
             self.instructions.reserve(self.instructions.len().max(16));
         }
-        let shared = Arc::new(of);
+        let shared = Arc::new(of.clone());
         self.instructions.insert(Arc::clone(&shared), ());
         shared
     }
@@ -65,24 +65,24 @@ mod tests {
     #[test]
     fn equal_instructions_become_one_and_unused_ones_go() {
         let mut shared = Shared::default();
-        let one = shared.instructions(output(1));
-        shared.instructions(output(2));
-        assert!(Arc::ptr_eq(&one, &shared.instructions(output(1))));
+        let one = shared.instructions(&output(1));
+        shared.instructions(&output(2));
+        assert!(Arc::ptr_eq(&one, &shared.instructions(&output(1))));
         for port in 0..1000 {
-            shared.instructions(output(port));
+            shared.instructions(&output(port));
         }
         assert!(shared.instructions.capacity() < 100);
-        assert!(Arc::ptr_eq(&one, &shared.instructions(output(1))));
+        assert!(Arc::ptr_eq(&one, &shared.instructions(&output(1))));
     }
 
     /// While few of many go, newcomers do not look through all of them each.
     #[test]
     fn a_full_set_makes_room_for_many() {
         let mut shared = Shared::default();
-        let held: Vec<_> = (0..5000).map(|port| shared.instructions(output(port))).collect();
+        let held: Vec<_> = (0..5000).map(|port| shared.instructions(&output(port))).collect();
         let (mut grown, mut before) = (0, shared.instructions.capacity());
         for port in 5000..6000 {
-            shared.instructions(output(port));
+            shared.instructions(&output(port));
             let full = shared.instructions.len() == shared.instructions.capacity();
             grown += usize::from(full || shared.instructions.capacity() != before);
             before = shared.instructions.capacity();

@@ -9,7 +9,7 @@ use weft_flow::tun_metadata::{FIELDS, SPACE, TlvError, TlvMap, TlvTable, TunLayo
 use weft_flow::{FlowKey, Match};
 use weft_openflow::action::{Action, CtZone, LearnDst, LearnSrc, SubField};
 use weft_openflow::switch::{TlvTable as Reply, TlvTableCommand, TlvTableMod};
-use weft_openflow::{ErrorCode, Message, StatsRequest};
+use weft_openflow::{ErrorCode, FlowMod, Message, StatsRequest};
 
 use crate::bridge::Bridge;
 use crate::rule::Rule;
@@ -18,10 +18,17 @@ use crate::rule::Rule;
 pub(crate) fn speaks_of_options(message: &mut Message) -> bool {
     let mut found = false;
     let _ = parts(message, &mut |part| {
-        found |= match part {
-            Part::Match(m) => m.has_tun(),
-            Part::Action(action) => uses(action, None),
-        };
+        found |= part.speaks();
+        Ok(())
+    });
+    found
+}
+
+/// The same of a flow mod.
+pub(crate) fn flow_mod_speaks_of_options(todo: &mut FlowMod) -> bool {
+    let mut found = false;
+    let _ = parts_of_flow_mod(todo, &mut |part| {
+        found |= part.speaks();
         Ok(())
     });
     found
@@ -101,15 +108,20 @@ enum Part<'a> {
     Action(&'a mut Action),
 }
 
+impl Part<'_> {
+    fn speaks(&self) -> bool {
+        match self {
+            Part::Match(m) => m.has_tun(),
+            Part::Action(action) => uses(action, None),
+        }
+    }
+}
+
 type Visit<'v> = dyn FnMut(Part<'_>) -> Result<(), ErrorCode> + 'v;
 
 fn parts(message: &mut Message, visit: &mut Visit<'_>) -> Result<(), ErrorCode> {
     match message {
-        Message::FlowMod(todo) => {
-            visit(Part::Match(&mut todo.matching))?;
-            walk(&mut todo.instructions.apply, visit)?;
-            walk(todo.instructions.write_actions.as_deref_mut().unwrap_or_default(), visit)
-        }
+        Message::FlowMod(todo) => parts_of_flow_mod(todo, visit),
         Message::PacketOut(out) => walk(&mut out.actions, visit),
         Message::GroupMod(group) => group.buckets.iter_mut().try_for_each(|bucket| walk(&mut bucket.actions, visit)),
         Message::StatsRequest(StatsRequest::Flow(which) | StatsRequest::Aggregate(which)) => {
@@ -118,6 +130,12 @@ fn parts(message: &mut Message, visit: &mut Visit<'_>) -> Result<(), ErrorCode> 
         Message::BundleAdd(add) => parts(&mut add.message, visit),
         _ => Ok(()),
     }
+}
+
+fn parts_of_flow_mod(todo: &mut FlowMod, visit: &mut Visit<'_>) -> Result<(), ErrorCode> {
+    visit(Part::Match(&mut todo.matching))?;
+    walk(&mut todo.instructions.apply, visit)?;
+    walk(todo.instructions.write_actions.as_deref_mut().unwrap_or_default(), visit)
 }
 
 fn walk(actions: &mut [Action], visit: &mut Visit<'_>) -> Result<(), ErrorCode> {

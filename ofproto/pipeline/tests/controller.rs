@@ -142,3 +142,30 @@ fn a_learned_flow_that_fills_a_table_is_a_vacancy_event_too() {
     let heard = peer.heard();
     assert!(matches!(&heard[..], [Message::TableStatus(status)] if status.desc.table == TableId(1)), "{heard:?}");
 }
+
+#[test]
+fn what_was_evicted_in_vain_is_told() {
+    use weft_openflow::flow::FlowRemovedReason;
+    use weft_openflow::table::TableMod;
+    use weft_pipeline::{BridgeSettings, TableSettings};
+    let switch = Switch::new(FailMode::Secure, 3);
+    let peer = Peer::new(&switch, Version::V14);
+    for text in ["in_port=1,idle_timeout=9,send_flow_rem", "in_port=2", "in_port=3"] {
+        assert_eq!(peer.ask(flow_mod(FlowModCommand::Add, &format!("{text},actions=drop"))), []);
+    }
+    let table = TableSettings { flow_limit: Some(2), ..TableSettings::default() };
+    let settings = BridgeSettings {
+        fail_mode: FailMode::Secure,
+        datapath_id: 0xfedc_ba98_7654_3210,
+        tables: [(0, table)].into(),
+        ..BridgeSettings::default()
+    };
+    switch.pipeline.set_bridge("br0", settings, switch.now).unwrap();
+    let evict = TableMod { table: TableId(0), miss: None, eviction: Some(true), eviction_flags: None, vacancy: None };
+    assert_eq!(peer.ask(Message::TableMod(evict)), []);
+    // only one of the three may go, and that is not enough
+    let heard = peer.ask(flow_mod(FlowModCommand::Add, "in_port=4,actions=drop"));
+    let removed = |m: &Message| matches!(m, Message::FlowRemoved(f) if f.reason == FlowRemovedReason::Eviction);
+    assert!(heard.iter().any(removed), "{heard:?}");
+    assert!(heard.iter().any(|m| is_error(m, ErrorCode::OFPFMFC_TABLE_FULL)), "{heard:?}");
+}

@@ -5,6 +5,9 @@ use weft_openflow::{Version, codec};
 
 /// Logs OpenFlow messages as ofctl prints them; nothing is decoded unless somebody wants to see it.
 pub fn log_messages(peer: &str, what: &str, mut bytes: &[u8]) {
+    if !tracing::enabled!(target: "vconn", tracing::Level::DEBUG) {
+        return;
+    }
     while let Some(header) = bytes.first_chunk::<8>() {
         let length = usize::from(u16::from_be_bytes([header[2], header[3]])).clamp(8, bytes.len());
         let (message, rest) = bytes.split_at(length);

@@ -2,12 +2,14 @@
 //!
 //! How: what needs no tables is checked when a message comes, so that a bundle holds rules that only wait for their place,
 //! and a bad message is refused at once. A small bundle is done under one lock; a big one on a staged copy of the tables
-//! it changes, while frames look into the old ones, and then takes their place in one step. Either way no frame sees half
-//! of it.
+//! it changes, while frames look into the old ones, and then takes their place in one step; most of that is done while its
+//! messages come ([`super::staging`]). Either way no frame sees half of it.
+//! Packets of a bundle are translated at their place among the flow mods, and port mods are looked at there; both are done
+//! once all else is.
 //!
 //! Invariants: a bundle that fails leaves everything as it was; the message that failed is told with its own transaction
 //! id, then the commit fails. A bundle that nobody touches for a while goes. A peer's bundles hold at most
-//! [`MAX_MESSAGES`].
+//! [`MAX_MESSAGES`] of [`MAX_BYTES`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,12 +20,14 @@ use weft_openflow::group::GroupMod;
 use weft_openflow::port::PortMod;
 use weft_openflow::{ErrorCode, Message, PacketOut, Version, Xid};
 
-use super::dispatch::Replies;
+use super::dispatch::{Replies, port_mod_fits};
+use super::packet_out::Parcel;
+use super::staging::{MOST_AT_ONCE, Staging};
 use crate::config::ConnectionId;
 use crate::flow_mod::{self, Change, Ready};
 use crate::flow_table::{FlowTables, Waste};
 use crate::pipeline::{Control, Pipeline};
-use crate::tables::BridgeId;
+use crate::tables::{BridgeId, Tables};
 
 /// A peer's open bundles.
 #[derive(Default)]
@@ -37,6 +41,8 @@ struct Bundle {
     messages: Vec<Held>,
     /// The messages' bytes, one after another: errors quote them.
     quotes: Vec<u8>,
+    /// What is done already of what the messages say.
+    staging: Box<Staging>,
     /// When it was last opened, added to or closed.
     used: Time,
     /// What opened it: an error about the bundle as a whole quotes it.
@@ -65,12 +71,20 @@ impl Bundles {
             return Err(ErrorCode::OFPBFC_OUT_OF_BUNDLES);
         }
         let (messages, quotes) = (Vec::new(), Vec::new());
-        let bundle = Bundle { flags, closed: false, messages, quotes, used: now, opened_by: by };
+        let bundle =
+            Bundle { flags, closed: false, messages, quotes, staging: Box::default(), used: now, opened_by: by };
         Ok(self.all.entry(id).or_insert(bundle))
     }
 
-    fn held(&self) -> usize {
-        self.all.values().map(|bundle| bundle.messages.len()).sum()
+    /// Whether there is room for one more message.
+    fn has_room(&self) -> bool {
+        let sum = |of: fn(&Bundle) -> usize| self.all.values().map(of).sum::<usize>();
+        sum(|bundle| bundle.messages.len()) < MAX_MESSAGES && sum(|bundle| bundle.quotes.len()) < MAX_BYTES
+    }
+
+    /// Whether the bundle is there, and takes a message that says these flags.
+    pub(super) fn takes(&self, (id, flags): (u32, BundleFlags)) -> bool {
+        self.all.get(&id).is_some_and(|bundle| !bundle.closed && bundle.flags == flags) && self.has_room()
     }
 
     /// Take those that nobody touched for `timeout` out; when the next is due.
@@ -85,6 +99,40 @@ impl Bundles {
         });
         (expired, self.all.values().map(|bundle| bundle.used + timeout).min().unwrap_or(Time::MAX))
     }
+}
+
+impl Bundle {
+    fn hold(&mut self, xid: Xid, what: Content, quote: &[u8], now: Time) {
+        self.used = now;
+        let at = self.quotes.len();
+        self.quotes.extend_from_slice(quote);
+        self.messages.push(Held { xid, what, quote: at });
+    }
+}
+
+impl Content {
+    fn flow(&self) -> Option<&Ready> {
+        match self {
+            Content::Flow(ready) => Some(ready),
+            Content::Group(_) | Content::Port(_) | Content::Packet(_) => None,
+        }
+    }
+}
+
+/// What was done of a bundle, while it may still fail.
+#[derive(Default)]
+struct Done {
+    changes: Vec<Change>,
+    /// What goes once all is done, by the place of its message.
+    packets: BTreeMap<usize, Parcel>,
+}
+
+/// The flow tables that a bundle changes.
+enum Place<'t> {
+    /// Those that frames look into.
+    Live(&'t mut Tables),
+    /// A copy.
+    Staged(&'t mut FlowTables),
 }
 
 impl Pipeline {
@@ -152,9 +200,10 @@ impl Pipeline {
         let version = connection.version();
         let what = match *add.message {
             Message::FlowMod(todo) if todo.buffer_id.is_some() => return Err(ErrorCode::OFPBRC_BUFFER_UNKNOWN),
-            Message::FlowMod(todo) => Content::Flow(flow_mod::prepare(todo, version, &mut control.shared, now)?),
+            Message::FlowMod(mut todo) => Content::Flow(flow_mod::prepare(&mut todo, version, &mut control.shared, now)?),
             Message::GroupMod(todo) => Content::Group(Box::new(todo)),
             Message::PortMod(change) => Content::Port(Box::new(change)),
+            Message::PacketOut(out) if out.buffer_id.is_some() => return Err(ErrorCode::OFPBRC_BUFFER_UNKNOWN),
             Message::PacketOut(out) => Content::Packet(Box::new(out)),
             _ => return Err(ErrorCode::OFPBFC_MSG_UNSUP),
         };
@@ -162,13 +211,13 @@ impl Pipeline {
         if !bundles.all.contains_key(&add.id) {
             bundles.open(add.id, add.flags, (add.xid, bytes.to_vec()), now)?;
         }
-        let held = bundles.held();
+        let has_room = bundles.has_room();
         let Some(bundle) = bundles.all.get_mut(&add.id) else { return Err(ErrorCode::OFPBFC_BAD_ID) };
         let wrong = if bundle.closed {
             Some(ErrorCode::OFPBFC_BUNDLE_CLOSED)
         } else if bundle.flags != add.flags {
             Some(ErrorCode::OFPBFC_BAD_FLAGS)
-        } else if held >= MAX_MESSAGES {
+        } else if !has_room {
             Some(ErrorCode::OFPBFC_MSG_TOO_MANY)
         } else {
             None
@@ -177,54 +226,73 @@ impl Pipeline {
             bundles.all.remove(&add.id);
             return Err(code);
         }
-        bundle.used = now;
         // the message stands behind the bundle's header, which ONF's extension for 1.3 makes longer
         let header = if version >= Version::V14 { 16 } else { 24 };
-        let quote = bundle.quotes.len();
-        bundle.quotes.extend_from_slice(bytes.get(header..).unwrap_or_default());
-        bundle.messages.push(Held { xid: add.xid, what, quote });
+        bundle.hold(add.xid, what, bytes.get(header..).unwrap_or_default(), now);
         Ok(Vec::new())
+    }
+
+    /// A flow mod joins a bundle that [`Bundles::takes`] it.
+    pub(super) fn put_into_bundle(
+        &self,
+        control: &mut Control,
+        id: ConnectionId,
+        bundle: u32,
+        (xid, ready, quote): (Xid, Ready, &[u8]),
+        now: Time,
+    ) {
+        let Some(connection) = control.connections.get_mut(id) else { return };
+        let Some(bundle) = connection.bundles.all.get_mut(&bundle) else { return };
+        bundle.hold(xid, Content::Flow(ready), quote, now);
+        let messages = &bundle.messages;
+        bundle.staging.go_on(self, connection.bridge, messages.len(), |nth| messages[nth].what.flow());
     }
 
     /// Do all of a bundle; the first error undoes what was done.
     fn commit(&self, control: &mut Control, id: ConnectionId, bundle: Bundle, now: Time) -> Result<(), ErrorCode> {
         let Some(bridge) = control.connections.get_mut(id).map(|c| c.bridge) else { return Ok(()) };
-        let Bundle { flags, messages, quotes, .. } = bundle;
-        let mut done = Vec::new();
-        if let Err((held, code)) = self.do_flow_mods(bridge, flags, &messages, now, &mut done) {
-            let error = weft_openflow::codec::error_reply(code, first_message(&quotes[held.quote..]));
-            control.connections.send(id, held.xid, &error);
-            return Err(ErrorCode::OFPBFC_MSG_FAILED);
-        }
+        let Bundle { flags, messages, quotes, staging, .. } = bundle;
+        let done = match self.do_all(bridge, flags, &messages, *staging, now) {
+            Ok(done) => done,
+            Err((held, code)) => {
+                let error = weft_openflow::codec::error_reply(code, first_message(&quotes[held.quote..]));
+                control.connections.send(id, held.xid, &error);
+                return Err(ErrorCode::OFPBFC_MSG_FAILED);
+            }
+        };
+        let Done { changes, mut packets } = done;
         let last = messages.last().map_or(Xid(0), |held| held.xid);
-        self.changes_made(control, Some((id, last)), bridge, &done, now);
-        for held in &messages {
+        self.changes_made(control, Some((id, last)), bridge, &changes, now);
+        for (nth, held) in messages.iter().enumerate() {
             match &held.what {
                 Content::Flow(_) => {}
                 Content::Group(todo) => {
                     self.forward_request(control, id, held.xid, bridge, Message::GroupMod((**todo).clone()));
                 }
-                // both were checked; a port that went meanwhile is no reason to undo flows
+                // it was there when it was looked at; if it went meanwhile, that is no reason to undo flows
                 Content::Port(change) => drop(self.port_mod(control, bridge, change, now)),
-                Content::Packet(out) => {
-                    let _ = self.packet_out(bridge, out, now);
-                    self.deliver_packets(control, now);
+                Content::Packet(_) => {
+                    if let Some(parcel) = packets.remove(&nth) {
+                        self.send(parcel, now);
+                        self.deliver_packets(control, now);
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    /// Flows, in one step; what else is in the bundle is checked.
-    fn do_flow_mods<'m>(
+    /// What changes tables, in one step; what else there is, is checked.
+    fn do_all<'m>(
         &self,
         bridge: BridgeId,
         flags: BundleFlags,
         messages: &'m [Held],
+        staging: Staging,
         now: Time,
-        done: &mut Vec<Change>,
-    ) -> Result<(), (&'m Held, ErrorCode)> {
-        let gone = |code| messages.first().map_or(Ok(()), |held| Err((held, code)));
+    ) -> Result<Done, (&'m Held, ErrorCode)> {
+        let gone = |code| messages.first().map_or(Ok(Done::default()), |held| Err((held, code)));
+        let mut staging = Some(staging);
         for _ in 0..STAGED_ATTEMPTS {
             if messages.len() <= MOST_AT_ONCE {
                 break;
@@ -232,52 +300,65 @@ impl Pipeline {
             let Some(mut staged) = self.read().bridge(bridge).map(|b| b.flows.stage()) else {
                 return gone(ErrorCode::OFPBRC_EPERM);
             };
-            done.clear();
-            self.apply_all(&mut staged, bridge, flags, messages, now, done)?;
+            let mut done = Done::default();
+            let early = staging.take().and_then(|staging| staging.hand_over(&mut staged));
+            let (from, changes) = early.unwrap_or_default();
+            done.changes = changes;
+            for (nth, held) in messages.iter().enumerate().skip(from) {
+                let place = Place::Staged(&mut staged);
+                self.do_one(place, bridge, flags, (nth, held), now, &mut done).map_err(|code| (held, code))?;
+            }
             let _waste: Waste;
             let mut tables = self.write();
             let Some(target) = tables.bridge_mut(bridge) else { return gone(ErrorCode::OFPBRC_EPERM) };
             if target.flows.commit(staged) {
                 _waste = target.flows.take_waste();
                 drop(tables);
-                return Ok(());
+                return Ok(done);
             }
         }
-        done.clear();
+        let mut done = Done::default();
         let _waste: Waste;
         let mut tables = self.write();
+        if tables.bridge(bridge).is_none() {
+            return gone(ErrorCode::OFPBRC_EPERM);
+        }
+        let outcome = messages.iter().enumerate().try_for_each(|(nth, held)| {
+            let place = Place::Live(&mut tables);
+            self.do_one(place, bridge, flags, (nth, held), now, &mut done).map_err(|code| (held, code))
+        });
         let Some(target) = tables.bridge_mut(bridge) else { return gone(ErrorCode::OFPBRC_EPERM) };
-        let outcome = self.apply_all(&mut target.flows, bridge, flags, messages, now, done);
         if outcome.is_err() {
-            flow_mod::revert(&mut target.flows, std::mem::take(done));
+            flow_mod::revert(&mut target.flows, std::mem::take(&mut done.changes));
         }
         _waste = target.flows.take_waste();
         drop(tables);
-        outcome
+        outcome.map(|()| done)
     }
 
-    fn apply_all<'m>(
+    fn do_one(
         &self,
-        flows: &mut FlowTables,
-        _bridge: BridgeId,
+        place: Place<'_>,
+        bridge: BridgeId,
         flags: BundleFlags,
-        messages: &'m [Held],
+        (nth, held): (usize, &Held),
         now: Time,
-        done: &mut Vec<Change>,
-    ) -> Result<(), (&'m Held, ErrorCode)> {
-        for held in messages {
-            let outcome = match &held.what {
-                Content::Flow(ready) => flow_mod::apply(flows, ready, now, done),
-                Content::Group(todo) => crate::group::modify::apply(flows, todo, now, done),
-                // a port cannot be switched and switched back unseen
-                Content::Port(_) if flags.contains(BundleFlags::ATOMIC) => Err(ErrorCode::OFPBFC_MSG_FAILED),
-                Content::Port(_) => Ok(()),
-                Content::Packet(out) if out.buffer_id.is_some() => Err(ErrorCode::OFPBRC_BUFFER_UNKNOWN),
-                Content::Packet(out) => crate::check::packet_out(&out.actions),
-            };
-            outcome.map_err(|code| (held, code))?;
+        done: &mut Done,
+    ) -> Result<(), ErrorCode> {
+        match &held.what {
+            Content::Flow(ready) => flow_mod::apply(place.flows(bridge)?, ready, now, &mut done.changes),
+            Content::Group(todo) => crate::group::modify::apply(place.flows(bridge)?, todo, now, &mut done.changes),
+            // a port cannot be switched and switched back unseen
+            Content::Port(_) if flags.contains(BundleFlags::ATOMIC) => Err(ErrorCode::OFPBFC_MSG_FAILED),
+            Content::Port(change) => place.look(self, bridge, |tables| {
+                port_mod_fits(tables.bridge(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?, change)
+            }),
+            Content::Packet(out) => {
+                let parcel = place.look(self, bridge, |tables| Parcel::of(tables, bridge, out))?;
+                done.packets.extend(parcel.map(|parcel| (nth, parcel)));
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     /// Bundles that nobody touches go; when the next is due.
@@ -298,6 +379,39 @@ impl Pipeline {
     }
 }
 
+impl<'t> Place<'t> {
+    fn flows(self, bridge: BridgeId) -> Result<&'t mut FlowTables, ErrorCode> {
+        match self {
+            Place::Live(tables) => Ok(&mut tables.bridge_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?.flows),
+            Place::Staged(flows) => Ok(flows),
+        }
+    }
+
+    /// Look at all there is as it would be if the bundle ended here.
+    fn look<T>(
+        self,
+        pipeline: &Pipeline,
+        bridge: BridgeId,
+        what: impl FnOnce(&Tables) -> Result<T, ErrorCode>,
+    ) -> Result<T, ErrorCode> {
+        match self {
+            Place::Live(tables) => what(tables),
+            Place::Staged(flows) => {
+                // nobody else sees the copy: the lock is held until it is back
+                let mut tables = pipeline.write();
+                let swap = |tables: &mut Tables, flows: &mut FlowTables| match tables.bridge_mut(bridge) {
+                    Some(bridge) => Ok(std::mem::swap(&mut bridge.flows, flows)),
+                    None => Err(ErrorCode::OFPBRC_EPERM),
+                };
+                swap(&mut tables, flows)?;
+                let outcome = what(&tables);
+                swap(&mut tables, flows)?;
+                outcome
+            }
+        }
+    }
+}
+
 /// The message that some bytes begin with.
 pub(super) fn first_message(bytes: &[u8]) -> &[u8] {
     let length = bytes.get(2..4).map_or(0, |l| usize::from(u16::from_be_bytes([l[0], l[1]])));
@@ -308,7 +422,7 @@ pub(super) fn first_message(bytes: &[u8]) -> &[u8] {
 const MAX_BUNDLES: usize = 64;
 /// How many messages its bundles may hold.
 const MAX_MESSAGES: usize = 8 << 20;
-/// How many messages are done under one lock, without staging.
-const MOST_AT_ONCE: usize = 512;
+/// How many bytes these messages may have: errors quote them.
+const MAX_BYTES: usize = 1 << 30;
 /// How often a bundle is staged anew because frames made flows meanwhile.
-const STAGED_ATTEMPTS: usize = 3;
+pub(super) const STAGED_ATTEMPTS: usize = 3;

@@ -1,24 +1,20 @@
 //! What each message asks for.
 
 use weft_base::Time;
-use weft_flow::extract::extract_again;
-use weft_flow::{FlowKey, OfPort};
 use weft_openflow::codec::Dialect;
 use weft_openflow::controller::{Role, RoleMessage, RoleStatus};
 use weft_openflow::message::FlowFormat;
 use weft_openflow::port::{PortMod, PortReason};
 use weft_openflow::switch::{FragHandling, SwitchConfig};
 use weft_openflow::table::TableMod;
-use weft_openflow::{ErrorCode, FlowMod, FlowModCommand, Message, PacketOut, StatsRequest, TableId, Version, Xid};
-use weft_packet::{DpPort, Frame};
+use weft_openflow::{ErrorCode, FlowMod, FlowModCommand, Message, StatsRequest, TableId, Version, Xid};
 
 use super::features;
+use crate::bridge::Bridge;
 use crate::config::{ConnectionId, PortKind};
-use crate::frozen::FrozenState;
 use crate::pipeline::{Control, Pipeline};
 use crate::tables::BridgeId;
-use crate::translate::{Input, packet_type, translate};
-use crate::{check, flow_mod, tlv};
+use crate::{flow_mod, tlv};
 
 /// Replies to a request, or the error that it gets.
 pub(super) type Replies = Result<Vec<Message>, ErrorCode>;
@@ -181,7 +177,7 @@ impl Pipeline {
         id: ConnectionId,
         xid: Xid,
         bridge: BridgeId,
-        todo: FlowMod,
+        mut todo: FlowMod,
         version: Version,
         now: Time,
     ) -> Result<(), ErrorCode> {
@@ -190,72 +186,12 @@ impl Pipeline {
         if todo.buffer_id.is_some() && !deletes {
             return Err(ErrorCode::OFPBRC_BUFFER_UNKNOWN);
         }
-        let ready = flow_mod::prepare(todo, version, &mut control.shared, now)?;
+        let ready = flow_mod::prepare(&mut todo, version, &mut control.shared, now)?;
         let mut changes = Vec::new();
-        self.change_flows(bridge, ready, now, &mut changes)?;
+        let outcome = self.change_flows(bridge, ready, now, &mut changes);
+        // what was evicted in vain is gone all the same
         self.changes_made(control, Some((id, xid)), bridge, &changes, now);
-        Ok(())
-    }
-
-    /// Send a controller's packet through its actions.
-    pub(crate) fn packet_out(&self, bridge: BridgeId, out: &PacketOut, now: Time) -> Result<(), ErrorCode> {
-        if out.buffer_id.is_some() {
-            return Err(ErrorCode::OFPBRC_BUFFER_UNKNOWN);
-        }
-        check::packet_out(&out.actions)?;
-        self.meters_are_there(bridge, &out.actions)?;
-        let in_port = out.in_port();
-        let known =
-            |port: OfPort| port.is_ordinary() || matches!(port, OfPort::LOCAL | OfPort::NONE | OfPort::CONTROLLER);
-        if !known(in_port) {
-            return Err(ErrorCode::OFPBRC_BAD_PORT);
-        }
-        let mut frame = Frame::copy_of(&out.packet);
-        let mut key = FlowKey::new();
-        let mut matched = out.metadata.key().clone();
-        key.set_word(1, u64::from(packet_type(&matched)) << 32);
-        if extract_again(&mut frame, &mut key, Default::default()).is_err() {
-            return Ok(()); // too short to go anywhere, which is no error of the message
-        }
-        for word in weft_flow::key::OPENFLOW_WORDS..weft_flow::key::WORDS {
-            if matched.used() >> word & 1 == 1 {
-                key.set_word(word, matched.word(word));
-            }
-        }
-        matched.clear();
-        crate::upcall::set_in_port(&mut key, in_port);
-        self.send_through(bridge, frame, key, Begin::Actions(&out.actions), now)
-    }
-
-    /// Translate one frame (in OpenFlow's terms) and have the datapath do it.
-    pub(crate) fn send_through(
-        &self,
-        bridge: BridgeId,
-        frame: Frame,
-        mut key: FlowKey,
-        begin: Begin<'_>,
-        now: Time,
-    ) -> Result<(), ErrorCode> {
-        let (actions, frozen) = match begin {
-            Begin::Actions(actions) => (Some(actions), None),
-            Begin::Frozen(state) => (None, Some(state)),
-        };
-        let (actions, frozen, flows) = {
-            let tables = self.read();
-            let bridge = tables.bridge(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
-            let translation = translate(&Input { tables: &tables, bridge, key: &key, actions, frozen }, None);
-            self.learn(&tables, &translation.learn, now);
-            crate::upcall::credit(&tables, &translation.credits, 1, frame.len() as u64, now);
-            let dp = bridge.port(OfPort(key.word(0) as u32)).and_then(|p| p.dp());
-            crate::upcall::set_in_port(&mut key, OfPort(dp.unwrap_or(DpPort::NONE).0));
-            (translation.actions, translation.frozen, translation.flows)
-        };
-        self.learn_flows(&flows, now);
-        if let Some(datapath) = self.datapath() {
-            datapath.execute(weft_engine::Execute { frame, key, actions });
-        }
-        drop(frozen); // only now: a packet-in of this frame has found its metadata
-        Ok(())
+        outcome
     }
 
     pub(super) fn port_mod(
@@ -268,11 +204,8 @@ impl Pipeline {
         let (desc, admin) = {
             let mut tables = self.write();
             let bridge = tables.bridge_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
+            port_mod_fits(bridge, change)?;
             let port = bridge.port_mut(change.port).ok_or(ErrorCode::OFPPMFC_BAD_PORT)?;
-            let mac = port.settings.state.mac;
-            if change.hw_addr.0 != mac {
-                return Err(ErrorCode::OFPPMFC_BAD_HW_ADDR);
-            }
             use weft_openflow::port::PortConfig;
             let can = PortConfig::PORT_DOWN
                 | PortConfig::NO_RECV
@@ -387,12 +320,13 @@ impl Pipeline {
     }
 }
 
-/// Where a frame of the control thread enters translation.
-pub(crate) enum Begin<'a> {
-    /// With a packet-out's actions.
-    Actions(&'a [weft_openflow::Action]),
-    /// Where a translation was stopped.
-    Frozen(&'a FrozenState),
+/// Whether the port is there, and has the address that the message says.
+pub(super) fn port_mod_fits(bridge: &Bridge, change: &PortMod) -> Result<(), ErrorCode> {
+    let port = bridge.port(change.port).ok_or(ErrorCode::OFPPMFC_BAD_PORT)?;
+    match change.hw_addr.0 == port.settings.state.mac {
+        true => Ok(()),
+        false => Err(ErrorCode::OFPPMFC_BAD_HW_ADDR),
+    }
 }
 
 /// Whether a secondary controller may not send it.

@@ -6,7 +6,7 @@ use weft_base::Time;
 use weft_openflow::flow::FlowRemovedReason;
 use weft_openflow::ids::MeterId;
 use weft_openflow::meter::{MeterFlags, MeterMod, MeterModCommand};
-use weft_openflow::{Action, ErrorCode, StatsReply};
+use weft_openflow::{ErrorCode, StatsReply};
 
 use crate::flow_mod::Change;
 use crate::learn;
@@ -91,13 +91,5 @@ impl Pipeline {
         let bridge = tables.bridge(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
         let meters = bridge.meters.meant_by(which)?.into_iter();
         Ok(StatsReply::MeterConfig(meters.map(|meter| meter.config.clone()).collect()))
-    }
-
-    /// Whether the meters that a packet-out names are there.
-    pub(super) fn meters_are_there(&self, bridge: BridgeId, actions: &[Action]) -> Result<(), ErrorCode> {
-        let tables = self.read();
-        let bridge = tables.bridge(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
-        let unknown = |action: &Action| matches!(action, Action::Meter(id) if bridge.meters.get(*id).is_none());
-        if actions.iter().any(unknown) { Err(ErrorCode::OFPMMFC_INVALID_METER) } else { Ok(()) }
     }
 }

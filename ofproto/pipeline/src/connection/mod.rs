@@ -28,7 +28,9 @@ mod monitor;
 mod notify;
 mod pace;
 mod packet_in;
+mod packet_out;
 mod parts;
+mod staging;
 mod stats;
 mod table_status;
 #[cfg(test)]
@@ -36,8 +38,8 @@ mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
-pub(crate) use dispatch::Begin;
 use pace::Pace;
+pub(crate) use packet_out::Begin;
 use weft_base::Time;
 use weft_openflow::codec::{self as wire, Dialect, Framer, Incoming};
 use weft_openflow::controller::{AsyncConfig, Role};

@@ -222,6 +222,23 @@ impl FlowTable {
         self.log.clear();
     }
 
+    /// Have the memory at hand that putting these rules in takes, see [`RuleTable::glance`].
+    pub(crate) fn glance<'r>(&self, rules: impl Iterator<Item = &'r Arc<Rule>>) {
+        std::hint::black_box(rules.fold(0, |seen, rule| seen ^ self.rules.glance(&rule.pattern)));
+    }
+
+    /// Put a rule in that uses so much; what it replaces is returned, and still counted among the used.
+    pub(crate) fn put(&mut self, rule: &Arc<Rule>, used: Used) -> Option<Arc<Rule>> {
+        self.used.add(used);
+        self.changed(rule);
+        let old = self.rules.insert_compact(&rule.pattern, rule.priority, Arc::clone(rule));
+        if let Some(evictable) = &mut self.evictable {
+            old.iter().for_each(|old| evictable.remove(old));
+            evictable.add(rule);
+        }
+        old
+    }
+
     pub(super) fn changed(&mut self, rule: &Arc<Rule>) {
         self.version += 1;
         if self.log.len() == LOG {

@@ -31,8 +31,8 @@ impl Tables {
     }
 
     fn flow(&mut self, text: &str) -> Result<(), ErrorCode> {
-        let todo = parse_flow(text, FlowCommand::Mod(FlowModCommand::Add), &Names::none()).expect(text);
-        let ready = flow_mod::prepare(todo, Version::V13, &mut Shared::default(), Time::ZERO)?;
+        let mut todo = parse_flow(text, FlowCommand::Mod(FlowModCommand::Add), &Names::none()).expect(text);
+        let ready = flow_mod::prepare(&mut todo, Version::V13, &mut Shared::default(), Time::ZERO)?;
         flow_mod::apply(&mut self.flows, &ready, Time::ZERO, &mut self.done)
     }
 
