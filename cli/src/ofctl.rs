@@ -30,6 +30,7 @@ mod bulk;
 mod bundle;
 mod capture;
 mod command;
+mod compare;
 pub mod count;
 mod dump;
 mod flows;

@@ -1,159 +1,136 @@
-//! Many flows at once: a file is read once, by all processors, into the bytes that go to the switch.
+//! Many flows at once: a file becomes the bytes that go to the switch, in all processors, and in a bundle while they go.
 //!
 //! Why: a million flows as values would be gigabytes, and a question to the switch after each of them takes longer than
 //! everything else together.
-//! How: every line becomes a flow mod, at once a message in the form that will probably be spoken, and its flow mod is
-//! forgotten. If the switch speaks another form, the
-//! lines are read again. Without a bundle the messages go in growing windows, each followed by a barrier, so that the
-//! first error still ends the command early.
+//! How: every line becomes a flow mod, at once a message in the form that is spoken, and its flow mod is forgotten
+//! ([`reading`]). Without a bundle that is done before anything is sent; the messages then go in growing windows, each
+//! followed by a barrier, so that the first error still ends the command early. A bundle changes nothing before it is
+//! committed, so its messages are sent as they are made, in the form that the first flow asks for; if a later flow cannot be
+//! said in it, or cannot be read, the bundle is dropped with its connection.
 //!
-//! Invariant: nothing is sent before every line has been understood.
+//! Invariant: nothing that lasts is sent before every line has been understood.
 
-use weft_openflow::bundle::BundleAdd;
+mod reading;
+
+use std::sync::Arc;
+
 use weft_openflow::flow::{FlowMod, FlowModCommand};
 use weft_openflow::text::{Names, Note, Protocols, read_flow_mod_line};
-use weft_openflow::{Message, Version, Xid, codec};
+use weft_openflow::{Dialect, Message, Version, Xid};
 
-use super::bundle::{self, FLAGS, ID};
-use super::flows::{adding_table, open_for};
+use super::flows::open_for;
 use super::format::{Format, Formats};
 use super::peer::{Peer, xid_of};
-use super::{Options, notes, show};
+use super::{Options, bundle, notes, show};
 use crate::failure::Failure;
-
-/// Flow mods as messages, one after another, without transaction ids.
-#[derive(Default)]
-struct Messages {
-    bytes: Vec<u8>,
-    count: u32,
-}
-
-/// What came of some lines.
-struct Read {
-    messages: Messages,
-    usable: Protocols,
-    notes: Vec<Note>,
-}
+use reading::{MOST_NOTES, Making, Messages, Reading, stripped};
 
 /// Loads the flows of a file. `Ok(false)`: the file has something in it that is beyond this way (an error, a name of the
-/// switch's, a line that is continued); nothing has been sent.
-pub async fn load(options: &Options, target: &str, text: &str, command: FlowModCommand) -> Result<bool, Failure> {
-    let Some(guess) = guess(options, text, command) else { return Ok(false) };
-    let Some(read) = read(text, command, guess) else { return Ok(false) };
-    notes::log(&read.notes);
-    let mut usable = Formats::of(read.usable);
-    if options.bundle {
-        usable = usable.filter(|f| f.version >= Version::V13);
+/// switch's, a line that is continued); nothing has been done.
+pub async fn load(
+    options: &Options,
+    target: &str,
+    text: &Arc<String>,
+    command: FlowModCommand,
+) -> Result<bool, Failure> {
+    let Some(first) = usable_of_first(text, command) else { return Ok(false) };
+    match options.bundle {
+        true => in_bundle(options, target, text, command, &first).await,
+        false => in_windows(options, target, text, command, &first).await,
     }
+}
+
+/// Loads flows whose lines were read before, one after another: their names and the forms that can say them are known.
+pub async fn load_known(
+    options: &Options,
+    target: &str,
+    text: String,
+    command: FlowModCommand,
+    (names, usable): (Names, Formats),
+) -> Result<(), Failure> {
+    let (text, names) = (Arc::new(text), Arc::new(names));
+    let usable = if options.bundle { usable.filter(|f| f.version >= Version::V13) } else { usable };
     let mut peer = open_for(options, target, &usable).await?;
-    let chosen = usable.and(&options.formats).iter().find(|f| f.version == peer.version()).unwrap_or(guess);
+    let changed = || Failure::from("the flows changed while they were read".to_owned());
+    let form = form(options, &usable, peer.version()).ok_or_else(changed)?;
+    if options.bundle {
+        let making = Making::bundled(command, form)?.known(&names);
+        return match send_bundle(&mut peer, &text, &making).await? {
+            Attempt::Done => Ok(()),
+            Attempt::Beyond | Attempt::OtherForm => Err(changed()),
+        };
+    }
+    let all = Reading::start(&text, &Making::plain(command, form).known(&names)).all().await;
+    send_windows(&mut peer, all.ok_or_else(changed)?.messages).await
+}
+
+/// Sends flow mods on a connection whose form can say them.
+pub async fn send(peer: &mut Peer, bundled: bool, todo: impl Iterator<Item = FlowMod>) -> Result<(), Failure> {
+    let Dialect { version, nxm, flow_mod_table_id: table_id, .. } = peer.dialect;
+    let form = Format { version, nxm, table_id };
+    let making = match bundled {
+        true => Making::bundled(FlowModCommand::Add, form)?,
+        false => Making::plain(FlowModCommand::Add, form),
+    };
+    let mut messages = Messages::default();
+    for mut flow in todo {
+        let before = messages.bytes.len();
+        if making.add(&mut flow, &mut messages).is_err() || messages.bytes.len() == before {
+            return Err(format!("{version} cannot say one of these flows").into());
+        }
+    }
+    if !bundled {
+        return send_windows(peer, messages).await;
+    }
+    bundle::open(peer).await?;
+    let (first, count) = (peer.reserve_xids(messages.count), messages.count);
+    messages.number(first, making.head.len());
+    peer.send_and_listen(&messages.bytes).await?;
+    bundle::finish(peer, |xid| xid.0.wrapping_sub(first.0) < count).await
+}
+
+/// The forms that can say the first flow.
+fn usable_of_first(text: &str, command: FlowModCommand) -> Option<Formats> {
+    let first = text.lines().map(stripped).find(|line| !line.is_empty())?;
+    let first = read_flow_mod_line(first, command, &Names::none(), &mut Vec::new()).ok()?;
+    Some(Formats::of(first.usable))
+}
+
+/// The form in which a version is spoken.
+fn form(options: &Options, usable: &Formats, version: Version) -> Option<Format> {
+    usable.and(&options.formats).iter().find(|f| f.version == version)
+}
+
+/// Loads without a bundle.
+async fn in_windows(
+    options: &Options,
+    target: &str,
+    text: &Arc<String>,
+    command: FlowModCommand,
+    first: &Formats,
+) -> Result<bool, Failure> {
+    // the form that the switch will most probably speak: the newest that both the first flow and the user allow
+    let newest = first.and(&options.formats).iter().map(|f| f.version).max();
+    let Some(guess) = newest.and_then(|version| form(options, first, version)) else { return Ok(false) };
+    let Some(all) = Reading::start(text, &Making::plain(command, guess)).all().await else { return Ok(false) };
+    notes::log(&all.notes);
+    let usable = Formats::of(all.usable);
+    let mut peer = open_for(options, target, &usable).await?;
+    let chosen = form(options, &usable, peer.version()).unwrap_or(guess);
     let messages = match chosen == guess {
-        true => read.messages,
-        false => match self::read(text, command, chosen) {
+        true => all.messages,
+        false => match Reading::start(text, &Making::plain(command, chosen)).all().await {
             Some(again) => again.messages,
             None => return Err("the flows changed while they were read".to_owned().into()),
         },
     };
-    match options.bundle {
-        true => in_bundle(&mut peer, messages).await?,
-        false => in_windows(&mut peer, messages).await?,
-    }
+    send_windows(&mut peer, messages).await?;
     Ok(true)
 }
 
-/// The form that the switch will most probably speak: the newest that both the first flow and the user allow.
-fn guess(options: &Options, text: &str, command: FlowModCommand) -> Option<Format> {
-    let first = text.lines().map(stripped).find(|line| !line.is_empty())?;
-    let first = read_flow_mod_line(first, command, &Names::none(), &mut Vec::new()).ok()?;
-    let both = Formats::of(first.usable).and(&options.formats);
-    let both = if options.bundle { both.filter(|f| f.version >= Version::V13) } else { both };
-    let newest = both.iter().map(|f| f.version).max()?;
-    both.iter().find(|f| f.version == newest)
-}
-
-/// Reads all lines, in as many threads as there are processors.
-fn read(text: &str, command: FlowModCommand, form: Format) -> Option<Read> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(1 + text.len() / LEAST_SHARE);
-    let shares = shares(text, threads);
-    let parts: Vec<Option<Read>> = std::thread::scope(|scope| {
-        let others: Vec<_> =
-            shares[1..].iter().map(|share| scope.spawn(move || read_some(share, command, form))).collect();
-        let mine = read_some(shares[0], command, form);
-        let theirs = others.into_iter().map(|thread| thread.join().ok().flatten());
-        std::iter::once(mine).chain(theirs).collect()
-    });
-    let mut parts = parts.into_iter();
-    let mut all = parts.next()??;
-    for part in parts {
-        let part = part?;
-        all.messages.bytes.extend_from_slice(&part.messages.bytes);
-        all.messages.count += part.messages.count;
-        all.usable = all.usable.and(part.usable);
-        all.notes.extend(part.notes);
-    }
-    Some(all)
-}
-
-/// Cuts a text into parts of about equal length, between lines.
-fn shares(text: &str, parts: usize) -> Vec<&str> {
-    let mut shares = Vec::with_capacity(parts);
-    let mut rest = text;
-    for left in (1..parts).rev() {
-        let about = rest.len() / (left + 1);
-        let end = rest.as_bytes()[about..].iter().position(|b| *b == b'\n').map_or(rest.len(), |n| about + n + 1);
-        let (share, more) = rest.split_at(end);
-        shares.push(share);
-        rest = more;
-    }
-    shares.push(rest);
-    shares
-}
-
-/// A line without its comment and the blanks around it.
-fn stripped(line: &str) -> &str {
-    line.split('#').next().unwrap_or_default().trim()
-}
-
-fn read_some(text: &str, command: FlowModCommand, form: Format) -> Option<Read> {
-    let dialect = form.dialect();
-    let mut read = Read { messages: Messages::default(), usable: Protocols::ANY, notes: Vec::new() };
-    read.messages.bytes.reserve(text.len());
-    for line in text.lines().map(stripped).filter(|line| !line.is_empty()) {
-        if line.ends_with('\\') {
-            return None;
-        }
-        let parsed = read_flow_mod_line(line, command, &Names::none(), &mut read.notes).ok()?;
-        if read.notes.len() > MOST_NOTES {
-            return None;
-        }
-        read.usable = read.usable.and(parsed.usable);
-        let todo = if form.version > Version::V10 { adding_table(parsed.flow) } else { parsed.flow };
-        // a form that cannot say it is not usable, so what is missing here is read again
-        if let Ok(bytes) = codec::encode(&Message::FlowMod(todo), Xid(0), &dialect) {
-            read.messages.bytes.extend_from_slice(&bytes);
-        }
-        read.messages.count += 1;
-    }
-    Some(read)
-}
-
-impl Messages {
-    /// The messages' places.
-    fn places(&self) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            let length = self.bytes.get(at + 2..at + 4)?;
-            let range = at..at + usize::from(u16::from_be_bytes([length[0], length[1]]));
-            at = range.end;
-            Some(range)
-        })
-    }
-}
-
-/// Sends without a bundle.
-async fn in_windows(peer: &mut Peer, messages: Messages) -> Result<(), Failure> {
+async fn send_windows(peer: &mut Peer, mut messages: Messages) -> Result<(), Failure> {
     let places: Vec<_> = messages.places().collect();
-    let mut buffer = messages.bytes;
+    let buffer = &mut messages.bytes;
     let (mut at, mut window) = (0, 1);
     while at < places.len() {
         // The first few alone: what most files say must not go past their first error.
@@ -169,9 +146,9 @@ async fn in_windows(peer: &mut Peer, messages: Messages) -> Result<(), Failure> 
         if end - at == 1 {
             bytes.splice(..0, buffer[places[at].clone()].iter().copied());
         } else {
-            peer.send_bytes(&buffer[places[at].start..places[end - 1].end]).await?;
+            peer.send_and_listen(&buffer[places[at].start..places[end - 1].end]).await?;
         }
-        peer.send_bytes(&bytes).await?;
+        peer.send_and_listen(&bytes).await?;
         let mut refused = None;
         loop {
             let bytes = peer.next_reply().await?;
@@ -191,68 +168,87 @@ async fn in_windows(peer: &mut Peer, messages: Messages) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Sends in a bundle.
-async fn in_bundle(peer: &mut Peer, messages: Messages) -> Result<(), Failure> {
-    bundle::open(peer).await?;
-    // What stands before a message in a bundle is the same for all, but for the length and the transaction id.
-    let inner = codec::encode(&Message::FlowMod(FlowMod::default()), Xid(0), &peer.dialect);
-    let inner = inner.map_err(|error| error.to_string())?.len();
-    let sample =
-        BundleAdd { id: ID, flags: FLAGS, xid: Xid(0), message: Box::new(Message::FlowMod(FlowMod::default())) };
-    let mut head = peer.encode(&Message::BundleAdd(sample), Xid(0))?;
-    head.truncate(head.len() - inner);
-    let first = peer.reserve_xids(messages.count);
-    let mut chunk = Vec::with_capacity(CHUNK + 1024);
-    for (nth, place) in messages.places().enumerate() {
-        let xid = first.0.wrapping_add(nth as u32).to_be_bytes();
-        let start = chunk.len();
-        chunk.extend_from_slice(&head);
-        chunk.extend_from_slice(&messages.bytes[place]);
-        let length = chunk.len() - start;
-        let Ok(length) = u16::try_from(length) else {
-            return Err(format!("a flow of {length} bytes does not fit into a bundle").into());
-        };
-        chunk[start + 2..start + 4].copy_from_slice(&length.to_be_bytes());
-        chunk[start + 4..start + 8].copy_from_slice(&xid);
-        chunk[start + head.len() + 4..start + head.len() + 8].copy_from_slice(&xid);
-        if chunk.len() >= CHUNK {
-            peer.send_bytes(&chunk).await?;
-            chunk.clear();
-        }
-    }
-    peer.send_bytes(&chunk).await?;
-    let sent = |xid: Xid| {
-        let nth = xid.0.wrapping_sub(first.0);
-        let place = messages.places().nth(nth as usize).filter(|_| nth < messages.count)?;
-        let mut bytes = messages.bytes[place].to_vec();
-        bytes[4..8].copy_from_slice(&xid.0.to_be_bytes());
-        Some(bytes)
-    };
-    bundle::finish(peer, sent).await
+/// What came of an attempt to load a bundle.
+enum Attempt {
+    /// It is committed.
+    Done,
+    /// There is something in the file that is beyond this way.
+    Beyond,
+    /// Not all flows can be said in the form that was chosen, or no connection came about.
+    OtherForm,
 }
 
-/// More remarks than these are made one by one.
-const MOST_NOTES: usize = 1000;
-/// A thread of its own is worth so much text.
-const LEAST_SHARE: usize = 256 << 10;
+/// Loads in a bundle.
+async fn in_bundle(
+    options: &Options,
+    target: &str,
+    text: &Arc<String>,
+    command: FlowModCommand,
+    first: &Formats,
+) -> Result<bool, Failure> {
+    let since13 = |usable: &Formats| usable.filter(|f| f.version >= Version::V13);
+    if let Ok(mut peer) = open_for(options, target, &since13(first)).await
+        && let Some(form) = form(options, &since13(first), peer.version())
+    {
+        match send_bundle(&mut peer, text, &Making::bundled(command, form)?).await? {
+            Attempt::Done => return Ok(true),
+            Attempt::Beyond => return Ok(false),
+            Attempt::OtherForm => {}
+        }
+    }
+    // what is wrong with the flows is said before what is wrong with the connection
+    let Some(usable) = skim(text, command).await else { return Ok(false) };
+    let usable = since13(&Formats::of(usable));
+    let mut peer = open_for(options, target, &usable).await?;
+    let Some(form) = form(options, &usable, peer.version()) else { return Ok(false) };
+    match send_bundle(&mut peer, text, &Making::bundled(command, form)?).await? {
+        Attempt::Done => Ok(true),
+        Attempt::Beyond | Attempt::OtherForm => Err("the flows changed while they were read".to_owned().into()),
+    }
+}
+
+/// The forms that can say all flows; `None` if there is something in the file that is beyond this way.
+async fn skim(text: &Arc<String>, command: FlowModCommand) -> Option<Protocols> {
+    let mut reading = Reading::start(text, &Making::plain(command, super::format::ALL[7]));
+    let mut usable = Protocols::ANY;
+    let mut notes = 0;
+    while let Some(part) = reading.next().await {
+        let part = part?;
+        usable = usable.and(part.usable);
+        notes += part.notes.len();
+    }
+    (notes <= MOST_NOTES).then_some(usable)
+}
+
+async fn send_bundle(peer: &mut Peer, text: &Arc<String>, making: &Making) -> Result<Attempt, Failure> {
+    let form = making.form;
+    let known = making.most_notes == usize::MAX;
+    let mut reading = Reading::start(text, making);
+    let mut said: Vec<Note> = Vec::new();
+    bundle::open(peer).await?;
+    let first = peer.reserve_xids(0);
+    let mut count = 0;
+    while let Some(part) = reading.next().await {
+        let Some(mut part) = part else { return Ok(Attempt::Beyond) };
+        if !known {
+            said.append(&mut part.notes);
+        }
+        if said.len() > MOST_NOTES {
+            return Ok(Attempt::Beyond);
+        }
+        if !part.usable.contains(form.version, form.nxm, form.table_id) {
+            return Ok(Attempt::OtherForm);
+        }
+        part.messages.number(peer.reserve_xids(part.messages.count), making.head.len());
+        peer.send_and_listen(&part.messages.bytes).await?;
+        count += part.messages.count;
+    }
+    notes::log(&said);
+    bundle::finish(peer, |xid| xid.0.wrapping_sub(first.0) < count).await?;
+    Ok(Attempt::Done)
+}
+
 /// So many flows are sent one by one.
 const ALONE: usize = 32;
 /// At most so many flows go before a barrier.
 const WINDOW: usize = 16384;
-/// Bytes of a bundle that are sent at once.
-const CHUNK: usize = 128 << 10;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_are_whole_lines_and_nothing_is_lost() {
-        let text: String = (0..100).map(|n| format!("priority={n},actions=drop\n")).collect();
-        for parts in 1..7 {
-            let shares = shares(&text, parts);
-            assert_eq!(shares.concat(), text);
-            assert!(shares.iter().all(|s| s.is_empty() || s.ends_with('\n')), "{parts}");
-        }
-    }
-}

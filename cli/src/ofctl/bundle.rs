@@ -26,25 +26,25 @@ pub async fn send(options: &Options, target: &str, usable: &Formats, messages: V
 /// The same on a connection that is there.
 pub async fn send_on(peer: &mut Peer, messages: Vec<Message>) -> Result<(), Failure> {
     open(peer).await?;
-    let mut sent = std::collections::HashMap::new();
+    let first = peer.reserve_xids(0);
+    let mut count = 0;
     for message in messages {
         // The inner message has the outer one's transaction id.
         let xid = peer.fresh_xid();
-        let bytes = peer.encode(&message, xid)?;
         let add = BundleAdd { id: ID, flags: FLAGS, xid, message: Box::new(message) };
-        peer.send_bytes(&peer.encode(&Message::BundleAdd(add), xid)?).await?;
-        sent.insert(xid, bytes);
+        peer.send_and_listen(&peer.encode(&Message::BundleAdd(add), xid)?).await?;
+        count += 1;
     }
-    finish(peer, |xid| sent.get(&xid).cloned()).await
+    finish(peer, |xid| xid.0.wrapping_sub(first.0) < count).await
 }
 
 /// Opens a bundle.
 pub async fn open(peer: &mut Peer) -> Result<(), Failure> {
-    control(peer, BundleControlKind::OpenRequest, BundleControlKind::OpenReply, |_| None).await
+    control(peer, BundleControlKind::OpenRequest, BundleControlKind::OpenReply, |_| false).await
 }
 
-/// Commits, unless the switch refuses one of the messages. `sent` has them by their transaction ids.
-pub async fn finish(peer: &mut Peer, sent: impl Fn(Xid) -> Option<Vec<u8>>) -> Result<(), Failure> {
+/// Commits, unless the switch refuses one of the messages. `ours` knows their transaction ids.
+pub async fn finish(peer: &mut Peer, ours: impl Fn(Xid) -> bool) -> Result<(), Failure> {
     let barrier = peer.send(&Message::BarrierRequest).await?;
     let mut refused = false;
     loop {
@@ -53,25 +53,35 @@ pub async fn finish(peer: &mut Peer, sent: impl Fn(Xid) -> Option<Vec<u8>>) -> R
         if xid == barrier {
             break;
         }
-        refused |= complain(&bytes, &peer.dialect, sent(xid));
+        refused |= ours(xid) && complain(&bytes, &peer.dialect);
     }
     if refused {
-        control(peer, BundleControlKind::DiscardRequest, BundleControlKind::DiscardReply, sent).await?;
+        control(peer, BundleControlKind::DiscardRequest, BundleControlKind::DiscardReply, ours).await?;
         return failed(peer);
     }
-    control(peer, BundleControlKind::CommitRequest, BundleControlKind::CommitReply, sent).await
+    control(peer, BundleControlKind::CommitRequest, BundleControlKind::CommitReply, ours).await
 }
 
-/// Says which of our messages an error is about; whether it is one.
-fn complain(reply: &[u8], dialect: &Dialect, about: Option<Vec<u8>>) -> bool {
-    let Some(about) = about else { return false };
+/// Says what an error is about, which it quotes; whether it is one.
+fn complain(reply: &[u8], dialect: &Dialect) -> bool {
     match codec::decode(reply, dialect) {
         Ok(codec::Incoming { message: Message::Error(error), .. }) => {
-            eprint!("Error {} for: {}", error.code.name(), show::message(&about, &Names::none(), 1));
+            let about = show::message(without_bundle(&error.data), &Names::none(), 1);
+            eprint!("Error {} for: {about}", error.code.name());
             true
         }
         _ => false,
     }
+}
+
+/// The message that was to go into a bundle.
+fn without_bundle(quote: &[u8]) -> &[u8] {
+    let head = match codec::kind_of(quote) {
+        Ok(codec::Kind::BundleAdd) => 16,
+        Ok(codec::Kind::OnfBundleAdd) => 24,
+        _ => 0,
+    };
+    &quote[head.min(quote.len())..]
 }
 
 fn failed(peer: &Peer) -> Result<(), Failure> {
@@ -82,7 +92,7 @@ async fn control(
     peer: &mut Peer,
     kind: BundleControlKind,
     wanted: BundleControlKind,
-    sent: impl Fn(Xid) -> Option<Vec<u8>>,
+    ours: impl Fn(Xid) -> bool,
 ) -> Result<(), Failure> {
     let request = Message::BundleControl(BundleControl { id: ID, kind, flags: FLAGS });
     let xid = peer.fresh_xid();
@@ -92,13 +102,13 @@ async fn control(
         let reply = peer.next_reply().await?;
         let Some(of) = xid_of(&reply) else { continue };
         if of != xid {
-            complain(&reply, &peer.dialect, sent(of));
+            let _ = ours(of) && complain(&reply, &peer.dialect);
             continue;
         }
         return match codec::decode(&reply, &peer.dialect) {
             Ok(codec::Incoming { message: Message::BundleControl(got), .. }) if got.kind == wanted => Ok(()),
             _ => {
-                complain(&reply, &peer.dialect, Some(request));
+                complain(&reply, &peer.dialect);
                 failed(peer)
             }
         };

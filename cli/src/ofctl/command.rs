@@ -1,6 +1,6 @@
 //! The commands: their names, how many words they take, what they need, and where they live.
 
-use super::{Job, bundle, dump, flows, help, lint, monitor, offline, packet, settings};
+use super::{Job, bundle, compare, dump, flows, help, lint, monitor, offline, packet, settings};
 use crate::failure::{Exit, Failure};
 
 /// One command.
@@ -215,8 +215,8 @@ pub async fn dispatch(command: &Command, job: &mut Job) -> Result<Exit, Failure>
         Run::Flows => flows::dump(job).await,
         Run::Aggregate => flows::aggregate(job).await,
         Run::Mod(action) => flows::run(job, action).await,
-        Run::Replace => flows::replace(job).await,
-        Run::Diff => flows::diff(job).await,
+        Run::Replace => compare::replace(job).await,
+        Run::Diff => compare::diff(job).await,
         Run::Lint => lint::run(job).await,
         Run::PacketOut => packet::packet_out(job).await,
         Run::Monitor => monitor::monitor(job).await,

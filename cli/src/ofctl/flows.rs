@@ -1,18 +1,16 @@
 //! Flows: dumping, adding, changing, deleting, comparing.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Write};
+use std::sync::Arc;
 
-use weft_flow::Match;
 use weft_openflow::flow::{FlowMod, FlowModCommand, FlowStats, FlowStatsRequest};
 use weft_openflow::message::{StatsReply, StatsRequest};
-use weft_openflow::text::flow_print::format_pattern;
 use weft_openflow::text::{
-    FlowCommand, Names, Note, ParsedFlow, Protocols, format_flow_stats_with, format_instructions, read_flow,
-    read_flow_mod_line,
+    FlowCommand, Names, Note, ParsedFlow, Protocols, format_flow_stats_with, read_flow, read_flow_mod_line,
+    read_flow_mod_line_into,
 };
-use weft_openflow::{Cookie, FlowModFlags, Instructions, Message, TableId, Timeout, Version};
+use weft_openflow::{Cookie, Message, TableId, Version};
 
 use super::format::Formats;
 use super::peer::Peer;
@@ -45,7 +43,7 @@ pub async fn run(job: &mut Job, action: Action) -> Result<Exit, Failure> {
     };
     let from_file = action == Action::AddFile || (action != Action::Add && job.word(1) == Some("-"));
     let file = match (from_file, job.word(1)) {
-        (true, Some(path)) => Some(read_text(path)?),
+        (true, Some(path)) => Some(Arc::new(read_text(path)?)),
         _ => None,
     };
     if options.verbosity < 5
@@ -59,15 +57,28 @@ pub async fn run(job: &mut Job, action: Action) -> Result<Exit, Failure> {
         (None, _) if from_file => Vec::new(),
         (None, text) => vec![(0, text.unwrap_or_default().to_string())],
     };
+    let at = |(line, error): (usize, String)| match line {
+        0 => error,
+        line => format!("{}:{line}: {error}", job.word(1).unwrap_or_default()),
+    };
+    if from_file && options.verbosity < 5 && !lines.is_empty() {
+        // one after another for what there is to say, then once more for what is to be sent
+        let mut flow = FlowMod::default();
+        let read = |text: &str, names: &Names, notes: &mut Vec<Note>| {
+            read_flow_mod_line_into(text, command, names, notes, &mut flow)
+        };
+        let (usable, names) = parse_with_names(options, &target, &lines, read).await.map_err(at)?;
+        let usable = Formats::of(usable.into_iter().fold(Protocols::ANY, Protocols::and));
+        let text: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
+        bulk::load_known(options, &target, text.join("\n"), command, (names, usable)).await?;
+        return Ok(Exit::OK);
+    }
     let mods = parse_all(options, &target, &lines, |text, names, notes| match from_file {
         true => read_flow_mod_line(text, command, names, notes),
         false => read_flow(text, FlowCommand::Mod(command), names, notes),
     })
     .await
-    .map_err(|(line, error)| match line {
-        0 => error,
-        line => format!("{}:{line}: {error}", job.word(1).unwrap_or_default()),
-    })?;
+    .map_err(at)?;
     let usable = usable(&mods);
     send_mods(options, &target, mods.into_iter().map(|m| m.flow).collect(), &usable).await?;
     Ok(Exit::OK)
@@ -78,8 +89,18 @@ pub async fn parse_all<T>(
     options: &Options,
     target: &str,
     lines: &[(usize, String)],
-    parse: impl Fn(&str, &Names, &mut Vec<Note>) -> Result<T, String>,
+    parse: impl FnMut(&str, &Names, &mut Vec<Note>) -> Result<T, String>,
 ) -> Result<Vec<T>, (usize, String)> {
+    parse_with_names(options, target, lines, parse).await.map(|(parsed, _)| parsed)
+}
+
+/// [`parse_all`], with the names that the last line was read with.
+pub async fn parse_with_names<T>(
+    options: &Options,
+    target: &str,
+    lines: &[(usize, String)],
+    mut parse: impl FnMut(&str, &Names, &mut Vec<Note>) -> Result<T, String>,
+) -> Result<(Vec<T>, Names), (usize, String)> {
     let none = Names::none();
     let mut fetched: Option<Names> = None;
     let mut said = Vec::new();
@@ -105,7 +126,7 @@ pub async fn parse_all<T>(
         said.clear();
         out.push(parsed.map_err(|error| (*number, error))?);
     }
-    Ok(out)
+    Ok((out, fetched.unwrap_or_default()))
 }
 
 /// Lines of a file (or of standard input) that say something, with their numbers.
@@ -170,34 +191,40 @@ pub async fn open_for(options: &Options, target: &str, usable: &Formats) -> Resu
 
 /// Sends flow mods, each with a barrier, or all in a bundle.
 async fn send_mods(options: &Options, target: &str, mods: Vec<FlowMod>, usable: &Formats) -> Result<(), Failure> {
-    let mods = mods.into_iter().map(without_cookie);
+    let said_in = |mut m: FlowMod, version| {
+        make_sayable(&mut m, version);
+        Message::FlowMod(m)
+    };
     if options.bundle {
-        let messages = mods.map(|m| Message::FlowMod(adding_table(m))).collect();
+        let messages = mods.into_iter().map(|m| said_in(m, Version::V13)).collect();
         return bundle::send(options, target, usable, messages).await;
     }
     let mut peer = open_for(options, target, usable).await?;
     for m in mods {
-        let m = if peer.version() > Version::V10 { adding_table(m) } else { m };
-        peer.show_and_do(&Message::FlowMod(m), options.verbosity).await?;
+        peer.show_and_do(&said_in(m, peer.version()), options.verbosity).await?;
     }
     Ok(())
 }
 
-/// A deletion gives no flow a cookie.
-fn without_cookie(m: FlowMod) -> FlowMod {
-    match m.command {
-        FlowModCommand::Delete | FlowModCommand::DeleteStrict => FlowMod { cookie: Cookie(0), ..m },
-        _ => m,
-    }
-}
-
 /// Only deletions may mean all tables.
 pub fn adding_table(mut m: FlowMod) -> FlowMod {
-    let deletes = matches!(m.command, FlowModCommand::Delete | FlowModCommand::DeleteStrict);
-    if m.table == TableId::ALL && !deletes {
+    if m.table == TableId::ALL && !deletes(&m) {
         m.table = TableId(0);
     }
     m
+}
+
+/// The same where the version is later than 1.0; and a deletion gives no flow a cookie.
+pub fn make_sayable(m: &mut FlowMod, version: Version) {
+    if deletes(m) {
+        m.cookie = Cookie(0);
+    } else if m.table == TableId::ALL && version > Version::V10 {
+        m.table = TableId(0);
+    }
+}
+
+fn deletes(m: &FlowMod) -> bool {
+    matches!(m.command, FlowModCommand::Delete | FlowModCommand::DeleteStrict)
 }
 
 /// The request of `dump-flows` and `dump-aggregate`.
@@ -247,34 +274,56 @@ pub async fn dump(job: &mut Job) -> Result<Exit, Failure> {
         dump::print_stats(&mut peer, StatsRequest::Flow(request), &print_names, options.verbosity).await?;
         return Ok(Exit::OK);
     }
-    let StatsReply::Flow(mut flows) = names::stats(&mut peer, StatsRequest::Flow(request)).await? else {
-        return fail(format!("{target}: bad reply to the request for flows"));
-    };
-    flows.sort_by(|a, b| compare(a, b, &options.sort));
     let mut out = BufWriter::new(std::io::stdout().lock());
-    for flow in &flows {
-        // A reader that went away wants no more.
-        if writeln!(out, " {}", format_flow_stats_with(flow, &print_names, options.stats)).is_err() {
+    let mut sorted: Vec<Sorted> = Vec::new();
+    let mut gone = false;
+    names::each_part(&mut peer, StatsRequest::Flow(request), |part| {
+        let StatsReply::Flow(flows) = part else { return Err(format!("{target}: bad reply to the request for flows")) };
+        for flow in flows {
+            let text = format!(" {}", format_flow_stats_with(&flow, &print_names, options.stats));
+            match options.sort.is_empty() {
+                // A reader that went away wants no more.
+                true => gone |= writeln!(out, "{text}").is_err(),
+                false => sorted.push(Sorted::of(&flow, &options.sort, text)),
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    sorted.sort_by(|a, b| compare(a, b, &options.sort));
+    for flow in sorted {
+        if gone || writeln!(out, "{}", flow.text).is_err() {
             break;
         }
     }
     Ok(Exit::OK)
 }
 
+/// A flow that waits for its place.
+struct Sorted {
+    /// What it says of each criterion, if it does.
+    says: Vec<Option<u128>>,
+    priority: u16,
+    text: String,
+}
+
+impl Sorted {
+    fn of(flow: &FlowStats, criteria: &[Criterion], text: String) -> Sorted {
+        let says = |criterion: &Criterion| match criterion.field {
+            None => Some(flow.priority.into()),
+            Some(field) => Some(flow.matching.get(field)).filter(|(_, mask)| *mask != 0).map(|(value, _)| value),
+        };
+        Sorted { says: criteria.iter().map(says).collect(), priority: flow.priority, text }
+    }
+}
+
 /// ovs-ofctl(8) `--sort`: flows that do not say the field come last.
-fn compare(a: &FlowStats, b: &FlowStats, criteria: &[Criterion]) -> Ordering {
-    for criterion in criteria {
-        let order = match criterion.field {
-            None => a.priority.cmp(&b.priority),
-            Some(field) => {
-                let ((a, a_mask), (b, b_mask)) = (a.matching.get(field), b.matching.get(field));
-                match (a_mask != 0, b_mask != 0) {
-                    (true, false) => return Ordering::Less,
-                    (false, true) => return Ordering::Greater,
-                    (false, false) => Ordering::Equal,
-                    (true, true) => a.cmp(&b),
-                }
-            }
+fn compare(a: &Sorted, b: &Sorted, criteria: &[Criterion]) -> Ordering {
+    for (criterion, says) in criteria.iter().zip(a.says.iter().zip(&b.says)) {
+        let order = match says {
+            (Some(_), None) => return Ordering::Less,
+            (None, Some(_)) => return Ordering::Greater,
+            (a, b) => a.cmp(b),
         };
         let order = if criterion.descending { order.reverse() } else { order };
         if order != Ordering::Equal {
@@ -282,7 +331,7 @@ fn compare(a: &FlowStats, b: &FlowStats, criteria: &[Criterion]) -> Ordering {
         }
     }
     // What the fields leave open: the flow that wins comes first.
-    if criteria.is_empty() { Ordering::Equal } else { b.priority.cmp(&a.priority) }
+    b.priority.cmp(&a.priority)
 }
 
 /// `dump-aggregate`.
@@ -291,203 +340,4 @@ pub async fn aggregate(job: &mut Job) -> Result<Exit, Failure> {
     let mut peer = open_for_dump(&job.options, &job.words[0]).await?;
     dump::print_stats(&mut peer, StatsRequest::Aggregate(request), &Names::none(), job.options.verbosity).await?;
     Ok(Exit::OK)
-}
-
-/// What makes flows the same flow: table, priority, match. The text of the match orders and finds them.
-type Key = (TableId, std::cmp::Reverse<u16>, String);
-
-/// A flow as `replace-flows` and `diff-flows` compare it.
-#[derive(Clone)]
-struct Content {
-    matching: Match,
-    cookie: Cookie,
-    idle_timeout: Timeout,
-    hard_timeout: Timeout,
-    importance: u16,
-    flags: FlowModFlags,
-    instructions: Instructions,
-}
-
-impl Content {
-    fn same(&self, other: &Content) -> bool {
-        let ignored = FlowModFlags::CHECK_OVERLAP | FlowModFlags::RESET_COUNTS;
-        self.cookie == other.cookie
-            && self.idle_timeout == other.idle_timeout
-            && self.hard_timeout == other.hard_timeout
-            && self.importance == other.importance
-            && self.flags - ignored == other.flags - ignored
-            && self.instructions == other.instructions
-    }
-}
-
-type Table = BTreeMap<Key, Content>;
-
-fn key(table: TableId, priority: u16, matching: &Match) -> Key {
-    (table, std::cmp::Reverse(priority), weft_flow::text::format_match(matching, &Names::none().ports))
-}
-
-fn from_mods(mods: Vec<FlowMod>) -> Table {
-    let mut table = Table::new();
-    for m in mods {
-        let at = if m.table == TableId::ALL { TableId(0) } else { m.table };
-        let version = Content {
-            matching: m.matching.clone(),
-            cookie: m.cookie,
-            idle_timeout: m.idle_timeout,
-            hard_timeout: m.hard_timeout,
-            importance: m.importance,
-            flags: m.flags,
-            instructions: m.instructions,
-        };
-        table.insert(key(at, m.priority, &m.matching), version);
-    }
-    table
-}
-
-async fn from_switch(peer: &mut Peer) -> Result<Table, Failure> {
-    let StatsReply::Flow(flows) = names::stats(peer, StatsRequest::Flow(FlowStatsRequest::default())).await? else {
-        return fail(format!("{}: bad reply to the request for flows", peer.name));
-    };
-    let mut table = Table::new();
-    for f in flows {
-        let version = Content {
-            matching: f.matching.clone(),
-            cookie: f.cookie,
-            idle_timeout: f.idle_timeout,
-            hard_timeout: f.hard_timeout,
-            importance: f.importance,
-            flags: f.flags,
-            instructions: f.instructions,
-        };
-        table.insert(key(f.table, f.priority, &f.matching), version);
-    }
-    Ok(table)
-}
-
-async fn from_file(options: &Options, target: Option<&str>, path: &str) -> Result<(Table, Formats), Failure> {
-    let lines = read_lines(path)?;
-    let parse = |text: &str, names: &Names, notes: &mut Vec<Note>| {
-        read_flow(text, FlowCommand::Mod(FlowModCommand::Add), names, notes)
-    };
-    let mods = match target {
-        Some(target) => parse_all(options, target, &lines, parse).await,
-        None => {
-            let mut said = Vec::new();
-            let mods =
-                lines.iter().map(|(line, text)| parse(text, &Names::none(), &mut said).map_err(|error| (*line, error)));
-            let mods = mods.collect();
-            notes::log(&said);
-            mods
-        }
-    };
-    let mods = mods.map_err(|(line, error)| format!("{path}:{line}: {error}"))?;
-    let formats = usable(&mods);
-    Ok((from_mods(mods.into_iter().map(|m| m.flow).collect()), formats))
-}
-
-/// `replace-flows`.
-pub async fn replace(job: &mut Job) -> Result<Exit, Failure> {
-    let options = &job.options;
-    let target = &job.words[0];
-    let (wanted, formats) = from_file(options, Some(target), &job.words[1]).await?;
-    let formats = if options.bundle { formats.filter(|f| f.version >= Version::V13) } else { formats };
-    let mut peer = open_for(options, target, &formats).await?;
-    let present = from_switch(&mut peer).await?;
-    let keys: BTreeSet<&Key> = present.keys().chain(wanted.keys()).collect();
-    let mut messages = Vec::new();
-    for key in keys {
-        match (present.get(key), wanted.get(key)) {
-            (Some(old), None) => messages.push(flow_mod(key, old, FlowModCommand::DeleteStrict)),
-            (Some(old), Some(new)) if old.same(new) && !options.readd => {}
-            (_, Some(new)) => messages.push(flow_mod(key, new, FlowModCommand::Add)),
-            (None, None) => {}
-        }
-    }
-    if options.bundle {
-        bundle::send_on(&mut peer, messages.into_iter().map(Message::FlowMod).collect()).await?;
-        return Ok(Exit::OK);
-    }
-    for m in messages {
-        peer.do_and_wait(&Message::FlowMod(m)).await?;
-    }
-    Ok(Exit::OK)
-}
-
-fn flow_mod(key: &Key, version: &Content, command: FlowModCommand) -> FlowMod {
-    let adds = command == FlowModCommand::Add;
-    FlowMod {
-        command,
-        table: key.0,
-        matching: version.matching.clone(),
-        priority: key.1.0,
-        cookie: if adds { version.cookie } else { Cookie(0) },
-        idle_timeout: if adds { version.idle_timeout } else { Timeout::NEVER },
-        hard_timeout: if adds { version.hard_timeout } else { Timeout::NEVER },
-        importance: if adds { version.importance } else { 0 },
-        flags: if adds { version.flags } else { FlowModFlags::empty() },
-        instructions: if adds { version.instructions.clone() } else { Instructions::default() },
-        ..FlowMod::default()
-    }
-}
-
-/// `diff-flows`: exit status 2 when there are differences.
-pub async fn diff(job: &mut Job) -> Result<Exit, Failure> {
-    let options = &job.options;
-    let mut sides = Vec::new();
-    for source in &job.words {
-        let is_file =
-            source.contains('/') && !source.contains(':') || std::fs::metadata(source).is_ok_and(|m| m.is_file());
-        sides.push(if is_file || source == "-" {
-            from_file(options, None, source).await?.0
-        } else {
-            let mut peer = open_for_dump(options, source).await?;
-            from_switch(&mut peer).await?
-        });
-    }
-    let names = Names::none();
-    let (a, b) = (&sides[0], &sides[1]);
-    let keys: std::collections::BTreeSet<&Key> = a.keys().chain(b.keys()).collect();
-    let mut differs = false;
-    for key in keys {
-        let (old, new) = (a.get(key), b.get(key));
-        if let (Some(old), Some(new)) = (old, new)
-            && old.same(new)
-        {
-            continue;
-        }
-        differs = true;
-        for (mark, version) in [('-', old), ('+', new)] {
-            if let Some(version) = version {
-                sayln!("{mark}{}", line(key, version, &names));
-            }
-        }
-    }
-    Ok(Exit(if differs { 2 } else { 0 }))
-}
-
-fn line(key: &Key, version: &Content, names: &Names) -> String {
-    let mut text = String::new();
-    if key.0 != TableId(0) {
-        text.push_str(&format!("table={} ", key.0));
-    }
-    text.push_str(&format_pattern(&version.matching, key.1.0, names));
-    if version.cookie.0 != 0 {
-        text.push_str(&format!("cookie={} ", version.cookie));
-    }
-    if version.idle_timeout != Timeout::NEVER {
-        text.push_str(&format!("idle_timeout={} ", version.idle_timeout.0));
-    }
-    if version.hard_timeout != Timeout::NEVER {
-        text.push_str(&format!("hard_timeout={} ", version.hard_timeout.0));
-    }
-    if version.importance != 0 {
-        text.push_str(&format!("importance={} ", version.importance));
-    }
-    for (flag, word) in weft_openflow::text::flow_print::FLAG_WORDS {
-        if version.flags.contains(flag) {
-            text.push_str(&format!("{word} "));
-        }
-    }
-    text.push_str(&format!("actions={}", format_instructions(&version.instructions, names)));
-    text
 }

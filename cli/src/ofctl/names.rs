@@ -4,7 +4,7 @@ use weft_flow::OfPort;
 use weft_openflow::message::{StatsReply, StatsRequest};
 use weft_openflow::port::PortDesc;
 use weft_openflow::text::Names;
-use weft_openflow::{Message, Version};
+use weft_openflow::{Message, Version, Xid};
 
 use super::Options;
 use super::peer::Peer;
@@ -55,22 +55,41 @@ pub async fn stats(peer: &mut Peer, request: StatsRequest) -> Result<StatsReply,
     let xid = peer.send(&Message::StatsRequest(request)).await?;
     let mut parts = weft_openflow::codec::Reassembler::default();
     loop {
-        let bytes = peer.answer_to(xid).await?;
-        match weft_openflow::codec::decode(&bytes, &peer.dialect) {
-            Ok(weft_openflow::Incoming { message: Message::StatsReply { body, more }, .. }) => {
-                let whole = parts.push(xid, body, more).map_err(|error| error.to_string())?;
-                if let Some(whole) = whole {
-                    return Ok(whole);
-                }
-            }
-            Ok(weft_openflow::Incoming { message: Message::Error(error), .. }) => {
-                return fail(format!("{}: {}", peer.name, error.code));
-            }
-            Ok(_) => return fail(format!("{}: answer of another kind", peer.name)),
-            Err(error) => {
-                let dump = super::show::hex(&bytes);
-                return fail(format!("received bad reply: ***decode error: {}***\n{dump}", error.code));
-            }
+        let (body, more) = part(peer, xid).await?;
+        if let Some(whole) = parts.push(xid, body, more).map_err(|error| error.to_string())? {
+            return Ok(whole);
+        }
+    }
+}
+
+/// Asks for statistics of which there may be many, and hands the parts over one by one.
+pub async fn each_part(
+    peer: &mut Peer,
+    request: StatsRequest,
+    mut take: impl FnMut(StatsReply) -> Result<(), String>,
+) -> Result<(), Failure> {
+    let xid = peer.send(&Message::StatsRequest(request)).await?;
+    loop {
+        let (body, more) = part(peer, xid).await?;
+        take(body)?;
+        if !more {
+            return Ok(());
+        }
+    }
+}
+
+/// The next part of an answer, and whether more follow.
+async fn part(peer: &mut Peer, xid: Xid) -> Result<(StatsReply, bool), Failure> {
+    let bytes = peer.answer_to(xid).await?;
+    match weft_openflow::codec::decode(&bytes, &peer.dialect) {
+        Ok(weft_openflow::Incoming { message: Message::StatsReply { body, more }, .. }) => Ok((body, more)),
+        Ok(weft_openflow::Incoming { message: Message::Error(error), .. }) => {
+            fail(format!("{}: {}", peer.name, error.code))
+        }
+        Ok(_) => fail(format!("{}: answer of another kind", peer.name)),
+        Err(error) => {
+            let dump = super::show::hex(&bytes);
+            fail(format!("received bad reply: ***decode error: {}***\n{dump}", error.code))
         }
     }
 }

@@ -1,11 +1,14 @@
 //! One OpenFlow connection: finding the switch, agreeing on a version, asking and answering.
 
+use std::future::poll_fn;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use weft_jsonrpc::address::{Address, OPENFLOW_PORT};
 use weft_jsonrpc::session::bare;
 use weft_jsonrpc::stream::Stream;
@@ -31,6 +34,12 @@ pub struct Peer {
 
 /// How much is read at once.
 const CHUNK: usize = 256 * 1024;
+
+/// What happened first.
+enum Progress {
+    Said(usize),
+    Heard(usize),
+}
 
 /// Transaction ids are never used twice by one run, as scripts that compare them expect.
 static NEXT_XID: AtomicU32 = AtomicU32::new(1);
@@ -169,6 +178,32 @@ impl Peer {
             Ok(()) => Ok(()),
             Err(error) => fail(format!("talking to {} ({})", self.name, bare(&error))),
         }
+    }
+
+    /// Sends bytes that may be many; what the switch says meanwhile is kept for later. If nobody listened, a switch that
+    /// has much to say would at some time listen no more either.
+    pub async fn send_and_listen(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
+        let mut heard = [0; 16 * 1024];
+        while !bytes.is_empty() {
+            let (stream, chunk) = (&mut self.stream, &mut heard);
+            let progress = poll_fn(|cx| {
+                if let Poll::Ready(written) = Pin::new(&mut *stream).poll_write(cx, bytes) {
+                    return Poll::Ready(written.map(Progress::Said));
+                }
+                let mut buffer = ReadBuf::new(chunk);
+                let read = Pin::new(&mut *stream).poll_read(cx, &mut buffer);
+                read.map_ok(|()| Progress::Heard(buffer.filled().len()))
+            });
+            match progress.await {
+                Ok(Progress::Said(0) | Progress::Heard(0)) => {
+                    return fail(format!("{}: connection closed by peer", self.name));
+                }
+                Ok(Progress::Said(n)) => bytes = &bytes[n..],
+                Ok(Progress::Heard(n)) => self.framer.push(&heard[..n]),
+                Err(error) => return fail(format!("talking to {} ({})", self.name, bare(&error))),
+            }
+        }
+        Ok(())
     }
 
     /// The next message's bytes; `None` at the end of the stream.
@@ -321,5 +356,35 @@ fn describe(bits: u32) -> String {
     match numbers.len() {
         1 => format!("version {}", numbers[0]),
         _ => format!("versions {}", numbers.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_switch_that_must_be_heard_before_it_listens_is_heard() {
+        let (ours, mut theirs) = Stream::pair();
+        let dialect = Dialect::new(Version::V14);
+        let mut peer = Peer { stream: ours, framer: Framer::new(), dialect, name: "test".into() };
+        let answer = codec::encode(&Message::EchoReply(vec![7; 60_000]), Xid(5), &dialect).unwrap();
+        let question = vec![1; 1 << 20];
+        // more than the pipe holds either way
+        let switch = async {
+            for _ in 0..10 {
+                theirs.write_all(&answer).await.unwrap();
+            }
+            let mut heard = vec![0; question.len()];
+            theirs.read_exact(&mut heard).await.unwrap();
+            heard
+        };
+        let (sent, heard) = tokio::join!(peer.send_and_listen(&question), switch);
+        assert!(sent.is_ok() && heard == question);
+        for _ in 0..10 {
+            assert_eq!(peer.next().await.unwrap().unwrap(), answer);
+        }
+        drop(theirs);
+        assert!(peer.send_and_listen(&question).await.is_err());
     }
 }
