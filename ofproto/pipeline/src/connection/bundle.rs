@@ -200,7 +200,9 @@ impl Pipeline {
         let version = connection.version();
         let what = match *add.message {
             Message::FlowMod(todo) if todo.buffer_id.is_some() => return Err(ErrorCode::OFPBRC_BUFFER_UNKNOWN),
-            Message::FlowMod(mut todo) => Content::Flow(flow_mod::prepare(&mut todo, version, &mut control.shared, now)?),
+            Message::FlowMod(mut todo) => {
+                Content::Flow(flow_mod::prepare(&mut todo, version, &mut control.shared, now)?)
+            }
             Message::GroupMod(todo) => Content::Group(Box::new(todo)),
             Message::PortMod(change) => Content::Port(Box::new(change)),
             Message::PacketOut(out) if out.buffer_id.is_some() => return Err(ErrorCode::OFPBRC_BUFFER_UNKNOWN),

@@ -79,7 +79,7 @@ fn switch(rules: &[(u8, u16, usize, usize)]) -> Tables {
     for (table, priority, matching, actions) in rules {
         let text = format!("table={table},priority={priority},{},actions={}", MATCHES[*matching], ACTIONS[*actions]);
         let names = Names::none();
-        if let Ok(todo) = parse_flow(&text, FlowCommand::Mod(FlowModCommand::Add), &names) {
+        if let Ok(mut todo) = parse_flow(&text, FlowCommand::Mod(FlowModCommand::Add), &names) {
             let ready = flow_mod::prepare(&mut todo, Version::V10, &mut Default::default(), Time::ZERO);
             let _ = ready.and_then(|ready| flow_mod::apply(&mut bridge.flows, &ready, Time::ZERO, &mut Vec::new()));
         }
