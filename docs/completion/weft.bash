@@ -2,7 +2,7 @@
 _weft_words() {
     case $1 in
     vsctl|ovs-vsctl)
-        options='--db= --no-wait --retry -t --timeout= --dry-run --oneline -h --help -V --version -f --format= -d --data= --no-headings --pretty --bare --max-column-width= -v --verbose= --verbose --log-file --syslog-method= --syslog-target= -p --private-key= -c --certificate= -C --ca-cert= --bootstrap-ca-cert= --peer-ca-cert= --ssl-protocols= --ssl-ciphers= --may-exist --if-exists --real --fake --fake-iface --with-iface --inactivity-probe= --bootstrap --columns= --id= --all --json --confirm= --limit= --show= --comment='
+        options='--db= --no-wait --retry -t --timeout= --dry-run --print-grpc --oneline -h --help -V --version -f --format= -d --data= --no-headings --pretty --bare --max-column-width= -v --verbose= --verbose --log-file --syslog-method= --syslog-target= -p --private-key= -c --certificate= -C --ca-cert= --bootstrap-ca-cert= --peer-ca-cert= --ssl-protocols= --ssl-ciphers= --may-exist --if-exists --real --fake --fake-iface --with-iface --inactivity-probe= --bootstrap --columns= --id= --all --json --confirm= --limit= --show= --comment='
         commands='init show emer-reset add-br del-br list-br br-exists br-to-vlan br-to-parent br-set-external-id br-get-external-id list-ports add-port add-bond add-bond-iface del-bond-iface del-port port-to-br list-ifaces iface-to-br add-zone-tp del-zone-tp list-zone-tp list-dp-cap get-controller del-controller set-controller get-fail-mode del-fail-mode set-fail-mode get-manager del-manager set-manager get-ssl del-ssl set-ssl add-aa-mapping del-aa-mapping get-aa-mapping list find get set add remove clear create destroy wait-until comment plan apply confirm rollback history revert'
         case $2 in
         add-br) kinds=(- bridge -) ;;
