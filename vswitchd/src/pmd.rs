@@ -2,8 +2,8 @@
 //!
 //! Why: people pin queues to cores, keep cores for themselves, and read from `dpif-netdev/pmd-rxq-show` and the log what
 //! became of it. How: [`Cores::arrange`] is told what is wanted and what there is, and works the whole assignment out
-//! anew; it returns what the log shall say. A core here is a list of queues: the workers serve the lists in turn, the
-//! n-th list the n-th worker, so that queues which share a core share a worker.
+//! anew; it returns what the log shall say. A core here is a list of queues as people arrange them; the engine's workers, of
+//! which there may be fewer, poll each device's queues round robin, whatever list they stand in.
 //!
 //! Invariants: pure. A queue is on one core at most; an isolated core has pinned queues only.
 

@@ -1,6 +1,6 @@
 //! What: `dpif-netdev/*`: the packet workers, in the layout that scripts read.
 //!
-//! How: where scripts look for cores they find those that poll queues ([`crate::pmd`]); what the workers count stands at
+//! How: where scripts look for cores they find the lists of queues that people arranged ([`crate::pmd`]); what the workers count stands at
 //! the first core, as the workers serve all of them. There is one way to look flows up and one to read frames, under the
 //! names that stand for that elsewhere.
 
