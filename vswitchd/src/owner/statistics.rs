@@ -29,6 +29,8 @@ impl Owner {
             return;
         }
         self.statistics.last = Some(now);
+        // what peers send wrong may be told to the log again
+        weft_openflow::wire::said::refill();
         let counted: Vec<_> = self
             .switch
             .interfaces

@@ -34,7 +34,7 @@ static LEFT: [AtomicU32; MODULES] = {
     left
 };
 
-/// To be called once a minute by a program that runs for long: each module may say one line more.
+/// To be called every few seconds by a program that runs for long: each module may say one line more.
 pub fn refill() {
     for (i, left) in LEFT.iter().enumerate() {
         let most = if i == Module::Verify as usize { VERIFY_BURST } else { BURST };

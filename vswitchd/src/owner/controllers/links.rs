@@ -10,6 +10,12 @@ use crate::owner::Owner;
 use crate::owner::wire_log::log_messages;
 use crate::serve::{ConnId, Connection, Dial, Hangup, ListenerId, Net, Outlook, Reconnect, ReconnectEvent};
 
+/// How long the first message is, as far as it is there.
+fn first_message(bytes: &[u8]) -> usize {
+    let length = bytes.get(2..4).map_or(bytes.len(), |l| usize::from(u16::from_be_bytes([l[0], l[1]])));
+    length.clamp(8.min(bytes.len()), bytes.len())
+}
+
 impl Owner {
     pub(in crate::owner) fn on_net(&mut self, net: Net) {
         let now = self.now();
@@ -18,10 +24,15 @@ impl Owner {
             Net::Dialed(dial, outcome) => self.dialed(dial, outcome),
             Net::Frame(id, bytes) => {
                 let Some(link) = self.controllers.links.get(&id) else { return };
-                log_messages(&link.name, "received", &bytes);
-                self.switch.pipeline.input(link.id, &bytes, now);
-                if !link.up {
-                    self.greeted(id, &bytes);
+                // what came with the peer's HELLO waits until that is answered
+                let (hello, rest) = if link.up { (&[][..], &bytes[..]) } else { bytes.split_at(first_message(&bytes)) };
+                for part in [hello, rest].into_iter().filter(|part| !part.is_empty()) {
+                    let Some(link) = self.controllers.links.get(&id) else { return };
+                    log_messages(&link.name, "received", part);
+                    self.switch.pipeline.input(link.id, part, now);
+                    if !link.up {
+                        self.greeted(id, part);
+                    }
                 }
             }
             Net::Drained(_) => {}
@@ -291,5 +302,16 @@ mod tests {
         assert_eq!(versions(0b111_1110), "version 0x06 and earlier");
         assert_eq!(versions(0b1_0010), "versions 0x01, 0x04");
         assert_eq!(versions(0b1_0000), "version 0x04");
+    }
+
+    #[test]
+    fn a_hello_is_taken_by_itself() {
+        let hello = [1, 0, 0, 8, 0, 0, 0, 1];
+        let both = [hello, [1, 5, 0, 8, 0, 0, 0, 2]].concat();
+        assert_eq!(first_message(&both), 8);
+        assert_eq!(first_message(&hello[..3]), 3);
+        assert_eq!(first_message(&[1, 0, 0xff, 0xff, 0, 0, 0, 1]), 8);
+        assert_eq!(first_message(&[1, 0, 0, 3, 0, 0, 0, 1, 9]), 8);
+        assert_eq!(first_message(&[]), 0);
     }
 }
