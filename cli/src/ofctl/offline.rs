@@ -71,12 +71,9 @@ pub fn run(job: &mut Job, what: What) -> Result<Exit, Failure> {
             let lines = flows::read_lines(&job.words[0])?;
             parse_flows(job, &lines)
         }
-        What::ParseActions => each_hex_line(
-            job,
-            "actions",
-            |bytes, v| codec::actions_from_wire(bytes, v),
-            |bytes, _, v| codec::actions_rewritten(bytes, v),
-        ),
+        What::ParseActions => {
+            each_hex_line(job, "actions", codec::actions_from_wire, |bytes, _, v| codec::actions_rewritten(bytes, v))
+        }
         What::ParseInstructions => each_hex_line(
             job,
             "instructions",
