@@ -168,6 +168,9 @@ pub fn transaction(
     diffs: bool,
 ) -> Option<String> {
     let mut out = format!("{{\"_date\":{date_ms}");
+    if diffs {
+        out.push_str(",\"_is_diff\":true");
+    }
     let mut any = false;
     for (t, rows) in &changes.tables {
         let mut first = true;
@@ -193,7 +196,7 @@ pub fn transaction(
         out.push_str(",\"_comment\":");
         write_json_string(comment, &mut out);
     }
-    out.push_str(if diffs { ",\"_is_diff\":true}" } else { "}" });
+    out.push('}');
     any.then_some(out)
 }
 
