@@ -401,9 +401,10 @@ impl<'t> Place<'t> {
             Place::Staged(flows) => {
                 // nobody else sees the copy: the lock is held until it is back
                 let mut tables = pipeline.write();
-                let swap = |tables: &mut Tables, flows: &mut FlowTables| match tables.bridge_mut(bridge) {
-                    Some(bridge) => Ok(std::mem::swap(&mut bridge.flows, flows)),
-                    None => Err(ErrorCode::OFPBRC_EPERM),
+                let swap = |tables: &mut Tables, flows: &mut FlowTables| {
+                    let bridge = tables.bridge_mut(bridge).ok_or(ErrorCode::OFPBRC_EPERM)?;
+                    std::mem::swap(&mut bridge.flows, flows);
+                    Ok(())
                 };
                 swap(&mut tables, flows)?;
                 let outcome = what(&tables);
