@@ -1,6 +1,6 @@
 //! Open vSwitch's own Python bindings (Debian package python3-openvswitch) work against our server.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, ensure};
 use weft_tests::sandbox::story;
 use weft_tests::{Program, Stage};
 

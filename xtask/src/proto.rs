@@ -12,11 +12,7 @@ pub fn generate() -> anyhow::Result<bool> {
     let mut compiler = protox::Compiler::new([room.join("proto")])?;
     compiler.open_file("weft/v1/switch.proto")?;
     std::fs::write(out.join("weft.v1.bin"), compiler.encode_file_descriptor_set())?;
-    tonic_prost_build::configure()
-        .out_dir(&out)
-        .btree_map(".")
-        .build_transport(false)
-        .compile_fds(files)?;
+    tonic_prost_build::configure().out_dir(&out).btree_map(".").build_transport(false).compile_fds(files)?;
     Ok(true)
 }
 

@@ -367,8 +367,7 @@ mod tests {
     async fn a_switch_that_must_be_heard_before_it_listens_is_heard() {
         let (ours, mut theirs) = Stream::pair();
         let dialect = Dialect::new(Version::V14);
-        let mut peer =
-            Peer { stream: ours, framer: Framer::new(), chunk: Vec::new(), dialect, name: "test".into() };
+        let mut peer = Peer { stream: ours, framer: Framer::new(), chunk: Vec::new(), dialect, name: "test".into() };
         let answer = codec::encode(&Message::EchoReply(vec![7; 60_000]), Xid(5), &dialect).unwrap();
         let question = vec![1; 1 << 20];
         // more than the pipe holds either way

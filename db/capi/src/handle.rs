@@ -139,7 +139,7 @@ impl Handle {
             Ok(operations) => operations,
             Err(error) => return self.nothing(&format!("operations: {error}")),
         };
-        let Some((runtime, database)) = self.runtime.as_ref().zip(self.database.as_mut()) else { return None };
+        let (runtime, database) = self.runtime.as_ref().zip(self.database.as_mut())?;
         let answer = runtime.block_on(async {
             let work = execute(database, operations);
             match timeout {
