@@ -47,8 +47,9 @@ pub fn record_if_any(context: &Context<'_>, table: &TableSchema, name: &str) -> 
     let rows = context.tx.rows(&table.name);
     if let Ok(uuid) = name.parse::<Uuid>()
         && name.len() == 36
+        && rows.contains(&uuid)
     {
-        return Ok(rows.contains(&uuid).then_some(uuid));
+        return Ok(Some(uuid));
     }
     if name == "." {
         return Ok(if rows.len() == 1 { Some(rows[0]) } else { None });
