@@ -76,7 +76,7 @@ fn open<'a>(path: &str, file: &'a [u8]) -> Result<pcap::Reader<'a>, Failure> {
 fn key_of(bytes: &[u8]) -> Option<FlowKey> {
     let mut frame = Frame::copy_of(bytes);
     let mut key = FlowKey::new();
-    extract::extract(&mut frame, &mut key, extract::Limits::default()).ok()?;
+    extract::extract(&mut frame, &mut key, extract::Limits { vlans: 2 }).ok()?;
     FieldId::InPortOxm.set(&mut key, u128::from(OfPort::NONE.0));
     Some(key)
 }
@@ -169,7 +169,7 @@ pub fn ofp_parse_pcap(job: &Job) -> Result<Exit, Failure> {
 fn segment(bytes: &[u8]) -> Option<(Direction, u32, bool, Vec<u8>)> {
     let mut frame = Frame::copy_of(bytes);
     let mut key = FlowKey::new();
-    extract::extract(&mut frame, &mut key, extract::Limits::default()).ok()?;
+    extract::extract(&mut frame, &mut key, extract::Limits { vlans: 2 }).ok()?;
     if (FieldId::EthType.get(&key), FieldId::NwProto.get(&key)) != (0x0800, 6) || frame.l4 == 0 {
         return None;
     }

@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use weft_base::Clock;
-use weft_flow::{CompactMatch, DpAction, Match};
+use weft_flow::{CompactMatch, DpAction, FlowKey, Match};
 use weft_netdev::{QueuePair, Waker};
 use weft_packet::{DpPort, DropReason};
 
@@ -273,9 +273,15 @@ impl Datapath for Engine {
         self.ask_owners(&flows, Command::Modify);
     }
 
-    fn flow_put(&self, pattern: Match, actions: Vec<DpAction>, id: Option<u128>) -> Result<Arc<Megaflow>, FlowExists> {
+    fn flow_put(
+        &self,
+        pattern: Match,
+        frame: &FlowKey,
+        actions: Vec<DpAction>,
+        id: Option<u128>,
+    ) -> Result<Arc<Megaflow>, FlowExists> {
         let pattern = CompactMatch::new(&pattern);
-        let flow = Megaflow::new(pattern, None, Arc::new(actions), no_attachment(), self.clock.now());
+        let flow = Megaflow::new(pattern, None, Arc::new(actions), no_attachment(), self.clock.now()).made_by(frame);
         let flow = Arc::new(match id {
             Some(id) => flow.named(id),
             None => flow,

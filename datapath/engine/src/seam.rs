@@ -145,13 +145,15 @@ pub trait Datapath: Send + Sync {
         }
     }
 
-    /// Install a flow in every worker (`dpctl add-flow`), under an id of the caller's or one of its match.
+    /// Install a flow in every worker (`dpctl add-flow`), under an id of the caller's or one of its match. `frame` is the
+    /// key that was written, whatever of it the mask keeps: dumps show it.
     ///
     /// # Errors
-    /// When an equal or overlapping flow is there already.
+    /// When a flow is there already that takes such a frame.
     fn flow_put(
         &self,
         pattern: weft_flow::Match,
+        frame: &weft_flow::FlowKey,
         actions: Vec<DpAction>,
         id: Option<u128>,
     ) -> Result<Arc<Megaflow>, FlowExists>;

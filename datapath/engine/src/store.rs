@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use weft_base::Time;
-use weft_flow::{CompactMatch, FlowKey};
+use weft_flow::FlowKey;
 
 use crate::program::Program;
 use crate::{Megaflow, MegaflowStats};
@@ -185,11 +185,6 @@ impl Store {
     /// All megaflows with their slots.
     pub fn iter(&self) -> impl Iterator<Item = (SlotId, &Arc<Megaflow>)> {
         self.slots.iter().enumerate().filter_map(|(i, slot)| Some((i as SlotId, slot.flow.as_ref()?)))
-    }
-
-    /// The slot of a megaflow whose keys overlap those of `pattern`.
-    pub fn overlapping(&self, pattern: &CompactMatch) -> Option<SlotId> {
-        self.iter().find(|(_, flow)| flow.pattern.overlaps(pattern)).map(|(id, _)| id)
     }
 
     /// Forget all megaflows.

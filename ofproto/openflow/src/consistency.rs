@@ -316,7 +316,8 @@ impl Check<'_> {
                     self.read(&learned, dst)?;
                     if let LearnSrc::Immediate(value) = src {
                         let (old, bits) = learned.matching.get(dst.field);
-                        let value = old & !dst.mask() | value << dst.ofs & dst.mask();
+                        let shifted = value.checked_shl(dst.ofs.into()).unwrap_or(0);
+                        let value = old & !dst.mask() | shifted & dst.mask();
                         learned.matching.to_mut().set_masked(dst.field, value, bits | dst.mask());
                     }
                 }

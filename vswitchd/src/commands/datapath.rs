@@ -379,7 +379,7 @@ fn change_one(owner: &mut Owner, verb: Verb, flow: &str, actions: Option<&str>) 
     match (verb, actions) {
         (Verb::Add | Verb::Modify, _) if !is_complete(text) => return Err(updating("Invalid argument")),
         (Verb::Add, Some(actions)) if there.is_empty() => {
-            engine.flow_put(pattern, actions, id).map_err(|_| updating("File exists"))?;
+            engine.flow_put(pattern, &frame, actions, id).map_err(|_| updating("File exists"))?;
         }
         (Verb::Add, _) => return Err(updating("File exists")),
         (Verb::Modify, _) if there.is_empty() => return Err(updating("No such file or directory")),

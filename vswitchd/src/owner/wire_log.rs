@@ -5,7 +5,7 @@ use weft_openflow::{Version, codec};
 
 /// Logs OpenFlow messages as ofctl prints them; nothing is decoded unless somebody wants to see it.
 pub fn log_messages(peer: &str, what: &str, mut bytes: &[u8]) {
-    if !tracing::enabled!(target: "vconn", tracing::Level::DEBUG) {
+    if !tracing::event_enabled!(target: "vconn", tracing::Level::DEBUG) {
         return;
     }
     while let Some(header) = bytes.first_chunk::<8>() {

@@ -74,15 +74,15 @@ fn several_workers_share_a_flow_that_was_put() {
     let mut pattern = Match::any();
     pattern.set(FieldId::RecircId, 0);
     pattern.set(FieldId::InPort, 1);
-    let put = rig.engine.flow_put(pattern.clone(), vec![output(2)], None).unwrap();
-    assert!(rig.engine.flow_put(pattern.clone(), vec![], None).is_err());
+    let put = rig.engine.flow_put(pattern.clone(), pattern.key(), vec![output(2)], None).unwrap();
+    assert!(rig.engine.flow_put(pattern.clone(), pattern.key(), vec![], None).is_err());
     assert_eq!(rig.engine.flows().len(), 1);
     (0..10).for_each(|i| rig.put(1, &udp(1, 2, i)));
     rig.engine.settle();
     assert_eq!((rig.sent(2), put.stats.packets.get(), rig.engine.stats().flows), (10, 10, 3));
     rig.engine.flow_delete(&put);
     assert_eq!((rig.engine.flows().len(), rig.engine.stats().flows), (0, 0));
-    rig.engine.flow_put(pattern, vec![], None).unwrap();
+    rig.engine.flow_put(pattern.clone(), pattern.key(), vec![], None).unwrap();
     rig.engine.flow_flush();
     assert_eq!((rig.engine.flows().len(), rig.engine.stats().flows), (0, 0));
 }

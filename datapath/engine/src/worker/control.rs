@@ -37,7 +37,7 @@ pub enum Command {
     Flush,
     /// Megaflows' actions changed.
     Modify(Arc<[Arc<Megaflow>]>),
-    /// Install a megaflow; answers no when it overlaps another.
+    /// Install a megaflow; answers no when another takes the frame that it speaks of.
     Put(Arc<Megaflow>),
     /// Run actions on a frame.
     Execute(Box<Execute>),
@@ -70,7 +70,8 @@ impl Worker {
             Command::Flush => self.flush_flows(),
             Command::Modify(flows) => flows.iter().for_each(|flow| self.modify(flow)),
             Command::Put(flow) => {
-                if self.store.overlapping(&flow.pattern).is_some() {
+                let frame = flow.seen();
+                if self.store.iter().any(|(_, there)| there.pattern.matches(&frame)) {
                     return false;
                 }
                 let slot = self.install(flow);

@@ -79,7 +79,7 @@ fn a_modified_flow_does_the_new_thing_at_once() {
 }
 
 #[test]
-fn an_installed_flow_must_not_overlap_another() {
+fn an_installed_flow_must_not_take_what_another_takes() {
     let mut sim = Sim::new(2, &script(vec![output(2)], &[FieldId::EthDst]));
     sim.wire(1).put(&udp(1, 2, 1));
     sim.run();
@@ -95,6 +95,14 @@ fn an_installed_flow_must_not_overlap_another() {
     sim.wire(1).put(&udp(1, 3, 1));
     sim.run();
     assert_eq!((sim.wire(1).take().len(), put.stats.packets.get(), sim.asked()), (1, 1, 1));
+    // a wider one may share keys with others, if the frame that it speaks of was nobody's
+    let wide = || {
+        Megaflow::new(CompactMatch::new(&weft_flow::Match::any()), None, Arc::default(), no_attachment(), Time::ZERO)
+    };
+    let mut key = pattern.key().clone();
+    assert!(!sim.obey(Command::Put(Arc::new(wide().made_by(&key)))));
+    FieldId::EthDst.set(&mut key, 0x0200_0000_0009);
+    assert!(sim.obey(Command::Put(Arc::new(wide().made_by(&key)))));
 }
 
 #[test]

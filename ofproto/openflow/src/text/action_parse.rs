@@ -30,6 +30,9 @@ pub fn parse_actions(text: &str, names: &Names) -> Result<Vec<Action>, String> {
 
 /// As [`parse_actions`], inside another action.
 pub(super) fn parse_inside(text: &str, names: &Names, around: Option<&str>) -> Result<Vec<Action>, String> {
+    if let Some(around) = around.filter(|_| deepest(text) > MAX_DEPTH) {
+        return Err(format!("{around}: actions are nested more than {MAX_DEPTH} deep"));
+    }
     let mut actions = Vec::new();
     let mut dropped = false;
     for word in Words::of(text) {
@@ -51,6 +54,22 @@ pub(super) fn parse_inside(text: &str, names: &Names, around: Option<&str>) -> R
     }
     Ok(actions)
 }
+
+/// How deep the parentheses of a text go.
+fn deepest(text: &str) -> usize {
+    let mut depths = (0usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'(' => depths = (depths.0 + 1, depths.1.max(depths.0 + 1)),
+            b')' => depths.0 = depths.0.saturating_sub(1),
+            _ => {}
+        }
+    }
+    depths.1
+}
+
+/// How deep parentheses may go inside an action: as deep as actions nest in messages, each `ct(exec(...))` counting twice.
+const MAX_DEPTH: usize = 128;
 
 /// One action from its word.
 ///

@@ -2,6 +2,7 @@
 
 use weft_flow::text::number::{parse_u64, parse_u128};
 use weft_flow::text::{PortNames, Said, format_match, normalize_from, parse_value, read_field, read_match_key};
+use weft_flow::tun_metadata::TunValue;
 use weft_flow::{FieldId, Match};
 
 use super::action_parse::subfield;
@@ -198,6 +199,15 @@ fn match_bits(matching: &mut Match, key: &str, value: &str) -> Result<Protocols,
     let number = parse_u128(value).ok_or_else(|| format!("{key}={value}: cannot parse integer value"))?;
     if bits.n_bits < 128 && number >> bits.n_bits != 0 {
         return Err(format!("{key}={value}: value {number:#x} does not fit into {} bits", bits.n_bits));
+    }
+    if let Some(index) = bits.field.tun_metadata_index() {
+        let name = bits.field.field().name;
+        if matching.tun_option(index).is_some() {
+            return Err(format!("field {name} set multiple times"));
+        }
+        let value = TunValue::from_bits(number, bits.ofs, bits.n_bits);
+        matching.set_tun(index, &value).map_err(|_| format!("field {name} is not mapped to a tunnel option"))?;
+        return Ok(Protocols::of_field(bits.field, bits.mask()));
     }
     let (old, mask) = matching.get(bits.field);
     let mask = mask | bits.mask();

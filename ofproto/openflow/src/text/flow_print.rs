@@ -23,7 +23,7 @@ pub fn format_flow_stats_with(flow: &FlowStats, names: &Names, statistics: bool)
     if statistics {
         let _ = write!(text, "duration={}s, table={}, ", seconds(flow.duration), names.show_table(flow.table));
         let _ = write!(text, "n_packets={}, n_bytes={}, ", counter(flow.packet_count), counter(flow.byte_count));
-    } else if flow.table.0 != 0 {
+    } else if flow.table.0 != 0 || names.has_table(flow.table) {
         let _ = write!(text, "table={}, ", names.show_table(flow.table));
     }
     if flow.idle_timeout.0 != 0 {

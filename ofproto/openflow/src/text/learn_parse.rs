@@ -143,6 +143,8 @@ fn constant(text: &str, name: &str, dst: SubField, whole: &str, names: &Names) -
         };
     }
     if dst.field == FieldId::InPortOxm && parse_u64(text).is_some_and(|n| n >= 0xff00) {
+        // asked for what it notes of the number
+        let _ = names.parse_port(text);
         return Err(format!("{text}: port value out of range for in_port_oxm"));
     }
     let (value, mask) = parse_value(dst.field, text, &names.ports)?;

@@ -147,7 +147,12 @@ impl Names {
         self.tables.iter().find(|(_, name)| *name == bare).map(|(table, _)| *table)
     }
 
-    /// The table as the tools print it.
+    /// Whether the table has a name.
+    pub fn has_table(&self, table: TableId) -> bool {
+        self.tables.contains_key(&table)
+    }
+
+    /// The table as the tools print it: its name, or its number.
     pub fn show_table(&self, table: TableId) -> String {
         self.tables.get(&table).cloned().unwrap_or_else(|| table.0.to_string())
     }

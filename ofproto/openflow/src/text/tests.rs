@@ -252,6 +252,22 @@ fn odd_numbers_and_arguments_mean_what_they_mean_to_ovs_ofctl() {
         Some("table 300 is outside the supported range 0 through 255"),
     );
     wrong("actions=goto_table:0x10", "unknown table \"0x10\"", None);
+    let matched = |text: &str| {
+        let read = read_flow(text, FlowCommand::Mod(FlowModCommand::Add), &Names::none(), &mut Vec::new()).unwrap();
+        weft_flow::text::format_match(&read.flow.matching, &Names::none().ports)
+    };
+    assert_eq!(matched("tun_metadata0[0..7]=5,actions=drop"), "tun_metadata0=0x5");
+    wrong("tun_metadata0[8..15]=5,tun_metadata0[0..7]=3,actions=drop", "field tun_metadata0 set multiple times", None);
+    assert_eq!(matched("tun_metadata0[200..210]=5,actions=drop"), format!("tun_metadata0=0x5{:050}/0x7ff{:050}", 0, 0));
+    let deep = |n: usize| format!("actions={}drop{}", "clone(".repeat(n), ")".repeat(n));
+    wrong(&deep(100_000), "clone: actions are nested more than 128 deep", None);
+    assert!(flow(&deep(60)).0.is_ok());
+    wrong(
+        "actions=learn(table=1, in_port_oxm=123456)",
+        "table=1, in_port_oxm=123456: in_port_oxm value 123456 cannot be parsed as a subfield (123456: unknown field \
+         `123456') or an immediate value (123456: port value out of range for in_port_oxm)",
+        Some("port 123456 is outside the supported range 0 through ffff or 0xffffff00 through 0xffffffff"),
+    );
     wrong("actions=enqueue:-1:1", "-1: enqueue to unknown port", Some("Negative value -1 is not a valid port number."));
     wrong("actions=clone(meter:1)", "clone action doesn't support nested action meter", None);
     wrong(

@@ -42,7 +42,7 @@ impl Datapath for Script {
         flow.actions.store(Arc::new(actions));
         flow.attachment.store(Arc::new(attachment));
     }
-    fn flow_put(&self, _: Match, _: Vec<DpAction>, _: Option<u128>) -> Result<Arc<Megaflow>, FlowExists> {
+    fn flow_put(&self, _: Match, _: &FlowKey, _: Vec<DpAction>, _: Option<u128>) -> Result<Arc<Megaflow>, FlowExists> {
         Err(FlowExists)
     }
     fn execute(&self, execute: Execute) {

@@ -98,7 +98,7 @@ pub fn format_packet(packet: &[u8], metadata: &Match, names: &Names) -> String {
     let mut frame = Frame::copy_of(packet);
     let mut key = FlowKey::new();
     FieldId::PacketType.set(&mut key, metadata.get(FieldId::PacketType).0);
-    if extract::extract_again(&mut frame, &mut key, extract::Limits::default()).is_err() {
+    if extract::extract_again(&mut frame, &mut key, extract::Limits { vlans: 2 }).is_err() {
         return format!("(***packet of {} bytes is too short***)\n", packet.len());
     }
     // where it came in stands with the rest of the metadata
