@@ -18,11 +18,15 @@ impl Pki {
         let dir = stage.run.join("pki-work");
         std::fs::create_dir_all(&dir)?;
         let pki = Pki(dir);
-        // What an authority signs is valid from the next second on for whoever rounds down.
+        // One at a time: ovs-pki works in /tmp/ovs-pki.tmpPID, and processes of two stories have equal numbers.
         for words in [&["init"][..], &["req+sign", "sw", "switch"], &["req+sign", "ctl", "controller"]] {
-            let script =
-                format!("cd {0} && ovs-pki --batch --dir={0}/pki --log={0}/log {1}", pki.0.display(), words.join(" "));
-            Program::new("sh", &["-c", &script]).run()?;
+            let script = format!(
+                "cd {0} && flock $(command -v ovs-pki) ovs-pki --batch --dir={0}/pki --log={0}/log {1}",
+                pki.0.display(),
+                words.join(" ")
+            );
+            let log = || std::fs::read_to_string(pki.file("log")).unwrap_or_default();
+            Program::new("sh", &["-c", &script]).run().map_err(|error| error.context(log()))?;
         }
         Ok(pki)
     }

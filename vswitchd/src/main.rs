@@ -6,6 +6,7 @@ fn main() -> ExitCode {
     weft_vswitchd::program::run(std::env::args().skip(1))
 }
 
-/// The database makes and drops many small values; this allocator does both at a third of the cost of the C library's.
+/// The database makes and drops many small values; in profiles of its updates this allocator takes half as much of the time
+/// as the one of the C library.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
