@@ -1,11 +1,14 @@
 //! A server that is killed at any moment: what it acknowledged as durable is there when the file opens again, and no
 //! transaction is there by half. The server is `examples/serve`, which `cargo test` builds.
 
+mod running;
+
+use running::server;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use weft_ovsdb::DatabaseSchema;
 use weft_server::database::Database;
@@ -15,16 +18,6 @@ use weft_server::storage::FileStorage;
 const ROUNDS: u64 = 200;
 /// Requests sent without waiting for replies.
 const IN_FLIGHT: u64 = 8;
-
-fn server() -> Option<PathBuf> {
-    let test = std::env::current_exe().ok()?;
-    let server = test.parent()?.parent()?.join("examples/serve");
-    if !server.exists() {
-        eprintln!("SKIPPED: {} has not been built", server.display());
-        return None;
-    }
-    Some(server)
-}
 
 fn schema() -> DatabaseSchema {
     let table = json!({"isRoot": true, "columns": {"n": {"type": "integer"}}, "indexes": [["n"]]});

@@ -2,7 +2,7 @@
 //!
 //! How: the words that every megaflow matches in full (recirculation id, port, packet type, Ethertype) choose a
 //! partition; within it each mask is a hash table, tried in the order of recent hits. The first that matches is the
-//! answer, since entries do not overlap.
+//! answer: entries do not overlap, but for those that somebody put by hand, of which any may answer.
 //! Where a partition has many masks, a [`Guard`] says which of them are worth a probe.
 //! Why partitions: a frame never probes the masks of another port's or protocol's flows, and crafted traffic on one port
 //! (tuple space explosion) slows down that port alone.
@@ -107,7 +107,8 @@ impl<V> FlowTable<V> {
         self.partition(pattern)?.get(pattern)
     }
 
-    /// Add a flow; returns the one with the same match that it replaces. The caller knows that no other overlaps it.
+    /// Add a flow; returns the one with the same match that it replaces. The caller knows that no other overlaps it, or
+    /// does not mind which of the two is found.
     /// The table shares its mask from then on: quickest where equal masks are one (see [`super::Masks`]).
     pub fn insert(&mut self, pattern: &CompactMatch, value: V) -> Option<V> {
         let salts = self.salts;

@@ -39,10 +39,12 @@ impl Drop for Running {
     }
 }
 
-fn server() -> Option<PathBuf> {
+/// The program; `None`, and said so, if it has not been built.
+pub fn server() -> Option<PathBuf> {
     let test = std::env::current_exe().ok()?;
     let server = test.parent()?.parent()?.join("examples/serve");
     if !server.exists() {
+        assert!(std::env::var_os("WEFT_E2E_REQUIRED").is_none(), "{} has not been built", server.display());
         eprintln!("SKIPPED: {} has not been built", server.display());
         return None;
     }
