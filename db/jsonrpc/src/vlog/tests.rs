@@ -89,31 +89,3 @@ fn any_pattern_and_any_spec_are_taken_or_refused() {
         let _ = log().set(text);
     });
 }
-
-#[test]
-fn events_reach_the_file_by_module_and_level() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("t.log");
-    let log = log();
-    log.set_console(false);
-    log.set("PATTERN:file:%c|%p|%m").unwrap();
-    log.set("ofproto:file:warn").unwrap();
-    let subscriber = subscriber::Subscriber(log.clone());
-    tracing::subscriber::with_default(subscriber, || {
-        log.open_file(Some(&path)).unwrap();
-        tracing::info!(target: "bridge", port = 3, "added {}", "p0");
-        tracing::debug!(target: "bridge", "not shown");
-        tracing::info!(target: "ofproto", "not shown");
-        tracing::error!(target: "ofproto", emer = true, "dying");
-        tracing::info!(target: "weft::somewhere::bridge", "by last segment");
-        tracing::warn!(target: "h2::codec", "not shown");
-        log.close();
-        tracing::info!(target: "bridge", "not shown");
-        log.reopen().unwrap();
-    });
-    let expected = format!(
-        "vlog|INFO|opened log file {0}\nbridge|INFO|added p0 port=3\nofproto|EMER|dying\nbridge|INFO|by last segment\nvlog|INFO|opened log file {0}\n",
-        path.display()
-    );
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
-}
