@@ -97,8 +97,7 @@ impl<'t> Context<'t, '_> {
             }
             Action::DecTtl(dec) => return self.dec_ttl(&dec.controllers),
             Action::Move { src, dst } => {
-                let value = self.read(*src);
-                self.write(*dst, value);
+                self.copy_bits(*src, *dst);
                 self.note_value(*dst);
             }
             Action::Push(src) => {

@@ -94,6 +94,14 @@ impl Context<'_, '_> {
         self.write_field(sub.field, value << sub.ofs, sub.mask());
     }
 
+    /// `move`: nothing happens where the frame lacks either field, as a later fragment lacks ports.
+    pub(super) fn copy_bits(&mut self, src: SubField, dst: SubField) {
+        if self.has(src.field.field().prerequisite) {
+            let value = self.read(src);
+            self.write(dst, value);
+        }
+    }
+
     /// Write the bits of a field, if the frame has that field; whether it has.
     pub(super) fn write_field(&mut self, field: FieldId, value: u128, bits: u128) -> bool {
         let row = field.field();

@@ -271,27 +271,30 @@ impl<'t> Context<'t, '_> {
     /// Run a list on a copy of the frame. The datapath needs a copy of its own where the list does something to the frame
     /// that no later `set` undoes, unless nothing comes after.
     pub(super) fn clone_and_run(&mut self, inner: &'t [Action], then: Then) {
-        let (mut exited, mut written) = (false, None);
+        let (mut exited, mut written, mut was_mpls) = (false, None, self.was_mpls);
         let run = |ctx: &mut Self| {
             exited = ctx.run_clone(inner, then);
             written = (then == Then::Nothing).then(|| ctx.action_set.clone());
+            was_mpls = ctx.was_mpls;
         };
         if self.last || inner.iter().all(can_be_undone) {
             self.on_a_copy(run);
         } else {
             self.in_dp_clone(|ctx| ctx.on_a_copy(run));
         }
-        if let Some(written) = written {
-            self.action_set = written;
+        match written {
+            Some(written) => self.action_set = written,
+            // as OVS: a clone that popped labels has the list around it wait for what lies beneath them
+            None => self.was_mpls = was_mpls,
         }
         self.exit |= exited;
     }
 
     /// A clone goes through its actions and then, as a pipeline does, through the action set as it is by then. Whether it
-    /// met an `exit`, which ends everything.
+    /// met an `exit`, which ends everything; as OVS, a clone that stops for a recirculation ends the list around it too.
     fn run_clone(&mut self, inner: &'t [Action], then: Then) -> bool {
         self.run_actions(inner);
-        let exited = self.exit && self.freezing.is_none();
+        let exited = self.exit && (then == Then::ActionSet || self.freezing.is_none());
         match then {
             Then::ActionSet => self.end_of_bridge(),
             Then::Nothing => self.finish_freezing(),
