@@ -9,7 +9,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use weft_flow::action::{SetFields, SetHeader};
+use weft_flow::action::{SetFields, SetHeader, SetTunnel};
 use weft_flow::extract::{Limits, extract_again};
 use weft_flow::{FieldId, FlowKey};
 use weft_packet::wire::arp::ArpEdit;
@@ -74,6 +74,8 @@ pub enum Edit {
     Masked(Box<SetFields>),
     /// Marks, priorities and tunnel fields: the frame's key carries them.
     Metadata(Box<SetFields>),
+    /// What the outer headers will say.
+    SetTunnel(Box<SetTunnel>),
     /// Push an outer tag.
     PushVlan {
         /// Its type.
@@ -106,7 +108,7 @@ impl Edit {
     /// Compile a `set` action.
     pub fn set(set: &SetFields) -> Edit {
         match set.header {
-            SetHeader::Tunnel | SetHeader::SkbPriority | SetHeader::SkbMark => Edit::Metadata(Box::new(set.clone())),
+            SetHeader::SkbPriority | SetHeader::SkbMark => Edit::Metadata(Box::new(set.clone())),
             SetHeader::Mpls => mpls(set),
             SetHeader::Nsh => Edit::Shape(Box::new(Shape::nsh(set))),
             _ if set.fields.iter().all(|&(id, _, bits)| is_whole(id, bits)) => Edit::whole(set),
@@ -154,7 +156,7 @@ impl Edit {
             })),
             SetHeader::Mpls => mpls(set),
             SetHeader::Nsh => Edit::Shape(Box::new(Shape::nsh(set))),
-            SetHeader::Tunnel | SetHeader::SkbPriority | SetHeader::SkbMark => Edit::Metadata(Box::new(set.clone())),
+            SetHeader::SkbPriority | SetHeader::SkbMark => Edit::Metadata(Box::new(set.clone())),
         }
     }
 
@@ -197,6 +199,12 @@ impl Edit {
                 for &(id, value, bits) in &set.fields {
                     id.set(key, id.get(key) & !bits | value & bits);
                 }
+                Ok(())
+            }
+            Edit::SetTunnel(set) => {
+                weft_flow::tunnel::clear(key);
+                weft_flow::tunnel::write(&set.tunnel, key);
+                weft_flow::tunnel::set_raw(&set.options, key);
                 Ok(())
             }
             Edit::PushVlan { tpid, tci } => {

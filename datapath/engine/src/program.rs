@@ -129,6 +129,9 @@ fn compile(actions: &[DpAction]) -> Box<[Step]> {
             DpAction::CtClear => shape(Shape::CtClear),
             // what comes after rests on what conntrack would have said
             DpAction::Ct(_) => Step::Drop(DropReason::NoConntrack),
+            DpAction::SetTunnel(set) => Step::Edit(Edit::SetTunnel(set.clone())),
+            // no header is put on or taken off yet
+            DpAction::TnlPush(_) | DpAction::TnlPop(_) => Step::Drop(DropReason::ActionFailed),
             DpAction::Hash { symmetric, basis } => Step::Edit(Edit::Hash { symmetric: *symmetric, basis: *basis }),
             DpAction::Recirc(id) => Step::Recirc(*id),
             DpAction::Drop(reason) => Step::Drop(*reason),

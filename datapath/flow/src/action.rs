@@ -4,6 +4,7 @@
 //! and `ofproto/trace` print them.
 
 use smallvec::SmallVec;
+use weft_packet::tunnel::{Kind, Tunnel};
 use weft_packet::{DpPort, DropReason, Mac};
 
 use crate::{FieldId, FlowKey};
@@ -60,6 +61,12 @@ pub enum DpAction {
     PushNsh(Box<PushNsh>),
     /// Take it off.
     PopNsh,
+    /// Say what the outer headers will be, for a port that puts them on itself.
+    SetTunnel(Box<SetTunnel>),
+    /// Put a tunnel's headers in front of everything.
+    TnlPush(Box<TnlPush>),
+    /// Take a tunnel's headers off, and look the packet up again as one that came in by this tunnel port.
+    TnlPop(DpPort),
     /// Show the frame to conntrack.
     Ct(Box<Ct>),
     /// Forget what conntrack said.
@@ -155,6 +162,29 @@ impl PushNsh {
         bytes.append(&mut rest);
         bytes
     }
+}
+
+/// Outer headers by their fields, as `set(tunnel(..))` has them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SetTunnel {
+    /// What they say.
+    pub tunnel: Tunnel,
+    /// Geneve's options as they lie on the wire.
+    pub options: Vec<u8>,
+}
+
+/// Outer headers prepared byte by byte.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TnlPush {
+    /// The tunnel port that the packet leaves by.
+    pub tnl_port: DpPort,
+    /// The port of the bridge below through which the outer packet goes.
+    pub out_port: DpPort,
+    /// Which encapsulation.
+    pub kind: Kind,
+    /// From the Ethernet header to the last option. Zero stand the lengths, the IPv4 header's checksum, the UDP source port,
+    /// GRE's checksum and the first sequence number: each frame has its own. A UDP checksum of 0xffff is one to be made.
+    pub header: Vec<u8>,
 }
 
 /// The `ct` action.
@@ -298,7 +328,6 @@ pub enum SetHeader {
     Nd,
     Mpls,
     Nsh,
-    Tunnel,
     SkbPriority,
     SkbMark,
 }

@@ -7,6 +7,7 @@
 //! - [`classifier`]: finding what matches a key, for OpenFlow tables and for megaflows.
 //! - [`action`]: what the datapath does to a frame.
 //! - [`tun_metadata`]: tunnel options as fields, which have no fixed place.
+//! - [`tunnel`]: what outer headers said, within a key.
 //! - [`prerequisite`]: which fields a match may speak of.
 //! - [`text`]: how people write values, ports and matches. [`dpctl`]: the datapath's own syntax.
 //!
@@ -23,6 +24,7 @@ pub mod port;
 pub mod prerequisite;
 pub mod text;
 pub mod tun_metadata;
+pub mod tunnel;
 
 pub use action::DpAction;
 pub use classifier::{CompactMatch, FlowTable, Masks, RuleTable};

@@ -4,6 +4,7 @@
 //! - [`wire`]: one file per header: how it lies on the wire, what it says, and how to edit it in a frame.
 //! - [`checksum`]: the Internet checksum, its incremental update, SCTP's CRC, and filling in what an offload left.
 //! - [`segment`]: cutting a GSO frame into the frames it stands for.
+//! - [`tunnel`]: headers that carry a packet inside another: what they say, one file per encapsulation.
 //! - [`builder`]: composing frames from parts.
 //! - [`pcap`]: the capture file format.
 //! - [`port`]: [`DpPort`], the datapath's port number.
@@ -20,6 +21,7 @@ pub mod mac;
 pub mod pcap;
 pub mod port;
 pub mod segment;
+pub mod tunnel;
 pub mod wire;
 
 pub use drop::DropReason;

@@ -2,7 +2,7 @@
 
 use super::DpNames;
 use super::print::vlan;
-use super::{encap, layout, mpls};
+use super::{encap, layout, mpls, push, tunnel};
 use crate::DpAction;
 use crate::action::{ControllerAction, SampleDirection, SetFields, SetHeader, SlowPathReason, Userspace};
 use crate::text::number::hex;
@@ -37,6 +37,9 @@ fn format_action(action: &DpAction, names: &DpNames) -> String {
         DpAction::Hash { symmetric, basis } => format!("hash({}({basis}))", if *symmetric { "sym_l4" } else { "l4" }),
         DpAction::Recirc(id) => format!("recirc({})", hex(u128::from(*id))),
         DpAction::Drop(_) => "drop".to_owned(),
+        DpAction::SetTunnel(set) => format!("set(tunnel({}))", tunnel::format_set(set)),
+        DpAction::TnlPush(push) => push::format(push, names),
+        DpAction::TnlPop(port) => format!("tnl_pop({})", names.show(*port)),
         DpAction::PushMpls { .. }
         | DpAction::AddMpls { .. }
         | DpAction::PopMpls { .. }

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 use weft_packet::{DpPort, DropReason};
 
-use super::{DpNames, call, encap, layout, split_top};
+use super::{DpNames, call, encap, layout, push, split_top, tunnel};
 use crate::action::{ControllerAction, FlowSample, SampleDirection, SetFields, SetHeader, SlowPathReason, Userspace};
 use crate::text::number::parse_u64;
 use crate::{DpAction, FieldId};
@@ -68,6 +68,12 @@ fn action(text: &str, names: &DpNames, depth: usize) -> Result<DpAction, String>
             DpAction::CheckPktLen { size, gt: nested(gt, names, depth + 1)?, le: nested(le, names, depth + 1)? }
         }
         ("clone", Some(inside)) => DpAction::Clone(nested(inside, names, depth + 1)?),
+        ("tnl_push", Some(inside)) => DpAction::TnlPush(Box::new(push::parse(inside, names).ok_or_else(bad)?)),
+        ("tnl_pop", Some(inside)) => DpAction::TnlPop(names.parse(inside).ok_or_else(bad)?),
+        ("set", Some(inside)) if inside.starts_with("tunnel(") => {
+            let inside = call(inside).1.ok_or_else(bad)?;
+            DpAction::SetTunnel(Box::new(tunnel::parse_set(inside).ok_or_else(bad)?))
+        }
         ("set", Some(inside)) => DpAction::Set(set(inside).ok_or_else(bad)?),
         ("userspace", Some(inside)) => DpAction::Userspace(userspace(inside).ok_or_else(bad)?),
         _ => return encap::parse(text).ok_or_else(bad)?.map_err(|()| bad()),

@@ -91,17 +91,6 @@ pub const NSH: &[Item] = &[
     ("c3", FieldId::NshC3, Form::LongHex),
     ("c4", FieldId::NshC4, Form::LongHex),
 ];
-/// `tunnel(..)`
-pub const TUNNEL: &[Item] = &[
-    ("tun_id", FieldId::TunId, Form::Hex),
-    ("src", FieldId::TunSrc, Form::Ipv4),
-    ("dst", FieldId::TunDst, Form::Ipv4),
-    ("ipv6_src", FieldId::TunIpv6Src, Form::Ipv6),
-    ("ipv6_dst", FieldId::TunIpv6Dst, Form::Ipv6),
-    ("tos", FieldId::TunTos, Form::Hex),
-    ("ttl", FieldId::TunTtl, Form::Decimal),
-];
-
 /// Groups of the frame's headers, by name.
 pub const GROUPS: &[(&str, &[Item], SetHeader)] = &[
     ("eth", ETH, SetHeader::Ethernet),
@@ -116,7 +105,6 @@ pub const GROUPS: &[(&str, &[Item], SetHeader)] = &[
     ("nd", ND, SetHeader::Nd),
     ("mpls", MPLS, SetHeader::Mpls),
     ("nsh", NSH, SetHeader::Nsh),
-    ("tunnel", TUNNEL, SetHeader::Tunnel),
 ];
 
 /// Single values in parentheses, by name.

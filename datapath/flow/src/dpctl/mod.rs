@@ -6,6 +6,7 @@
 //!
 //! - [`print`]: keys and matches. [`parse`]: the way back. [`layout`]: which field stands where, said once for both.
 //! - [`actions`], [`actions_parse`]: what is done; `encap`: headers put on and taken off, conntrack, both ways.
+//! - `tunnel`, `push`: outer headers, by their fields and byte by byte.
 //! - `mpls`: the label stack of keys and matches.
 //! - [`lookup`]: what a flow's mask costs Open vSwitch's lookups.
 //! - [`compose`]: a frame that has a given key.
@@ -21,6 +22,8 @@ pub mod lookup;
 pub(crate) mod mpls;
 pub mod parse;
 pub mod print;
+mod push;
+mod tunnel;
 
 pub use actions::format_actions;
 pub use actions_parse::parse_actions;

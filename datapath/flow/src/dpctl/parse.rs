@@ -56,6 +56,10 @@ fn level(text: &str, names: &DpNames, out: &mut Match, tags: usize) -> Result<()
             out.set_masked(*field, value, mask);
             continue;
         }
+        if name == "tunnel" {
+            super::tunnel::parse(inside, out).map_err(|what| format!("syntax error at {what}"))?;
+            continue;
+        }
         if name == "mpls" {
             label_stack(&super::mpls::parse(inside).ok_or_else(bad)?, out);
             continue;

@@ -4,7 +4,7 @@ use weft_packet::DpPort;
 
 use super::DpNames;
 use super::layout::{self, Item};
-use super::mpls;
+use super::{mpls, tunnel};
 use crate::text::flags::{CT_STATE, TCP_FLAGS, format_flags, format_masked_flags};
 use crate::text::number::hex;
 use crate::{FieldId, FlowKey, FlowMask, Match};
@@ -66,6 +66,9 @@ pub fn full_mask(key: &FlowKey) -> FlowMask {
     if key.word(4) >> 48 & PRESENT != 0 {
         mask.or_word(4, 0xffff_ffff << 32);
     }
+    if crate::tunnel::is_there(key) {
+        tunnel::full_mask(key, &mut mask);
+    }
     for (_, items) in headers(key) {
         items.iter().for_each(|(_, field, _)| field.unwildcard(&mut mask));
     }
@@ -85,10 +88,10 @@ fn print(key: &FlowKey, mask: &FlowMask, names: &DpNames, style: Style) -> Strin
         }
     };
     let (before, after) = layout::SINGLES.split_at(BEFORE_CT_STATE);
-    if FieldId::TunDst.get(key) != 0 || FieldId::TunIpv6Dst.get(key) != 0 {
-        let items = layout::TUNNEL.iter().filter(|(_, field, _)| field.get(key) != 0);
-        let items: Vec<_> = items.copied().collect();
-        parts.push(format!("tunnel({})", fields(key, mask, &items, style)));
+    let (priority, before) = before.split_at(1);
+    priority.iter().for_each(|(name, field, form)| single(name, *field, *form, &mut parts));
+    if crate::tunnel::is_there(key) {
+        parts.push(format!("tunnel({})", tunnel::format(key, mask, verbose)));
     }
     before.iter().for_each(|(name, field, form)| single(name, *field, *form, &mut parts));
     let ct = FieldId::CtState.get_mask(mask);
