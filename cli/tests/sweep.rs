@@ -20,6 +20,11 @@ fn commands_on_any_table() {
 }
 
 #[test]
+fn many_commands_in_one_call() {
+    sweep("calls");
+}
+
+#[test]
 fn talking_to_a_server() {
     sweep("client");
 }

@@ -1,7 +1,6 @@
 //! What: commands about auto attach: I-SIDs mapped to VLANs.
 
 use super::context::Context;
-use super::model::Model;
 use crate::failure::{Failure, fail};
 use weft_ovsdb::{Atom, Datum, Uuid};
 
@@ -48,7 +47,7 @@ pub fn get(context: &mut Context<'_>) -> Result<(), Failure> {
 }
 
 fn bridge(context: &Context<'_>) -> Result<Uuid, Failure> {
-    Ok(Model::new(context).bridge(context.arg(0))?.row)
+    Ok(context.model().bridge(context.arg(0))?.row)
 }
 
 fn pair(context: &Context<'_>) -> Result<Datum, Failure> {

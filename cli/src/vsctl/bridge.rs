@@ -1,7 +1,7 @@
 //! What: commands about bridges.
 
 use super::context::{Context, ROOT};
-use super::model::{Bridge, Model};
+use super::model::Bridge;
 use crate::failure::{Failure, fail};
 use weft_ovsdb::{Atom, Datum, Uuid};
 
@@ -19,7 +19,7 @@ pub fn add(context: &mut Context<'_>) -> Result<(), Failure> {
     if name.is_empty() {
         return fail("bridge name must not be empty string");
     }
-    let model = Model::new(context);
+    let model = context.model();
     if context.has("may-exist")
         && let Some(bridge) = model.bridges.get(name)
     {
@@ -57,7 +57,7 @@ pub fn add(context: &mut Context<'_>) -> Result<(), Failure> {
 
 /// `del-br BRIDGE`
 pub fn delete(context: &mut Context<'_>) -> Result<(), Failure> {
-    let model = Model::new(context);
+    let model = context.model();
     let bridge = match model.bridges.get(context.arg(0)) {
         Some(bridge) => bridge,
         None if context.has("if-exists") => return Ok(()),
@@ -72,7 +72,7 @@ pub fn delete(context: &mut Context<'_>) -> Result<(), Failure> {
             for port in context.uuids("Bridge", bridge.row, "ports") {
                 delete_port_rows(context, port);
             }
-            context.tx.delete("Bridge", bridge.row);
+            context.delete("Bridge", bridge.row);
         }
         Some(fake) => {
             let ports: Vec<Uuid> = model.ports_of(&bridge.name).map(|port| port.row).chain([fake.port]).collect();
@@ -88,32 +88,32 @@ pub fn delete(context: &mut Context<'_>) -> Result<(), Failure> {
 /// Deletes a port and its interfaces; the reference to it must be gone already.
 pub fn delete_port_rows(context: &mut Context<'_>, port: Uuid) {
     for interface in context.uuids("Port", port, "interfaces") {
-        context.tx.delete("Interface", interface);
+        context.delete("Interface", interface);
     }
-    context.tx.delete("Port", port);
+    context.delete("Port", port);
 }
 
 /// `list-br`
 pub fn list(context: &mut Context<'_>) -> Result<(), Failure> {
     let (real, fake) = (context.has("real"), context.has("fake"));
     let wanted = |bridge: &&Bridge| real == fake || bridge.fake.is_some() == fake;
-    for bridge in Model::new(context).bridges.values().filter(wanted) {
+    for bridge in context.model().bridges.values().filter(wanted) {
         context.print(&bridge.name);
     }
     Ok(())
 }
 
-/// `br-exists BRIDGE`
+/// `br-exists BRIDGE`: "no" ends the whole call at once.
 pub fn exists(context: &mut Context<'_>) -> Result<(), Failure> {
-    if !Model::new(context).bridges.contains_key(context.arg(0)) {
-        context.status = 2;
+    match context.model().bridges.contains_key(context.arg(0)) {
+        true => Ok(()),
+        false => Err(Failure::with_status("", 2)),
     }
-    Ok(())
 }
 
 /// `br-to-vlan BRIDGE`
 pub fn vlan(context: &mut Context<'_>) -> Result<(), Failure> {
-    let model = Model::new(context);
+    let model = context.model();
     let vlan = model.bridge(context.arg(0))?.fake.as_ref().map_or(0, |fake| fake.vlan);
     context.print(vlan.to_string());
     Ok(())
@@ -121,7 +121,7 @@ pub fn vlan(context: &mut Context<'_>) -> Result<(), Failure> {
 
 /// `br-to-parent BRIDGE`
 pub fn parent(context: &mut Context<'_>) -> Result<(), Failure> {
-    let model = Model::new(context);
+    let model = context.model();
     let bridge = model.bridge(context.arg(0))?;
     context.print(bridge.fake.as_ref().map_or(&bridge.name, |fake| &fake.parent));
     Ok(())
@@ -165,7 +165,7 @@ struct Ids {
 }
 
 fn ids_of(context: &Context<'_>) -> Result<Ids, Failure> {
-    let model = Model::new(context);
+    let model = context.model();
     let bridge = model.bridge(context.arg(0))?;
     Ok(match &bridge.fake {
         None => Ids { table: "Bridge", row: bridge.row, prefix: "" },

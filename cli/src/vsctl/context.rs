@@ -1,9 +1,12 @@
 //! What: what a command works with: the transaction, its words and options, its output, and names for rows.
 
 use super::command::Given;
+use super::model::{Model, NAMES};
 use crate::failure::{Failure, fail};
 use crate::table::Table;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use weft_ovsdb::replica::Transaction;
 use weft_ovsdb::{Datum, NamedUuids, Uuid};
 
@@ -27,6 +30,8 @@ pub struct Context<'a> {
     pub confirm: Option<u64>,
     /// Interfaces that were added, to be checked once the switch has taken them.
     pub new_interfaces: BTreeSet<String>,
+    /// Bridges and ports by name, while nobody has written what they are made of.
+    model: RefCell<Option<Rc<Model>>>,
 }
 
 /// What a command prints.
@@ -68,6 +73,7 @@ impl<'a> Context<'a> {
             status: 0,
             confirm: None,
             new_interfaces: BTreeSet::new(),
+            model: RefCell::default(),
         }
     }
 
@@ -131,6 +137,14 @@ impl<'a> Context<'a> {
         self.tx.get(table, row, column).and_then(Datum::as_str).unwrap_or_default().to_string()
     }
 
+    /// A string column of a row, which may have been deleted here: while something refers to it, it stays.
+    pub fn name(&self, table: &str, row: Uuid) -> String {
+        match self.tx.is_deleted(row) {
+            true => self.tx.replica().row(table, row).and_then(|row| row.str("name")).unwrap_or_default().to_string(),
+            false => self.string(table, row, "name"),
+        }
+    }
+
     /// The rows that a column refers to.
     pub fn uuids(&self, table: &str, row: Uuid, column: &str) -> Vec<Uuid> {
         let datum = self.tx.get(table, row, column);
@@ -145,8 +159,29 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Bridges, ports and interfaces by name, as they are now.
+    pub fn model(&self) -> Rc<Model> {
+        self.model.borrow_mut().get_or_insert_with(|| Rc::new(Model::new(self))).clone()
+    }
+
+    /// `model` is what they are now, `change` aside, after this command's writes: it need not be read from the rows again.
+    pub fn keep_model(&mut self, mut model: Rc<Model>, change: impl FnOnce(&Self, &mut Model)) {
+        self.model.take();
+        change(self, Rc::make_mut(&mut model));
+        self.model = RefCell::new(Some(model));
+    }
+
+    /// Removes a row.
+    pub fn delete(&mut self, table: &str, row: Uuid) {
+        self.model.take();
+        self.tx.delete(table, row);
+    }
+
     /// Sets a column.
     pub fn set(&mut self, table: &str, row: Uuid, column: &str, value: impl Into<Datum>) -> Result<(), Failure> {
+        if NAMES.iter().any(|(of, columns)| *of == table && columns.contains(&column)) {
+            self.model.take();
+        }
         match self.tx.set(table, row, column, value.into()) {
             true => Ok(()),
             false => fail(format!("{table} does not contain a column whose name matches \"{column}\"")),
@@ -196,12 +231,12 @@ impl Symbols {
 
     /// Complains about names that were used and never tied to a row, and warns of those that lead nowhere.
     pub fn check(&self) -> Result<(), Failure> {
+        if let Some((name, _)) = self.names.iter().find(|(_, symbol)| !symbol.defined) {
+            return fail(format!(
+                "row id \"{name}\" is referenced but never created (e.g. with \"-- --id={name} create ...\")"
+            ));
+        }
         for (name, symbol) in &self.names {
-            if !symbol.defined {
-                return fail(format!(
-                    "row id \"{name}\" is referenced but never created (e.g. with \"-- --id={name} create ...\")"
-                ));
-            }
             if symbol.needs_reference && !symbol.referenced {
                 tracing::warn!(
                     target: "vsctl",

@@ -1,7 +1,6 @@
 //! What: commands about whom the switch talks to: controllers, fail mode, managers, SSL.
 
 use super::context::{Context, ROOT};
-use super::model::Model;
 use crate::failure::{Failure, fail};
 use weft_jsonrpc::address::{OVSDB_PORT, Remote};
 use weft_ovsdb::{Atom, Datum, Uuid};
@@ -91,7 +90,7 @@ pub fn get_ssl(context: &mut Context<'_>) -> Result<(), Failure> {
 pub fn delete_ssl(context: &mut Context<'_>) -> Result<(), Failure> {
     let root = context.root()?;
     for ssl in context.uuids(ROOT, root, "ssl") {
-        context.tx.delete("SSL", ssl);
+        context.delete("SSL", ssl);
     }
     context.tx.verify(ROOT, root, "ssl");
     context.set(ROOT, root, "ssl", Datum::empty_set())
@@ -110,11 +109,11 @@ pub fn set_ssl(context: &mut Context<'_>) -> Result<(), Failure> {
 }
 
 fn any_bridge(context: &Context<'_>) -> Result<Uuid, Failure> {
-    Ok(Model::new(context).bridge(context.arg(0))?.row)
+    Ok(context.model().bridge(context.arg(0))?.row)
 }
 
 fn real_bridge(context: &Context<'_>) -> Result<Uuid, Failure> {
-    Ok(Model::new(context).real_bridge(context.arg(0))?.row)
+    Ok(context.model().real_bridge(context.arg(0))?.row)
 }
 
 fn print_targets(context: &mut Context<'_>, table: &str, rows: Vec<Uuid>) {
@@ -136,7 +135,7 @@ fn replace(
         Some(Err(_)) => return fail("--inactivity-probe: expected a number of milliseconds"),
     };
     for old in context.uuids(owner, row, column) {
-        context.tx.delete(table, old);
+        context.delete(table, old);
     }
     let mut rows = Vec::new();
     for target in targets {

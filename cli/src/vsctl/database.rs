@@ -221,7 +221,7 @@ pub fn destroy(context: &mut Context<'_>) -> Result<(), Failure> {
             return fail("--all and --if-exists should not be specified together");
         }
         for row in context.tx.rows(&table.name) {
-            context.tx.delete(&table.name, row);
+            context.delete(&table.name, row);
         }
         return Ok(());
     }
@@ -230,7 +230,7 @@ pub fn destroy(context: &mut Context<'_>) -> Result<(), Failure> {
     }
     for name in context.args_from(1) {
         if let Some(row) = existing_record(context, &table, name)? {
-            context.tx.delete(&table.name, row);
+            context.delete(&table.name, row);
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use super::context::Context;
 use crate::failure::{Failure, fail};
 use std::sync::Arc;
 use weft_ovsdb::schema::{COL_VERSION, DatabaseSchema};
-use weft_ovsdb::{Atom, AtomType, Datum, TableSchema, Uuid};
+use weft_ovsdb::{Atom, AtomType, TableSchema, Uuid};
 
 /// The table that a name means.
 pub fn table(schema: &DatabaseSchema, name: &str) -> Result<Arc<TableSchema>, Failure> {
@@ -44,26 +44,27 @@ fn column_among(table: &TableSchema, name: &str, uuid: bool) -> Result<usize, Fa
 
 /// The record that a name means, `None` if there is none.
 pub fn record_if_any(context: &Context<'_>, table: &TableSchema, name: &str) -> Result<Option<Uuid>, Failure> {
-    let rows = context.tx.rows(&table.name);
     if let Ok(uuid) = name.parse::<Uuid>()
         && name.len() == 36
-        && rows.contains(&uuid)
+        && context.tx.contains(&table.name, uuid)
     {
         return Ok(Some(uuid));
     }
     if name == "." {
+        let rows = context.tx.rows(&table.name);
         return Ok(if rows.len() == 1 { Some(rows[0]) } else { None });
     }
     for way in WAYS.iter().filter(|way| way.table == table.name) {
-        if let Some(uuid) = by_column(context, &rows, way, name)? {
+        if let Some(uuid) = by_column(context, way, name)? {
             return Ok(Some(uuid));
         }
     }
     if name.len() >= 4 && name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
         let name_lower = name.to_ascii_lowercase();
-        let mut matching = rows.iter().filter(|uuid| uuid.to_string().starts_with(&name_lower));
+        let rows = context.tx.rows(&table.name);
+        let mut matching = rows.into_iter().filter(|uuid| uuid.to_string().starts_with(&name_lower));
         if let (Some(one), None) = (matching.next(), matching.next()) {
-            return Ok(Some(*one));
+            return Ok(Some(one));
         }
     }
     Ok(None)
@@ -114,7 +115,7 @@ pub const WAYS: &[Way] = &[
     via("sFlow", "Bridge", "sflow"),
 ];
 
-fn by_column(context: &Context<'_>, rows: &[Uuid], way: &Way, name: &str) -> Result<Option<Uuid>, Failure> {
+fn by_column(context: &Context<'_>, way: &Way, name: &str) -> Result<Option<Uuid>, Failure> {
     let Some(schema) = context.tx.schema(way.name_table) else { return Ok(None) };
     let Some(column) = schema.column(way.name_column) else { return Ok(None) };
     let wanted = match column.kind.key.kind {
@@ -125,20 +126,14 @@ fn by_column(context: &Context<'_>, rows: &[Uuid], way: &Way, name: &str) -> Res
         },
         _ => return Ok(None),
     };
-    let owners = match way.reference {
-        None => rows.to_vec(),
-        Some(_) => context.tx.rows(way.name_table),
+    let owner = match context.tx.find(way.name_table, way.name_column, &wanted)[..] {
+        [] => return Ok(None),
+        [owner] => owner,
+        _ => return fail(format!("multiple rows in {} match \"{name}\"", way.name_table)),
     };
-    let named =
-        |owner: &&Uuid| context.tx.get(way.name_table, **owner, way.name_column).and_then(Datum::one) == Some(&wanted);
-    let mut matching = owners.iter().filter(named);
-    let Some(owner) = matching.next() else { return Ok(None) };
-    if matching.next().is_some() {
-        return fail(format!("multiple rows in {} match \"{name}\"", way.name_table));
-    }
-    let Some(reference) = way.reference else { return Ok(Some(*owner)) };
-    match context.uuids(way.name_table, *owner, reference)[..] {
-        [uuid] => Ok(rows.contains(&uuid).then_some(uuid)),
+    let Some(reference) = way.reference else { return Ok(Some(owner)) };
+    match context.uuids(way.name_table, owner, reference)[..] {
+        [uuid] => Ok(context.tx.contains(way.table, uuid).then_some(uuid)),
         // One of many is nobody's name.
         _ => Ok(None),
     }

@@ -7,11 +7,11 @@
 
 use super::context::{Context, ROOT};
 use crate::failure::{Failure, fail};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use weft_ovsdb::Uuid;
 
 /// Everything at one moment of a transaction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Model {
     /// By name.
     pub bridges: BTreeMap<String, Bridge>,
@@ -136,7 +136,7 @@ impl Model {
     }
 
     fn add_bridge(&mut self, context: &Context<'_>, row: Uuid) {
-        let name = context.string("Bridge", row, "name");
+        let name = context.name("Bridge", row);
         if self.bridges.contains_key(&name) {
             return;
         }
@@ -150,22 +150,41 @@ impl Model {
             vlans.insert(vlan, port.name.clone());
             self.bridges.insert(port.name.clone(), Bridge { name: port.name.clone(), row, fake: Some(fake) });
         }
+        let fakes: BTreeSet<&String> = vlans.values().collect();
         for port in ports {
-            let is_local = port.name == name || vlans.values().any(|fake| *fake == port.name);
-            if is_local {
-                continue;
+            if port.name != name && !fakes.contains(&port.name) {
+                let bridge = port.tag.and_then(|tag| vlans.get(&tag)).unwrap_or(&name).clone();
+                self.add_row(context, port, bridge);
             }
-            let bridge = port.tag.and_then(|tag| vlans.get(&tag)).unwrap_or(&name).clone();
-            let mut interfaces = Vec::new();
-            for row in context.uuids("Port", port.row, "interfaces") {
-                let name = context.string("Interface", row, "name");
-                let interface = Interface { row, port: port.name.clone() };
-                self.interfaces.insert(name.clone(), interface);
-                interfaces.push(name);
-            }
-            interfaces.sort();
-            self.ports.insert(port.name.clone(), Port { name: port.name, row: port.row, bridge, interfaces });
         }
+    }
+
+    /// A new port of the real bridge `parent`, which is no bridge of its own.
+    pub fn add_port(&mut self, context: &Context<'_>, parent: &str, port: Uuid) {
+        let port = Row::new(context, port);
+        let on_its_vlan = |bridge: &&Bridge| bridge.fake.as_ref().is_some_and(|fake| Some(fake.vlan) == port.tag);
+        let fake = port.tag.and_then(|_| self.fakes_in(parent).find(on_its_vlan));
+        let bridge = fake.map_or_else(|| parent.to_owned(), |fake| fake.name.clone());
+        self.add_row(context, port, bridge);
+    }
+
+    /// A port that is no longer there.
+    pub fn remove_port(&mut self, name: &str) {
+        if let Some(port) = self.ports.remove(name) {
+            port.interfaces.iter().for_each(|name| drop(self.interfaces.remove(name)));
+        }
+    }
+
+    fn add_row(&mut self, context: &Context<'_>, port: Row, bridge: String) {
+        let mut interfaces = Vec::new();
+        for row in context.uuids("Port", port.row, "interfaces") {
+            let name = context.name("Interface", row);
+            let interface = Interface { row, port: port.name.clone() };
+            self.interfaces.insert(name.clone(), interface);
+            interfaces.push(name);
+        }
+        interfaces.sort();
+        self.ports.insert(port.name.clone(), Port { name: port.name, row: port.row, bridge, interfaces });
     }
 }
 
@@ -181,9 +200,17 @@ impl Row {
     fn new(context: &Context<'_>, row: Uuid) -> Row {
         Row {
             row,
-            name: context.string("Port", row, "name"),
+            name: context.name("Port", row),
             tag: context.get("Port", row, "tag").as_integer(),
             fake_bridge: context.get("Port", row, "fake_bridge").as_bool() == Some(true),
         }
     }
 }
+
+/// What a [`Model`] is made of.
+pub const NAMES: &[(&str, &[&str])] = &[
+    (ROOT, &["bridges"]),
+    ("Bridge", &["name", "ports"]),
+    ("Port", &["name", "tag", "fake_bridge", "interfaces"]),
+    ("Interface", &["name"]),
+];

@@ -12,6 +12,7 @@
 use super::command::Given;
 use super::context::ROOT;
 use super::lookup;
+use super::model::NAMES;
 use super::overview::SHOWN;
 use weft_ovsdb::replica::Select;
 use weft_ovsdb::schema::N_IMPLICIT;
@@ -87,14 +88,6 @@ fn mention(select: Select, table: &TableSchema, name: &str) -> Select {
 
 /// Where a column's name ends.
 const OPERATORS: [char; 6] = [':', '=', '!', '<', '>', '{'];
-
-/// What [`super::model::Model`] is made of.
-const NAMES: &[(&str, &[&str])] = &[
-    (ROOT, &["bridges"]),
-    ("Bridge", &["name", "ports"]),
-    ("Port", &["name", "tag", "fake_bridge", "interfaces"]),
-    ("Interface", &["name"]),
-];
 
 #[cfg(test)]
 mod tests {

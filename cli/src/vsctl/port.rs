@@ -3,13 +3,13 @@
 use super::bridge::delete_port_rows;
 use super::context::Context;
 use super::database::set_column;
-use super::model::{Model, Port};
+use super::model::Port;
 use crate::failure::{Failure, fail};
 use weft_ovsdb::{Atom, Datum};
 
 /// `list-ports BRIDGE`
 pub fn list(context: &mut Context<'_>) -> Result<(), Failure> {
-    let model = Model::new(context);
+    let model = context.model();
     let bridge = model.bridge(context.arg(0))?;
     model.ports_of(&bridge.name).for_each(|port| context.print(&port.name));
     Ok(())
@@ -17,7 +17,7 @@ pub fn list(context: &mut Context<'_>) -> Result<(), Failure> {
 
 /// `list-ifaces BRIDGE`
 pub fn list_ifaces(context: &mut Context<'_>) -> Result<(), Failure> {
-    let model = Model::new(context);
+    let model = context.model();
     let bridge = model.bridge(context.arg(0))?;
     let mut names: Vec<&String> = model.ports_of(&bridge.name).flat_map(|port| &port.interfaces).collect();
     names.sort();
@@ -27,14 +27,14 @@ pub fn list_ifaces(context: &mut Context<'_>) -> Result<(), Failure> {
 
 /// `port-to-br PORT`
 pub fn to_bridge(context: &mut Context<'_>) -> Result<(), Failure> {
-    let model = Model::new(context);
+    let model = context.model();
     context.print(&model.port(context.arg(0))?.bridge);
     Ok(())
 }
 
 /// `iface-to-br IFACE`
 pub fn iface_to_bridge(context: &mut Context<'_>) -> Result<(), Failure> {
-    let model = Model::new(context);
+    let model = context.model();
     let interface = model.interface(context.arg(0))?;
     context.print(&model.ports[&interface.port].bridge);
     Ok(())
@@ -62,7 +62,7 @@ pub fn add_bond(context: &mut Context<'_>) -> Result<(), Failure> {
 /// `add-bond-iface BOND IFACE`
 pub fn add_bond_iface(context: &mut Context<'_>) -> Result<(), Failure> {
     let (bond, name) = (context.arg(0), context.arg(1));
-    let model = Model::new(context);
+    let model = context.model();
     let port = model.port(bond)?;
     if context.has("may-exist")
         && let Some(interface) = model.interfaces.get(name)
@@ -88,7 +88,7 @@ pub fn delete_bond_iface(context: &mut Context<'_>) -> Result<(), Failure> {
         Some(name) => (Some(context.arg(0)), name),
         None => (None, context.arg(0)),
     };
-    let model = Model::new(context);
+    let model = context.model();
     let bond = bond.map(|bond| model.port(bond)).transpose()?;
     let interface = match model.interfaces.get(name) {
         Some(interface) => interface,
@@ -105,7 +105,7 @@ pub fn delete_bond_iface(context: &mut Context<'_>) -> Result<(), Failure> {
         return fail(format!("cannot delete last interface from port {}", port.name));
     }
     context.remove_reference("Port", port.row, "interfaces", interface.row)?;
-    context.tx.delete("Interface", interface.row);
+    context.delete("Interface", interface.row);
     Ok(())
 }
 
@@ -116,7 +116,7 @@ pub fn delete(context: &mut Context<'_>) -> Result<(), Failure> {
         None => (None, context.arg(0)),
     };
     let (must_exist, with_iface) = (!context.has("if-exists"), context.has("with-iface"));
-    let model = Model::new(context);
+    let model = context.model();
     let bridge = bridge.map(|name| model.bridge(name)).transpose()?;
     let by_interface = |name: &str| model.interfaces.get(name).map(|interface| &model.ports[&interface.port]);
     let port = match with_iface {
@@ -142,9 +142,10 @@ pub fn delete(context: &mut Context<'_>) -> Result<(), Failure> {
         let hint = if is_child { format!(" (although its child bridge {} does)", port.bridge) } else { String::new() };
         return fail(format!("bridge {} does not have a port {target}{hint}", bridge.name));
     }
-    let row = model.bridges[&port.bridge].row;
+    let (row, port) = (model.bridges[&port.bridge].row, port.clone());
     context.remove_reference("Bridge", row, "ports", port.row)?;
     delete_port_rows(context, port.row);
+    context.keep_model(model, |_, model| model.remove_port(&port.name));
     Ok(())
 }
 
@@ -165,7 +166,7 @@ fn add_wanted(context: &mut Context<'_>, wanted: Wanted) -> Result<(), Failure> 
     if interfaces.iter().any(String::is_empty) {
         return fail("interface name must not be empty string");
     }
-    let model = Model::new(context);
+    let model = context.model();
     if context.has("may-exist")
         && let Some(port) = model.ports.get(&name)
     {
@@ -196,7 +197,14 @@ fn add_wanted(context: &mut Context<'_>, wanted: Wanted) -> Result<(), Failure> 
     for word in context.args_from(settings) {
         set_column(context, &schema, port, word)?;
     }
-    context.add_reference("Bridge", bridge.row, "ports", port)
+    context.add_reference("Bridge", bridge.row, "ports", port)?;
+    let is_plain = context.string("Port", port, "name") == name
+        && !context.get("Port", port, "fake_bridge").as_bool().unwrap_or(false);
+    if is_plain {
+        let parent = bridge.fake.as_ref().map_or(&bridge.name, |fake| &fake.parent).clone();
+        context.keep_model(model, |context, model| model.add_port(context, &parent, port));
+    }
+    Ok(())
 }
 
 /// With `--may-exist`, the port must be what would have been made.

@@ -28,7 +28,7 @@ pub fn emer_reset(context: &mut Context<'_>) -> Result<(), Failure> {
     }
     for table in ["Mirror", "Controller", "Manager", "NetFlow", "sFlow", "IPFIX", "SSL"] {
         for row in context.tx.rows(table) {
-            context.tx.delete(table, row);
+            context.delete(table, row);
         }
     }
     Ok(())

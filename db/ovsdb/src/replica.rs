@@ -24,6 +24,7 @@
 mod changes;
 mod client;
 mod database;
+mod index;
 mod link;
 mod rows;
 mod transaction;

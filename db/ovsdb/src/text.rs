@@ -204,13 +204,16 @@ impl<'a> Reader<'a, '_> {
             match &self.kind.value {
                 None => self.elements(&mut atoms)?,
                 Some(value) => {
+                    let pair = self.rest;
                     let key = self.atom(&self.kind.key)?;
+                    self.skip_spaces();
                     if !self.eat('=') {
                         return Err(match self.rest.chars().next() {
-                            Some(c) => format!("{}: syntax error at \"{c}\" expecting \"=\"", self.text),
-                            None => format!("{}: syntax error at \"", self.text),
+                            Some(c) => format!("{pair}: syntax error at \"{c}\" expecting \"=\""),
+                            None => format!("{pair}: syntax error at \""),
                         });
                     }
+                    self.skip_spaces();
                     pairs.push((key, self.atom(value)?));
                 }
             }

@@ -209,3 +209,27 @@ fn any_update_is_applied_or_refused() {
         let _ = replica.apply_update(&value);
     });
 }
+
+#[test]
+fn rows_are_found_by_what_they_hold_now() {
+    let replica = replica();
+    let mut tx = Transaction::new(&replica);
+    let name = |text: &str| Atom::from(text);
+    let old = uuid(BR0);
+    assert_eq!(tx.find("Bridge", "name", &name("br0")), [old]);
+    let new = tx.insert("Bridge").unwrap();
+    assert_eq!(tx.find("Bridge", "name", &name("")), [new]);
+    tx.set("Bridge", new, "name", name("br1").into());
+    assert!(tx.find("Bridge", "name", &name("")).is_empty());
+    tx.set("Bridge", old, "name", name("br1").into());
+    let mut both = vec![old, new];
+    both.sort_unstable();
+    assert_eq!(tx.find("Bridge", "name", &name("br1")), both);
+    tx.delete("Bridge", new);
+    tx.delete("Bridge", old);
+    tx.delete("Bridge", old);
+    tx.set("Bridge", old, "name", name("br1").into());
+    assert!(tx.find("Bridge", "name", &name("br1")).is_empty());
+    assert!(!tx.contains("Bridge", old) && !tx.contains("Bridge", new) && !tx.contains("Port", uuid(ROOT)));
+    assert!(tx.find("Bridge", "nonsense", &name("x")).is_empty() && tx.find("Nope", "name", &name("x")).is_empty());
+}

@@ -4,12 +4,14 @@
 //! Invariants: nothing is sent before [`Transaction::request`]; a write of what is there already is no write; a
 //! reference to a row inserted here goes out as its name, as its UUID is the server's to choose.
 
+use super::index::{Index, Indexes};
 use super::rows::{Replica, Row, default_row};
 use crate::atom::{Atom, Uuid};
 use crate::datum::Datum;
 use crate::error::compact_sorted;
 use crate::schema::{ColumnSchema, TableSchema};
 use serde_json::{Map, Value, json};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ pub struct Transaction<'a> {
     replica: &'a Replica,
     rows: BTreeMap<Uuid, Pending>,
     order: Vec<Uuid>,
+    indexes: RefCell<Indexes>,
     verified: BTreeSet<(String, Uuid, usize)>,
     mutations: Vec<Value>,
     comment: Vec<String>,
@@ -60,6 +63,7 @@ impl<'a> Transaction<'a> {
             replica,
             rows: BTreeMap::new(),
             order: Vec::new(),
+            indexes: RefCell::default(),
             verified: BTreeSet::new(),
             mutations: Vec::new(),
             comment: Vec::new(),
@@ -82,6 +86,7 @@ impl<'a> Transaction<'a> {
     pub fn insert_as(&mut self, table: &str, uuid: Uuid) -> Option<Uuid> {
         let schema = self.replica.table(table)?.schema().clone();
         let values = default_row(&schema, uuid);
+        self.indexes.get_mut().row(table, uuid, &values, true);
         self.rows.insert(
             uuid,
             Pending { schema, values, state: State::Inserted, keeps_uuid: false, written: BTreeSet::new() },
@@ -101,20 +106,28 @@ impl<'a> Transaction<'a> {
     pub fn set(&mut self, table: &str, uuid: Uuid, column: &str, value: Datum) -> bool {
         let Some(pending) = self.pending(table, uuid) else { return false };
         let Some(at) = pending.schema.column_index(column) else { return false };
-        pending.values[at] = value;
+        let old = std::mem::replace(&mut pending.values[at], value);
         pending.written.insert(at);
+        let pending = &self.rows[&uuid];
+        if pending.state != State::Deleted {
+            self.indexes.get_mut().changed(table, at, uuid, &old, &pending.values[at]);
+        }
         true
     }
 
     /// Removes a row. A row inserted here just was never there. Of tables whose rows live only as long as
     /// something refers to them nothing is sent: the server collects such rows.
     pub fn delete(&mut self, table: &str, uuid: Uuid) {
-        let Some(pending) = self.pending(table, uuid) else { return };
-        if pending.state == State::Inserted {
-            self.rows.remove(&uuid);
-            self.order.retain(|other| *other != uuid);
-        } else {
-            pending.state = State::Deleted;
+        if self.pending(table, uuid).is_none() || self.is_deleted(uuid) {
+            return;
+        }
+        self.indexes.get_mut().row(table, uuid, &self.rows[&uuid].values, false);
+        match self.rows.get_mut(&uuid) {
+            Some(pending) if pending.state != State::Inserted => pending.state = State::Deleted,
+            _ => {
+                self.rows.remove(&uuid);
+                self.order.retain(|other| *other != uuid);
+            }
         }
     }
 
@@ -167,6 +180,18 @@ impl<'a> Transaction<'a> {
             pending.state == State::Inserted && pending.schema.name == table
         });
         old.chain(new).collect()
+    }
+
+    /// Is there such a row, as this transaction sees it?
+    pub fn contains(&self, table: &str, uuid: Uuid) -> bool {
+        self.values(table, uuid).is_some_and(|(schema, _)| schema.name == table)
+    }
+
+    /// The rows whose column holds this one value, by identity.
+    pub fn find(&self, table: &str, column: &str, value: &Atom) -> Vec<Uuid> {
+        let Some(at) = self.schema(table).and_then(|schema| schema.column_index(column)) else { return Vec::new() };
+        let rows = || self.rows(table).into_iter().filter_map(|uuid| Some((uuid, &self.row(table, uuid)?[at])));
+        self.indexes.borrow_mut().of(table, at, || Index::of(rows())).find(value)
     }
 
     /// The table's schema.
