@@ -6,9 +6,12 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
+use weft_base::Time;
+use weft_flow::OfPort;
 use weft_intent::{Document, Format, Kind, consequences};
 use weft_ovsdb::open_vswitch;
-use weft_ovsdb::replica::{Replica, Select, Transaction};
+use weft_ovsdb::replica::{Replica, RowRef, Select, Transaction};
+use weft_pipeline::{BridgeSettings, BundleSettings, Hooks, Pipeline, PortKind, PortSettings, PortState};
 use weft_vswitchd::config::{Reader, Touched};
 use weft_vswitchd::plan::{Running, Step, plan};
 
@@ -44,6 +47,10 @@ const PIECES: &[&str] = &[
     "[bridges.br0.ports]\np2 = false\n",
     "[bridges.br0.ports.p1.interface]\nmtu_request = 9000\n",
     "[bridges.br0.ports.p1.interface]\nofport_request = 40\n",
+    "[bridges.br0.ports.p3.interface]\nofport_request = 2\n",
+    "[bridges.br0.ports.p2.interface]\nofport_request = 3\n",
+    "[bridges.br1.ports.p7.interface]\nofport_request = 8\n",
+    "[bridges.br1.ports.e9.interface]\nofport_request = 7\n",
 ];
 
 /// The rows that a transaction shows, as a replica of their own; `numbered`: with OpenFlow numbers, as if they ran.
@@ -73,24 +80,91 @@ fn rows(replica: &Replica) -> Vec<(&str, Uuid)> {
     replica.tables().flat_map(|(name, table)| table.rows().map(move |row| (name, row.uuid))).collect()
 }
 
-/// The daemon's steps from one state to the other.
-fn steps(before: &Replica, now: &Replica) -> Vec<Step> {
+/// The daemon's steps to the first state, and from it to the other.
+fn steps(before: &Replica, now: &Replica) -> (Vec<Step>, Vec<Step>) {
     let mut reader = Reader::default();
     let mut running = Running::default();
     reader.update(before, rows(before));
-    let numbers: BTreeMap<&str, i64> =
-        before.rows("Interface").filter_map(|row| Some((row.str("name")?, row.int("ofport")?))).collect();
-    for step in plan(reader.desired(), &running, &Touched::all(reader.desired())) {
-        let number = match &step {
-            Step::AddInterface { interface, .. } => numbers.get(interface.name.as_str()).copied(),
+    let numbers = numbers(before);
+    let up = plan(reader.desired(), &running, &Touched::all(reader.desired()));
+    for step in &up {
+        let number = match step {
+            Step::AddInterface { interface, .. } => numbers.get(&interface.name).copied(),
             _ => None,
         };
-        running.record(&step, number.and_then(|number| u32::try_from(number).ok()));
+        running.record(step, number);
     }
     let changed: BTreeSet<(&str, Uuid)> = rows(before).into_iter().chain(rows(now)).collect();
     let mut touched = Touched::all(reader.desired());
     touched.merge(reader.update(now, changed).0);
-    plan(reader.desired(), &running, &touched)
+    (up, plan(reader.desired(), &running, &touched))
+}
+
+/// What the rows say of OpenFlow port numbers, by interface.
+fn numbers(replica: &Replica) -> BTreeMap<String, u32> {
+    let number = |row: RowRef<'_>| Some((row.str("name")?.to_owned(), u32::try_from(row.int("ofport")?).ok()?));
+    replica.rows("Interface").filter_map(number).collect()
+}
+
+/// The numbers that a pipeline deals when it is taken through `up`, as the rows have it, and `steps`.
+fn dealt(before: &Replica, up: &[Step], steps: &[Step]) -> BTreeMap<String, u32> {
+    let pipeline = Pipeline::new(Hooks::default());
+    let mut had = numbers(before);
+    let mut dealt = BTreeMap::new();
+    for (at, step) in up.iter().chain(steps).enumerate() {
+        if at == up.len() {
+            had.clear();
+            skip_small_numbers(&pipeline, up);
+        }
+        match step {
+            Step::AddBridge(config) => {
+                pipeline.add_bridge(&config.name, BridgeSettings::default(), Time::ZERO).unwrap()
+            }
+            Step::RemoveBridge { bridge } => pipeline.remove_bridge(bridge).unwrap(),
+            Step::AddPort { bridge, port } => add_bundle(&pipeline, bridge, &port.name),
+            Step::RemovePort { bridge, port } => pipeline.remove_bundle(bridge, port, Time::ZERO).unwrap(),
+            Step::AddInterface { bridge, port, interface } => {
+                let local = (interface.name == *bridge).then_some(OfPort::LOCAL);
+                let asked = interface.ofport_request.or(interface.ofport_hint.0).map(OfPort);
+                let asked = had.get(&interface.name).copied().map(OfPort).or(asked);
+                let number = add_port(&pipeline, bridge, port, &interface.name, local.or(asked));
+                dealt.insert(interface.name.clone(), number);
+            }
+            Step::RemoveInterface { bridge, interface, .. } => {
+                pipeline.remove_port(bridge, interface, Time::ZERO).unwrap();
+                dealt.remove(interface);
+            }
+            _ => {}
+        }
+    }
+    dealt
+}
+
+/// A switch that has run for a while deals numbers that nobody had lately.
+fn skip_small_numbers(pipeline: &Pipeline, up: &[Step]) {
+    for step in up {
+        let Step::AddBridge(config) = step else { continue };
+        add_bundle(pipeline, &config.name, "spare");
+        for n in 0..50 {
+            add_port(pipeline, &config.name, "spare", &format!("spare{n}"), None);
+        }
+        pipeline.remove_bundle(&config.name, "spare", Time::ZERO).unwrap();
+    }
+}
+
+fn add_bundle(pipeline: &Pipeline, bridge: &str, name: &str) {
+    pipeline.set_bundle(bridge, BundleSettings::trunk(name)).unwrap();
+}
+
+fn add_port(pipeline: &Pipeline, bridge: &str, port: &str, name: &str, asked: Option<OfPort>) -> u32 {
+    let settings = PortSettings {
+        name: name.to_owned(),
+        device_type: "patch".to_owned(),
+        kind: PortKind::Patch { peer: "none".to_owned() },
+        ofport_request: asked,
+        state: PortState::default(),
+    };
+    pipeline.add_port(bridge, port, settings, Time::ZERO).unwrap().0
 }
 
 proptest! {
@@ -112,7 +186,7 @@ proptest! {
             return Ok(());
         }
         let promised = consequences(&tx);
-        let steps = steps(&before, &after(&tx, false));
+        let (up, steps) = steps(&before, &after(&tx, false));
 
         let of = |kinds: &[Kind]| -> BTreeSet<&str> {
             promised.consequences.iter().filter(|c| kinds.contains(&c.kind)).map(|c| c.name.as_str()).collect()
@@ -153,5 +227,21 @@ proptest! {
             _ => None,
         });
         prop_assert_eq!(of(&[Kind::FlapPort]), reopened.collect::<BTreeSet<_>>(), "{}{:?}", text, steps);
+        // A number that is said to stay or to move does so.
+        let (had, has) = (numbers(&before), dealt(&before, &up, &steps));
+        let promised: BTreeMap<&str, _> = promised.numbers.iter().map(|moved| (moved.interface.as_str(), moved)).collect();
+        for (name, number) in has.iter().filter(|(_, number)| **number != OfPort::LOCAL.0) {
+            let Some(before) = had.get(name) else { continue };
+            match promised.get(name.as_str()) {
+                None => prop_assert_eq!(number, before, "{} {}{:?}", name, text, steps),
+                Some(moved) => {
+                    prop_assert_eq!(moved.from, i64::from(*before), "{} {}{:?}", name, text, steps);
+                    prop_assert_ne!(number, before, "{} {}{:?}", name, text, steps);
+                    let kept = moved.to.is_none_or(|to| to == i64::from(*number));
+                    prop_assert!(kept, "{} {} {:?} {}{:?}", name, number, moved, text, steps);
+                }
+            }
+        }
+        prop_assert!(promised.keys().all(|name| has.contains_key(*name)), "{}{:?}", text, steps);
     }
 }

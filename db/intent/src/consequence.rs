@@ -11,12 +11,17 @@
 //! | `fail_mode` while there is no controller | flows gone |
 //! | `protocols` | controllers reconnect |
 //! | interface `type`, `options` (but of patch and dummy), `ofport_request` to another number | the port flaps |
+//! | `ofport_request` for a number that another has who did not ask for it | that port flaps too |
+//!
+//! Where an OpenFlow port number moves, `numbers` says to which.
 //!
 //! Invariants: pure; no consequences means that the request is empty or changes only what the switch reports.
 
+mod numbers;
 mod plan;
 mod rows;
 
+pub use numbers::Moved;
 pub use plan::{Consequence, Kind, Plan};
 
 use crate::view::{Rows, named, references, text};
@@ -28,9 +33,16 @@ use weft_ovsdb::{Atom, DatabaseSchema, Datum, Uuid};
 /// What the transaction would change.
 pub fn consequences(tx: &Transaction<'_>) -> Plan {
     let schema = tx.replica().schema().clone();
-    let mut compare = Compare { schema: &schema, old: tx.replica(), new: tx, found: Vec::new() };
+    let mut compare = Compare {
+        schema: &schema,
+        old: tx.replica(),
+        new: tx,
+        found: Vec::new(),
+        reopened: BTreeSet::new(),
+        numbers: Vec::new(),
+    };
     compare.switch();
-    Plan { consequences: compare.found }
+    Plan { consequences: compare.found, numbers: compare.numbers }
 }
 
 struct Compare<'a> {
@@ -38,6 +50,9 @@ struct Compare<'a> {
     old: &'a dyn Rows,
     new: &'a dyn Rows,
     found: Vec<Consequence>,
+    /// Interfaces that are closed and opened again.
+    reopened: BTreeSet<String>,
+    numbers: Vec<Moved>,
 }
 
 impl Compare<'_> {
@@ -64,6 +79,50 @@ impl Compare<'_> {
                 (Some(old), Some(new)) => self.bridge(name, old, new, &moved),
                 (None, None) => {}
             }
+        }
+        self.numbers(&old, &new);
+    }
+
+    /// Which ports will have other OpenFlow numbers.
+    fn numbers(&mut self, old: &BTreeMap<String, Uuid>, new: &BTreeMap<String, Uuid>) {
+        let before = numbers::present(self.old, old);
+        for (name, new) in new {
+            let rebuilt = |c: &Consequence| c.kind == Kind::RebuildBridge && c.name == *name;
+            let old = old.get(name).copied().filter(|_| !self.found.iter().any(rebuilt));
+            let bridge = numbers::Bridge { name, old, new: *new, reopened: &self.reopened, before: &before };
+            for moved in numbers::moved(self.old, self.new, &bridge) {
+                self.renumber(&moved);
+                self.numbers.push(moved);
+            }
+        }
+    }
+
+    /// Says that a number moves where the port is spoken of.
+    fn renumber(&mut self, moved: &Moved) {
+        let Moved { bridge, port, interface, from, to, gives_way_to } = moved;
+        let prefix = if interface == port { String::new() } else { format!("interface {interface}: ") };
+        let to_text = to.map_or("another".to_owned(), |to| to.to_string());
+        let mut detail = format!("{prefix}ofport: {from} -> {to_text}");
+        if let Some(rival) = gives_way_to {
+            detail += &format!(" ({rival} asks for {from})");
+        }
+        let is_port = |c: &&mut Consequence| {
+            c.name == *port
+                && c.bridge.as_ref() == Some(bridge)
+                && matches!(c.kind, Kind::AddPort | Kind::ChangePort | Kind::FlapPort)
+        };
+        let Some(found) = self.found.iter_mut().find(is_port) else {
+            return self.put(Kind::FlapPort, Some(bridge), port, vec![detail]);
+        };
+        if found.kind == Kind::ChangePort {
+            found.kind = Kind::FlapPort;
+        }
+        // Who asks for a number and gets it has said so already.
+        let said = |had: &String| {
+            had.starts_with(&format!("{prefix}ofport_request:")) && had.ends_with(&format!(" {to_text}"))
+        };
+        if !found.details.iter().any(said) {
+            found.details.push(detail);
         }
     }
 
@@ -194,7 +253,10 @@ impl Compare<'_> {
                     let prefix = if name == port { String::new() } else { format!("interface {name}: ") };
                     let changed = self.changes("Interface", Some(*old), *new, &[]);
                     details.extend(changed.into_iter().map(|detail| format!("{prefix}{detail}")));
-                    flaps |= self.reopens(*old, *new);
+                    if rebuilt || self.reopens(*old, *new) {
+                        self.reopened.insert(name.clone());
+                        flaps = true;
+                    }
                 }
                 (None, None) => {}
             }

@@ -23,7 +23,7 @@ mod value;
 mod view;
 mod write;
 
-pub use consequence::{Consequence, Kind, Plan, consequences};
+pub use consequence::{Consequence, Kind, Moved, Plan, consequences};
 pub use document::{Document, Format};
 pub use error::{Error, Result};
 

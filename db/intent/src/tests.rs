@@ -160,6 +160,66 @@ fn consequences_in_switch_terms() {
     }
 }
 
+/// br0 with p1, p2 and p3 at their numbers.
+fn numbered() -> Replica {
+    let mut replica = empty();
+    let id = |n: u8| format!("00000000-0000-0000-0000-0000000000{n:02}");
+    let uuid = |n: u8| json!(["uuid", id(n)]);
+    let set = |of: &[u8]| json!(["set", of.iter().map(|n| uuid(*n)).collect::<Vec<_>>()]);
+    let port = |name: &str, n: u8| json!({"insert": {"name": name, "interfaces": set(&[n])}});
+    let tap = |name: &str, number: i64| json!({"insert": {"name": name, "type": "tap", "ofport": number}});
+    let rows = json!({
+        "Open_vSwitch": {ROOT: {"modify": {"bridges": set(&[10])}}},
+        "Bridge": {id(10): {"insert": {"name": "br0", "ports": set(&[21, 22, 23])}}},
+        "Port": {id(21): port("p1", 31), id(22): port("p2", 32), id(23): port("p3", 33)},
+        "Interface": {id(31): tap("p1", 1), id(32): tap("p2", 2), id(33): tap("p3", 3)},
+    });
+    replica.apply_update2(&rows).unwrap();
+    replica
+}
+
+#[test]
+fn numbers_that_move_are_told() {
+    let replica = numbered();
+    for (text, expected) in [
+        // a device that is opened anew has its number again
+        (
+            "[bridges.br0.ports.p1.interface]\ntype = 'system'",
+            vec!["! port p1 of bridge br0 flaps: type: tap -> system"],
+        ),
+        (
+            "[bridges.br0.ports.p1.interface]\nofport_request = 2",
+            vec![
+                "! port p1 of bridge br0 flaps: ofport_request: none -> 2",
+                "! port p2 of bridge br0 flaps: ofport: 2 -> another (p1 asks for 2)",
+            ],
+        ),
+        (
+            "[bridges.br0.ports]\np1.interface.ofport_request = 2\np2.interface.ofport_request = 1",
+            vec![
+                "! port p1 of bridge br0 flaps: ofport_request: none -> 2",
+                "! port p2 of bridge br0 flaps: ofport_request: none -> 1",
+            ],
+        ),
+        (
+            "[bridges.br0.ports]\np1.interface.ofport_request = 9\np2.interface.ofport_request = 9",
+            vec![
+                "! port p1 of bridge br0 flaps: ofport_request: none -> 9",
+                "! port p2 of bridge br0 flaps: ofport_request: none -> 9",
+            ],
+        ),
+        (
+            "[bridges.br0.ports]\nnew.interface.ofport_request = 3\np3.tag = 7",
+            vec![
+                "+ port new of bridge br0: ofport_request: 3",
+                "! port p3 of bridge br0 flaps: tag: none -> 7, ofport: 3 -> another (new asks for 3)",
+            ],
+        ),
+    ] {
+        assert_eq!(planned(&replica, text), expected, "{text}");
+    }
+}
+
 #[test]
 fn exact_takes_away_what_is_not_said() {
     let replica = switch();

@@ -1,5 +1,6 @@
 //! What: a plan: consequences in order, as text, as JSON, as a sum.
 
+use super::numbers::Moved;
 use serde_json::{Value, json};
 use std::fmt;
 
@@ -91,6 +92,8 @@ impl Kind {
 pub struct Plan {
     /// In order: the switch, managers, then bridge by bridge.
     pub consequences: Vec<Consequence>,
+    /// Interfaces that will have another OpenFlow port number.
+    pub numbers: Vec<Moved>,
 }
 
 impl Plan {
@@ -104,7 +107,7 @@ impl Plan {
         self.consequences.iter().any(|consequence| matches!(consequence.kind.mark(), '!' | '-'))
     }
 
-    /// `{"changes": [...], "interrupts": BOOL}`
+    /// `{"changes": [...], "interrupts": BOOL, "numbers": [...]}`
     pub fn to_json(&self) -> Value {
         let change = |consequence: &Consequence| {
             let mut change =
@@ -118,7 +121,14 @@ impl Plan {
             change
         };
         let changes: Vec<Value> = self.consequences.iter().map(change).collect();
-        json!({"changes": changes, "interrupts": self.interrupts()})
+        let number = |moved: &Moved| {
+            json!({
+                "bridge": moved.bridge, "port": moved.port, "interface": moved.interface,
+                "from": moved.from, "to": moved.to,
+            })
+        };
+        let numbers: Vec<Value> = self.numbers.iter().map(number).collect();
+        json!({"changes": changes, "interrupts": self.interrupts(), "numbers": numbers})
     }
 }
 
