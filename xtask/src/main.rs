@@ -19,8 +19,8 @@ Weft's own commands.
   cargo xtask test           format, clippy, house rules, unit, property, golden and
                              end-to-end tests (root for the last; in CI a skip fails)
   cargo xtask test PATTERN   only the tests whose name contains PATTERN, no lints
-  cargo xtask dist DIR       fill DIR with release binaries under our names
-                             (vswitchd vsctl ...) and under Open vSwitch's (ovs-vsctl ...)
+  cargo xtask dist DIR       fill DIR with release binaries under our names (vswitchd vsctl ...) and
+                             under Open vSwitch's (ovs-vsctl ...), libweftdb, manual pages
   cargo xtask proto          write the Rust of db/grpc/proto anew, after a change there
 
 All of them install the Debian packages that they need and say so.
