@@ -29,6 +29,11 @@ pub fn select() -> Select {
     tables.fold(Select::default(), |select, (table, columns)| select.columns(table, columns))
 }
 
+/// Tables that the switch writes to.
+pub fn written() -> impl Iterator<Item = &'static str> {
+    STATUS.iter().map(|(table, _)| *table)
+}
+
 /// The rows whose configuration changed.
 pub fn news<'a>(replica: &'a Replica, changes: &'a Changes) -> impl Iterator<Item = (&'a str, Uuid)> {
     changes.tables.iter().flat_map(move |(table, rows)| {

@@ -140,7 +140,8 @@ impl Bridge {
 
     /// The port of that name.
     pub fn port_named(&self, name: &str) -> Option<&Port> {
-        self.ports.values().find(|p| p.settings.name == name)
+        // the number that was given to the name last is that of the port, if there is one
+        self.ports.get(self.remembered.get(name)?).filter(|port| port.settings.name == name)
     }
 
     /// The bundle of that id.

@@ -90,10 +90,18 @@ impl Touched {
 pub struct Reader {
     desired: Desired,
     /// Bridge rows that are in use, with their names and the port rows read for each.
-    bridges: HashMap<Uuid, (String, HashMap<Uuid, String>)>,
+    bridges: HashMap<Uuid, (String, HashMap<Uuid, Known>)>,
     /// Which bridge or port a row of another table matters to.
     places: HashMap<Uuid, HashSet<Place>>,
     noted: HashSet<String>,
+}
+
+/// A port row that was read.
+#[derive(Default)]
+struct Known {
+    name: String,
+    /// The rows that matter to it: itself and its interfaces.
+    dependencies: Vec<Uuid>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -238,14 +246,20 @@ impl Reader {
     ) {
         let Some((bridge_name, known)) = self.bridges.get_mut(&bridge_id) else { return };
         let Some(bridge) = self.desired.bridges.get_mut(bridge_name) else { return };
-        let listed = Row::find(rows, "Bridge", bridge_id).is_some_and(|row| row.refs("ports").contains(&id));
+        let listed = Row::find(rows, "Bridge", bridge_id).is_some_and(|row| row.refers_to("ports", id));
+        let row = Row::find(rows, "Port", id).filter(|_| listed);
         let place = Place::Port(bridge_id, id);
-        let Some(row) = Row::find(rows, "Port", id).filter(|_| listed) else {
-            let Some(name) = known.remove(&id) else { return };
-            self.places.retain(|_, places| {
-                places.remove(&place);
-                !places.is_empty()
-            });
+        let before = known.remove(&id);
+        for dependency in before.iter().flat_map(|known| &known.dependencies) {
+            if let Entry::Occupied(mut places) = self.places.entry(*dependency) {
+                places.get_mut().remove(&place);
+                if places.get().is_empty() {
+                    places.remove();
+                }
+            }
+        }
+        let Some(row) = row else {
+            let Some(Known { name, .. }) = before else { return };
             // Another row may have taken the name over by now.
             if bridge.ports.get(&name).is_some_and(|port| port.id == id) {
                 bridge.ports.remove(&name);
@@ -258,10 +272,11 @@ impl Reader {
         };
         let config = Arc::new(PortConfig::read(row, warnings));
         let name = config.name.clone();
-        known.insert(id, name.clone());
-        for dependency in row.refs("interfaces").into_iter().chain([id]) {
-            self.places.entry(dependency).or_default().insert(place.clone());
+        let dependencies: Vec<Uuid> = row.refs("interfaces").into_iter().chain([id]).collect();
+        for dependency in &dependencies {
+            self.places.entry(*dependency).or_default().insert(place.clone());
         }
+        known.insert(id, Known { name: name.clone(), dependencies });
         bridge.ports.insert(name.clone(), config);
         touched.ports.insert((bridge_name.clone(), name));
     }

@@ -80,6 +80,11 @@ impl<'a> Row<'a> {
         self.datum(column).map(|d| d.atoms().iter().filter_map(|a| a.as_uuid()).collect()).unwrap_or_default()
     }
 
+    /// Whether a set of references leads to a row.
+    pub fn refers_to(&self, column: &str, id: Uuid) -> bool {
+        self.datum(column).is_some_and(|datum| datum.contains_key(&weft_ovsdb::Atom::Uuid(id)))
+    }
+
     /// The rows that a set of references leads to.
     pub fn follow(&self, column: &str, table: &'static str) -> impl Iterator<Item = Row<'a>> + use<'a> {
         let rows = self.rows;

@@ -52,10 +52,9 @@ impl Owner {
     }
 
     fn read(&mut self, changes: &Changes) {
-        for (id, change) in changes.tables.values().flatten() {
-            if change.new.is_none() {
-                self.writer.forget(*id);
-            }
+        for table in crate::database::written() {
+            let gone = changes.rows(table).filter(|(_, change)| change.new.is_none());
+            gone.for_each(|(id, _)| self.writer.forget(table, id));
         }
         let Some(replica) = self.client.replica() else { return };
         let (touched, warnings) = self.reader.update(replica, news(replica, changes));

@@ -15,6 +15,7 @@ mod running;
 
 pub use running::{Running, RunningBridge, RunningInterface, RunningPort};
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -98,25 +99,37 @@ pub fn plan(desired: &Desired, running: &Running, touched: &Touched) -> Vec<Step
 /// An interface that nobody gave its OpenFlow number gives it up to one that asks for it: it is opened anew and takes what
 /// is left (ovs-vswitchd.conf.db(5), Interface `ofport_request`).
 fn give_way(desired: &Desired, running: &Running, going: &mut Vec<Step>, coming: &mut Vec<Step>) {
-    let mut moves = Vec::new();
+    let mut asked: BTreeMap<&str, BTreeSet<(u32, &str)>> = BTreeMap::new();
     for step in coming.iter() {
-        let Step::AddInterface { bridge, interface, .. } = step else { continue };
-        let (Some(number), Some(had)) = (interface.ofport_request, running.bridges.get(bridge)) else { continue };
+        if let Step::AddInterface { bridge, interface, .. } = step
+            && let Some(number) = interface.ofport_request
+        {
+            asked.entry(bridge).or_default().insert((number, &interface.name));
+        }
+    }
+    let mut moves = Vec::new();
+    for (bridge, asked) in asked {
+        let (Some(had), Some(wanted)) = (running.bridges.get(bridge), desired.bridges.get(bridge)) else { continue };
+        let leaving: BTreeSet<&str> = going
+            .iter()
+            .filter_map(|step| match step {
+                Step::RemoveInterface { bridge: of, interface, .. } if of == bridge => Some(interface.as_str()),
+                _ => None,
+            })
+            .collect();
         for (port, running) in &had.ports {
-            let holds = |(name, held): &(&String, &RunningInterface)| {
-                **name != interface.name && **name != *bridge && held.ofport == Some(number)
-            };
-            for (name, _) in running.interfaces.iter().filter(holds) {
-                let port_config = desired.bridges.get(bridge).and_then(|wanted| wanted.ports.get(port));
+            for (name, held) in running.interfaces.iter().filter(|(name, _)| **name != *bridge) {
+                let Some(number) = held.ofport else { continue };
+                // Those who ask for this number, other than its holder.
+                let mut rivals = asked.range((number, "")..).take_while(|(n, _)| *n == number);
+                let port_config = wanted.ports.get(port);
                 let holder = port_config.and_then(|port| port.interfaces.iter().find(|i| i.name == *name));
                 let holder = holder.filter(|holder| holder.ofport_request != Some(number));
-                let leaves = going.contains(&remove_interface(bridge, port, name));
-                if let (Some(port_config), Some(holder), false) = (port_config, holder, leaves) {
-                    let moved = (remove_interface(bridge, port, name), add_interface(bridge, port_config, holder));
-                    // Two may ask for the same number.
-                    if !moves.contains(&moved) {
-                        moves.push(moved);
-                    }
+                if let (Some(port_config), Some(holder)) = (port_config, holder)
+                    && rivals.any(|(_, rival)| rival != name)
+                    && !leaving.contains(name.as_str())
+                {
+                    moves.push((remove_interface(bridge, port, name), add_interface(bridge, port_config, holder)));
                 }
             }
         }

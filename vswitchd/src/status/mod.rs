@@ -14,33 +14,34 @@ mod facts;
 
 pub use facts::{InterfaceFacts, interface_columns, key_values, optional_text, statistics};
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use uuid::Uuid;
 use weft_ovsdb::Datum;
 use weft_ovsdb::replica::{Outcome, Replica, Request, Token, Transaction};
 
-type Column = (&'static str, Uuid, &'static str);
+/// Columns of rows.
+pub type Columns = BTreeMap<(&'static str, Uuid), BTreeMap<&'static str, Datum>>;
 
 /// Collects what is to be written.
 #[derive(Debug, Default)]
 pub struct Writer {
     /// What the database holds of columns that we do not copy, as far as we wrote it.
-    written: HashMap<Column, Datum>,
-    staged: BTreeMap<Column, Datum>,
-    in_flight: Option<(Token, BTreeMap<Column, Datum>)>,
+    written: Columns,
+    staged: Columns,
+    in_flight: Option<(Token, Columns)>,
 }
 
 impl Writer {
     /// A column shall hold `value`.
     pub fn put(&mut self, table: &'static str, id: Uuid, column: &'static str, value: Datum) {
-        self.staged.insert((table, id, column), value);
+        self.staged.entry((table, id)).or_default().insert(column, value);
     }
 
     /// The row is gone: nothing of it needs remembering.
-    pub fn forget(&mut self, id: Uuid) {
-        self.written.retain(|(_, of, _), _| *of != id);
-        self.staged.retain(|(_, of, _), _| *of != id);
+    pub fn forget(&mut self, table: &'static str, id: Uuid) {
+        self.written.remove(&(table, id));
+        self.staged.remove(&(table, id));
     }
 
     /// Is there nothing to send and nothing under way?
@@ -50,22 +51,27 @@ impl Writer {
 
     /// What to send now, if anything differs from what the database holds. After sending it call
     /// [`Writer::sent`].
-    pub fn request(&mut self, replica: &Replica) -> Option<(Request, BTreeMap<Column, Datum>)> {
+    pub fn request(&mut self, replica: &Replica) -> Option<(Request, Columns)> {
         if self.in_flight.is_some() || self.staged.is_empty() {
             return None;
         }
         let staged = std::mem::take(&mut self.staged);
         let mut transaction = Transaction::new(replica);
-        let mut sending = BTreeMap::new();
-        for (column @ (table, id, name), value) in staged {
-            let copied = replica
-                .table(table)
-                .is_some_and(|table| table.schema().column_index(name).is_some_and(|index| table.is_selected(index)));
-            let known = !copied && self.written.get(&column) == Some(&value);
+        let mut sending = Columns::new();
+        for ((table, id), mut columns) in staged {
             // A row may have been deleted since; then there is nothing to write to.
-            if !known && replica.row(table, id).is_some() {
+            let Some(row) = replica.row(table, id) else { continue };
+            let written = self.written.get(&(table, id));
+            columns.retain(|name, value| match row.table.column_index(name) {
+                None => false,
+                Some(at) if is_copied(replica, table, at) => row.row.value(at) != value,
+                Some(_) => written.and_then(|written| written.get(name)) != Some(value),
+            });
+            for (name, value) in &columns {
                 transaction.set(table, id, name, value.clone());
-                sending.insert(column, value);
+            }
+            if !columns.is_empty() {
+                sending.insert((table, id), columns);
             }
         }
         let request = transaction.request()?;
@@ -73,7 +79,7 @@ impl Writer {
     }
 
     /// The request is on its way under this token.
-    pub fn sent(&mut self, token: Token, columns: BTreeMap<Column, Datum>) {
+    pub fn sent(&mut self, token: Token, columns: Columns) {
         self.in_flight = Some((token, columns));
     }
 
@@ -81,14 +87,16 @@ impl Writer {
     pub fn on_outcome(&mut self, token: Token, outcome: &Outcome) -> bool {
         let Some((_, columns)) = self.in_flight.take_if(|(ours, _)| *ours == token) else { return false };
         match outcome {
-            Outcome::Unchanged | Outcome::Success { .. } => self.written.extend(columns),
+            Outcome::Unchanged | Outcome::Success { .. } => {
+                for (row, columns) in columns {
+                    self.written.entry(row).or_default().extend(columns);
+                }
+            }
             Outcome::TryAgain | Outcome::Error(_) => {
                 if let Outcome::Error(text) = outcome {
                     tracing::warn!(target: "bridge", "status update was refused: {text}");
                 }
-                for (column, value) in columns {
-                    self.staged.entry(column).or_insert(value);
-                }
+                self.stage_again(columns);
             }
         }
         true
@@ -97,10 +105,22 @@ impl Writer {
     /// The database may be another one now: what was written may not be there.
     pub fn on_reconnect(&mut self) {
         let written = std::mem::take(&mut self.written);
-        for (column, value) in written {
-            self.staged.entry(column).or_insert(value);
+        self.stage_again(written);
+    }
+
+    /// What was put since is newer.
+    fn stage_again(&mut self, columns: Columns) {
+        for (row, columns) in columns {
+            let staged = self.staged.entry(row).or_default();
+            for (name, value) in columns {
+                staged.entry(name).or_insert(value);
+            }
         }
     }
+}
+
+fn is_copied(replica: &Replica, table: &str, column: usize) -> bool {
+    replica.table(table).is_some_and(|table| table.is_selected(column))
 }
 
 #[cfg(test)]

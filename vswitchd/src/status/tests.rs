@@ -1,5 +1,6 @@
 use super::*;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::sync::Arc;
 use weft_jsonrpc::message::Message;
 use weft_ovsdb::replica::Client;

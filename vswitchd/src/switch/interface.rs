@@ -1,6 +1,7 @@
 //! What: opening and closing what stands behind an interface.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -206,6 +207,7 @@ impl Switch {
                 state: PortState::default(),
             };
             let ofport = self.pipeline.add_port(bridge, port, settings, now).map_err(|error| error.to_string())?;
+            self.patches.entry(peer.to_owned()).or_default().insert(config.name.clone());
             return Ok(State::Patch { ofport, peer: peer.to_owned() });
         }
         let explain = |error: weft_netdev::OpenError| {
@@ -333,10 +335,21 @@ impl Switch {
         {
             tracing::error!(target: "bridge", "{error}");
         }
-        if let State::Open { dp, .. } = &interface.state {
-            self.engine.port_remove(*dp);
-            self.numbers.give_back(*dp);
-            self.devices.write().unwrap_or_else(|e| e.into_inner()).remove(&interface.name);
+        match &interface.state {
+            State::Open { dp, .. } => {
+                self.engine.port_remove(*dp);
+                self.numbers.give_back(*dp);
+                self.devices.write().unwrap_or_else(|e| e.into_inner()).remove(&interface.name);
+            }
+            State::Patch { peer, .. } => {
+                if let Entry::Occupied(mut here) = self.patches.entry(peer.clone()) {
+                    here.get_mut().remove(&interface.name);
+                    if here.get().is_empty() {
+                        here.remove();
+                    }
+                }
+            }
+            State::Failed(_) => {}
         }
     }
 
@@ -357,10 +370,7 @@ impl Switch {
 
     /// The interface at the other end of a patch, whose facts depend on this one.
     pub fn patch_peer(&self, name: &str) -> Option<String> {
-        self.interfaces.values().find_map(|other| match &other.state {
-            State::Patch { peer, .. } if peer == name => Some(other.name.clone()),
-            _ => None,
-        })
+        self.patches.get(name)?.first().cloned()
     }
 
     /// The interface that has this datapath number.

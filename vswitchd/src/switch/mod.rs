@@ -54,6 +54,8 @@ pub struct Switch {
     pub running: Running,
     /// Interfaces by name, open or not.
     pub interfaces: BTreeMap<String, Interface>,
+    /// Patches by the name that they lead to.
+    patches: BTreeMap<String, BTreeSet<String>>,
     /// Bridges by name.
     pub bridges: BTreeMap<String, Bridge>,
     /// Devices for whoever counts: shared with the pipeline's hook.
@@ -98,6 +100,7 @@ impl Switch {
             clock,
             running: Running::default(),
             interfaces: BTreeMap::new(),
+            patches: BTreeMap::new(),
             bridges: BTreeMap::new(),
             devices,
             cores: Cores::new(topology),
