@@ -62,11 +62,27 @@ pub enum DropReason {
     TooManyLabels,
     /// A header that cannot go around such a packet, or come off it.
     UnsupportedPacketType,
+    /// A tunnelled packet ends inside its outer headers.
+    TunnelShort,
+    /// A length in a tunnelled packet's outer headers is wrong.
+    TunnelLength,
+    /// A checksum of a tunnelled packet's outer headers is wrong.
+    TunnelChecksum,
+    /// A tunnelled packet came as a fragment of an outer packet.
+    TunnelFragment,
+    /// A version or flag of a tunnel header that nobody defined, or that the port does not use.
+    TunnelFlags,
+    /// A tunnel header's options are broken.
+    TunnelOptions,
+    /// The tunnel does not carry such a packet.
+    TunnelPayload,
+    /// There is no such tunnel port.
+    TunnelUnknown,
 }
 
 impl DropReason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [DropReason; 29] = {
+    pub const ALL: [DropReason; 37] = {
         use DropReason::*;
         [
             Malformed,
@@ -98,6 +114,14 @@ impl DropReason {
             StackTooDeep,
             TooManyLabels,
             UnsupportedPacketType,
+            TunnelShort,
+            TunnelLength,
+            TunnelChecksum,
+            TunnelFragment,
+            TunnelFlags,
+            TunnelOptions,
+            TunnelPayload,
+            TunnelUnknown,
         ]
     };
 
@@ -134,6 +158,14 @@ impl DropReason {
             StackTooDeep => "stack-too-deep",
             TooManyLabels => "too-many-labels",
             UnsupportedPacketType => "unsupported-packet-type",
+            TunnelShort => "tunnel-short",
+            TunnelLength => "tunnel-length",
+            TunnelChecksum => "tunnel-checksum",
+            TunnelFragment => "tunnel-fragment",
+            TunnelFlags => "tunnel-flags",
+            TunnelOptions => "tunnel-options",
+            TunnelPayload => "tunnel-payload",
+            TunnelUnknown => "tunnel-unknown",
         }
     }
 
@@ -157,6 +189,14 @@ impl DropReason {
             StackTooDeep => "the flow tables push more onto the stack than allowed",
             TooManyLabels => "it would have more MPLS labels than allowed",
             UnsupportedPacketType => "a header cannot go around such a packet, or come off it",
+            TunnelShort => "a tunnelled packet ends inside its outer headers",
+            TunnelLength => "a length in its outer headers does not agree with what came",
+            TunnelChecksum => "a checksum of its outer headers is wrong",
+            TunnelFragment => "its outer packet came in fragments, which are not put together",
+            TunnelFlags => "its tunnel header has a version or flags that the tunnel does not use",
+            TunnelOptions => "its tunnel header's options are broken",
+            TunnelPayload => "its tunnel does not carry such packets",
+            TunnelUnknown => "there is no such tunnel port",
             TranslationError => "the flow tables ask for more stack, actions or recirculation than allowed",
             MissBudget => "the port brings more new flows than its share while other ports have work",
             FlowLimit => "the datapath holds as many flows as it may (flow-limit)",

@@ -56,6 +56,23 @@ pub struct Gso {
     pub ecn: bool,
 }
 
+/// Outer headers of a tunnel, in front of a packet that waits for segmentation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outer {
+    /// Which encapsulation.
+    pub kind: crate::tunnel::Kind,
+    /// Offset of the outer IP header.
+    pub l3: u16,
+    /// Offset of what follows it.
+    pub l4: u16,
+    /// Offset of the inner packet.
+    pub at: u16,
+    /// Whether the inner packet begins with an Ethernet header.
+    pub ethernet: bool,
+    /// The number of the first segment's outer packet (IPv4 identification, GRE sequence number).
+    pub number: u32,
+}
+
 /// A protocol layer, for errors that say where bytes were missing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Layer {
@@ -119,6 +136,8 @@ pub struct Frame {
     pub checksum: ChecksumState,
     /// Segmentation still to be done.
     pub gso: Option<Gso>,
+    /// Where the headers in front of the packet that is to be segmented lie: each segment gets its own of them.
+    pub outer: Option<Outer>,
 }
 
 impl Frame {
@@ -134,6 +153,7 @@ impl Frame {
             l4: 0,
             checksum: ChecksumState::Unknown,
             gso: None,
+            outer: None,
         }
     }
 
@@ -153,6 +173,7 @@ impl Frame {
         self.l4 = 0;
         self.checksum = ChecksumState::Unknown;
         self.gso = None;
+        self.outer = None;
     }
 
     /// The frame's bytes, from the Ethernet destination on.
@@ -242,6 +263,7 @@ impl Frame {
         if len < self.len() {
             self.end = self.start + len as u32;
             self.gso = None;
+            self.outer = None;
         }
     }
 
@@ -297,6 +319,7 @@ impl Frame {
         self.l4 = other.l4;
         self.checksum = other.checksum;
         self.gso = other.gso;
+        self.outer = other.outer;
     }
 
     fn grow_headroom(&mut self, n: usize) {
@@ -322,6 +345,9 @@ impl Frame {
         }
         if let Some(gso) = &mut self.gso {
             gso.header_len = moved(gso.header_len);
+        }
+        if let Some(outer) = &mut self.outer {
+            (outer.l3, outer.l4, outer.at) = (moved(outer.l3), moved(outer.l4), moved(outer.at));
         }
     }
 }

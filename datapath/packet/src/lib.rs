@@ -25,6 +25,6 @@ pub mod tunnel;
 pub mod wire;
 
 pub use drop::DropReason;
-pub use frame::{ChecksumState, Frame, FrameError, Gso, GsoKind, Layer, Pool};
+pub use frame::{ChecksumState, Frame, FrameError, Gso, GsoKind, Layer, Outer, Pool};
 pub use mac::Mac;
 pub use port::DpPort;

@@ -7,6 +7,7 @@
 
 use crate::checksum::{self, Sum};
 use crate::frame::{ChecksumState, Frame, Gso, GsoKind, Pool};
+use crate::tunnel::push;
 use crate::wire::ipv4::Ipv4Wire;
 use crate::wire::ipv6::Ipv6Wire;
 use crate::wire::layers::{self, Layers};
@@ -42,7 +43,11 @@ pub fn finish(mut frame: Frame, pool: &mut Pool, mut send: impl FnMut(Frame)) ->
 /// If the headers are not those of the GSO kind, or the segment size is zero.
 pub fn segment(frame: &Frame, gso: Gso, pool: &mut Pool, mut send: impl FnMut(Frame)) -> Result<(), CannotSegment> {
     let bytes = frame.bytes();
-    let found = layers::find(bytes).ok_or(CannotSegment)?;
+    let found = match frame.outer {
+        Some(outer) => layers::find_inner(bytes, outer.at.into(), outer.ethernet),
+        None => layers::find(bytes),
+    };
+    let found = found.ok_or(CannotSegment)?;
     let expected = match gso.kind {
         GsoKind::TcpV4 | GsoKind::TcpV6 => proto::TCP,
         GsoKind::UdpL4 => proto::UDP,
@@ -63,8 +68,12 @@ pub fn segment(frame: &Frame, gso: Gso, pool: &mut Pool, mut send: impl FnMut(Fr
         room[..headers].copy_from_slice(&bytes[..headers]);
         room[headers..].copy_from_slice(part);
         adjust(room, &found, &Nth { index: nth, offset: from, last: nth + 1 == cuts });
-        cut.in_port = frame.in_port;
         (cut.l3, cut.l4) = (found.l3 as u16, found.l4 as u16);
+        if let Some(outer) = frame.outer {
+            push::finish(&mut cut, &outer, outer.number.wrapping_add(nth as u32));
+            (cut.l3, cut.l4) = (outer.l3, outer.l4);
+        }
+        cut.in_port = frame.in_port;
         cut.checksum = ChecksumState::Valid;
         send(cut);
     }

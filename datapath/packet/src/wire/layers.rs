@@ -25,6 +25,16 @@ pub fn find(bytes: &[u8]) -> Option<Layers> {
     find_from(bytes, 0)
 }
 
+/// Find the headers of an inner packet at `start`, which begins with an Ethernet header or with its IP header.
+pub fn find_inner(bytes: &[u8], start: usize, ethernet: bool) -> Option<Layers> {
+    match bytes.get(start)? >> 4 {
+        _ if ethernet => find_from(bytes, start),
+        4 => find_v4(bytes, start),
+        6 => find_v6(bytes, start),
+        _ => None,
+    }
+}
+
 /// With an Ethernet header at `start`.
 fn find_from(bytes: &[u8], start: usize) -> Option<Layers> {
     let mut kind = view::<EthernetWire>(bytes, start)?.ethertype.get();
