@@ -23,21 +23,29 @@ pub struct PortCounters {
     /// Bytes of them.
     pub tx_bytes: Counter,
     /// Drops by [`DropReason`]: of frames that came in here, and of frames that could not go out here.
-    drops: [Counter; DropReason::ALL.len()],
+    drops: Drops,
     /// The newest of them.
     last: LastDropSlot,
+}
+
+struct Drops([Counter; DropReason::ALL.len()]);
+
+impl Default for Drops {
+    fn default() -> Drops {
+        Drops(std::array::from_fn(|_| Counter::default()))
+    }
 }
 
 impl PortCounters {
     /// Count drops.
     #[inline]
     pub fn count_drop(&self, reason: DropReason, frames: u64) {
-        self.drops[reason as usize].add(frames);
+        self.drops.0[reason as usize].add(frames);
     }
 
     /// Drops for one reason.
     pub fn drops(&self, reason: DropReason) -> u64 {
-        self.drops[reason as usize].get()
+        self.drops.0[reason as usize].get()
     }
 
     /// Remember one of those that were counted.
@@ -74,7 +82,8 @@ fn side(reason: DropReason) -> Side {
     use DropReason::*;
     match reason {
         MtuExceeded | TxQueueFull | NoPeer => Side::Out,
-        Malformed | MissBudget | FlowLimit => Side::In,
+        Malformed | MissBudget | FlowLimit | TunnelShort | TunnelLength | TunnelChecksum | TunnelFragment
+        | TunnelFlags | TunnelOptions | TunnelPayload => Side::In,
         FlowDrop
         | TableMiss
         | NoSuchPort
@@ -97,7 +106,8 @@ fn side(reason: DropReason) -> Side {
         | RecursionTooDeep
         | StackTooDeep
         | TooManyLabels
-        | UnsupportedPacketType => Side::Neither,
+        | UnsupportedPacketType
+        | TunnelUnknown => Side::Neither,
     }
 }
 

@@ -28,6 +28,11 @@ pub fn hash(key: &FlowKey, symmetric: bool, basis: u32) -> u32 {
     }
 }
 
+/// A hash for packets that have no addresses but those of their Ethernet header, if they have one.
+pub fn hash_link(key: &FlowKey) -> u32 {
+    (mix(key.word(2) & !0xffff, key.word(3) & !0xffff) >> 32) as u32
+}
+
 /// Every bit of both reaches every bit of what comes out.
 fn mix(a: u64, b: u64) -> u64 {
     let wide = u128::from(a ^ 0x9e37_79b9_7f4a_7c15) * u128::from(b.rotate_left(17) ^ 0xbf58_476d_1ce4_e5b9 | 1);

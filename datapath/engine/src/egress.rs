@@ -59,7 +59,9 @@ fn payload(frame: &Frame) -> usize {
 fn takes(caps: TxCaps, frame: &Frame) -> bool {
     match frame.gso {
         Some(gso) => {
+            // its outer headers are for each segment, and the device knows nothing of them
             caps.checksum
+                && frame.outer.is_none()
                 && is_bare_ip(frame)
                 && match gso.kind {
                     GsoKind::TcpV4 => caps.tso4,

@@ -97,6 +97,7 @@ impl Engine {
             vlan_limit: AtomicU8::new(1),
             seed: config.seed,
             meters: Meters::default(),
+            tunnels: Default::default(),
         });
         let nobody = PortLedger::new(workers);
         let lanes = (0..workers)
@@ -297,6 +298,14 @@ impl Datapath for Engine {
 
     fn meter_set(&self, id: u32, meter: Option<Arc<Meter>>) {
         self.shared.meters.set(id, meter);
+    }
+
+    fn tunnel_set(&self, port: DpPort, dialect: Option<weft_packet::tunnel::Dialect>) {
+        self.shared.tunnels.set(port, dialect);
+    }
+
+    fn tunnel_sources(&self, lowest: u16, highest: u16) {
+        self.shared.tunnels.set_sources(lowest, highest);
     }
 
     fn execute(&self, execute: Execute) {

@@ -19,6 +19,7 @@ use crate::egress::truncate;
 use crate::meter::{Beyond, Metered, Meters, remarked};
 use crate::port::Ports;
 use crate::program::{Program, Step, WHOLE};
+use crate::tunnel::Tunnels;
 use crate::{Slowpath, Upcall};
 
 /// How often a frame may be looked up again.
@@ -63,6 +64,8 @@ pub struct Scene<'a> {
     pub times: u8,
     /// What rates there are.
     pub meters: &'a Meters,
+    /// Tunnel ports.
+    pub tunnels: &'a Tunnels,
 }
 
 impl Executor {
@@ -104,8 +107,12 @@ impl Executor {
 
     fn steps(&mut self, steps: &[Step], mut frame: Frame, key: &mut FlowKey, scene: &Scene<'_>, depth: u8) {
         let Some((last, before)) = steps.split_last() else { return self.pool.put(frame) };
-        for step in before {
+        for (nth, step) in before.iter().enumerate() {
             match step {
+                Step::Push(_) if frame.outer.is_some() => {
+                    return self.each_segment(&steps[nth..], frame, key, scene, depth);
+                }
+                Step::Push(push) => push.apply(&mut frame, key, scene.tunnels),
                 Step::Edit(edit) => {
                     if edit.apply(&mut frame, key).is_err() {
                         return self.ports.discard(frame, DropReason::ActionFailed, &mut self.pool);
@@ -142,9 +149,17 @@ impl Executor {
                 if *max_len != WHOLE {
                     truncate(&mut frame, *max_len);
                 }
+                if weft_flow::tunnel::is_there(key) && self.ports.get_mut(*port).is_some_and(|port| port.is_tunnel) {
+                    // what was said of the outer headers is this output's; others may follow
+                    let mut key = key.clone();
+                    if let Err(reason) = self.push_by_key(*port, &mut frame, &mut key, scene) {
+                        return self.ports.discard(frame, reason, &mut self.pool);
+                    }
+                }
                 self.ports.send(*port, std::iter::once(frame), &mut self.pool);
             }
-            Step::Edit(_) => self.pool.put(frame), // nobody gets to see it
+            Step::Edit(_) | Step::Push(_) => self.pool.put(frame), // nobody gets to see it
+            Step::Pop(port) => self.pop(*port, frame, scene),
             Step::Drop(reason) => self.ports.discard(frame, *reason, &mut self.pool),
             Step::Clone(inner) => {
                 // What the copy's actions write to the metadata stays with the copy.
@@ -175,6 +190,19 @@ impl Executor {
         let mut copy = self.pool.copy(frame);
         truncate(&mut copy, max_len);
         copy
+    }
+
+    /// A frame that waits for segmentation behind one tunnel's headers cannot take another's: its segments can.
+    #[cold]
+    fn each_segment(&mut self, steps: &[Step], frame: Frame, key: &FlowKey, scene: &Scene<'_>, depth: u8) {
+        let (in_port, mut cuts) = (frame.in_port, Vec::new());
+        if weft_packet::segment::finish(frame, &mut self.pool, |cut| cuts.push(cut)).is_err() {
+            return self.ports.count_lost(in_port, DropReason::ActionFailed);
+        }
+        for mut cut in cuts {
+            cut.outer = None;
+            self.steps(steps, cut, &mut key.clone(), scene, depth);
+        }
     }
 
     fn recirculate(&mut self, id: u32, frame: Frame, key: &FlowKey, scene: &Scene<'_>) {

@@ -7,6 +7,7 @@
 //! - [`worker`]: one slice of the switch: the way of a burst from rx to tx. Below it, in the order of that way:
 //!   [`port`], [`cache`] and `weft_flow`'s table of megaflows over [`store`], [`program`] and [`execute`] with [`edit`], [`egress`].
 //! - [`meter`]: token buckets that workers share.
+//! - [`tunnel`]: outer headers put on and taken off.
 //! - [`thread`]: when a worker turns and when it sleeps.
 //! - [`counters`], [`registry`]: what workers count and have, to be read by others.
 //!
@@ -32,6 +33,7 @@ pub mod seam;
 mod sim;
 pub mod store;
 pub mod thread;
+pub mod tunnel;
 pub mod worker;
 
 pub use engine::{BadPort, Config, Engine};

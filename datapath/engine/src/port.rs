@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use weft_base::{Time, TokenBucket};
 use weft_netdev::{BURST, QueuePair, RxQueue, TxQueue};
-use weft_packet::{DropReason, Frame, Pool};
+use weft_packet::{DpPort, DropReason, Frame, Pool};
 
 use crate::counters::PortCounters;
 use crate::egress;
@@ -36,6 +36,8 @@ pub struct Port {
     pub heat: u32,
     /// What `heat` is set to when frames come.
     pub patience: u32,
+    /// Whether outer packets go to the host's stack here: frames get and lose their outer headers at this port.
+    pub is_tunnel: bool,
     /// The turn in which a drop was last noted.
     noted: Time,
 }
@@ -85,6 +87,7 @@ impl Ports {
         }
         self.slots[at] = Some(Box::new(Port {
             is_mute: queues.rx.poll_fd().is_none(),
+            is_tunnel: queues.rx.is_tunnel(),
             rx: queues.rx,
             tx: queues.tx,
             waiting: Vec::with_capacity(2 * BURST),
@@ -125,6 +128,15 @@ impl Ports {
             None => self.nobody.count_drop(reason, 1),
         }
         pool.put(frame);
+    }
+
+    /// Count a drop for a frame that is gone already, by the port that it came in by.
+    pub fn count_lost(&mut self, in_port: DpPort, reason: DropReason) {
+        let now = self.now;
+        match self.get_mut(in_port.0) {
+            Some(port) => port.dropped(reason, 1, None, now),
+            None => self.nobody.count_drop(reason, 1),
+        }
     }
 
     /// Send frames to a port at the end of the turn, or when a burst is full.

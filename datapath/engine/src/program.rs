@@ -10,8 +10,10 @@ mod tests;
 use weft_flow::DpAction;
 use weft_flow::action::Userspace;
 use weft_packet::DropReason;
+use weft_packet::tunnel::Push;
 
 use crate::edit::{Edit, Shape};
+use crate::tunnel::PushStep;
 
 /// What to do with a frame.
 #[derive(Debug)]
@@ -51,6 +53,10 @@ pub enum Step {
     },
     /// Run steps on a copy, by the frame's length.
     ByLength(Box<ByLength>),
+    /// Put a tunnel's headers on.
+    Push(Box<PushStep>),
+    /// Take a tunnel's headers off, and look it up as one of this tunnel port.
+    Pop(u32),
     /// Look it up again under this recirculation id.
     Recirc(u32),
     /// Drop it.
@@ -91,7 +97,9 @@ impl Program {
             [Step::Output { port, max_len: WHOLE }] => Program::Output(*port),
             [Step::Drop(reason)] => Program::Drop(*reason),
             // Edits that nobody gets to see.
-            steps if steps.iter().all(|s| matches!(s, Step::Edit(_))) => Program::Drop(DropReason::FlowDrop),
+            steps if steps.iter().all(|s| matches!(s, Step::Edit(_) | Step::Push(_))) => {
+                Program::Drop(DropReason::FlowDrop)
+            }
             _ => Program::Steps(steps),
         }
     }
@@ -130,8 +138,11 @@ fn compile(actions: &[DpAction]) -> Box<[Step]> {
             // what comes after rests on what conntrack would have said
             DpAction::Ct(_) => Step::Drop(DropReason::NoConntrack),
             DpAction::SetTunnel(set) => Step::Edit(Edit::SetTunnel(set.clone())),
-            // no header is put on or taken off yet
-            DpAction::TnlPush(_) | DpAction::TnlPop(_) => Step::Drop(DropReason::ActionFailed),
+            DpAction::TnlPush(of) => match Push::new(of.kind, &of.header) {
+                Some(push) => Step::Push(Box::new(PushStep { push, port: of.tnl_port.0 })),
+                None => Step::Drop(DropReason::ActionFailed),
+            },
+            DpAction::TnlPop(port) => Step::Pop(port.0),
             DpAction::Hash { symmetric, basis } => Step::Edit(Edit::Hash { symmetric: *symmetric, basis: *basis }),
             DpAction::Recirc(id) => Step::Recirc(*id),
             DpAction::Drop(reason) => Step::Drop(*reason),

@@ -164,6 +164,17 @@ pub trait Datapath: Send + Sync {
         let _ = (id, meter);
     }
 
+    /// Say what the tunnel port of a number speaks, or that there is none any more. `tnl_pop` and `set(tunnel(..))` need it;
+    /// `tnl_push` has the port's packets numbered.
+    fn tunnel_set(&self, port: DpPort, dialect: Option<weft_packet::tunnel::Dialect>) {
+        let _ = (port, dialect);
+    }
+
+    /// From which UDP ports tunnelled packets are sent: the lowest and the highest.
+    fn tunnel_sources(&self, lowest: u16, highest: u16) {
+        let _ = (lowest, highest);
+    }
+
     /// Run actions on a frame and send what they output.
     fn execute(&self, execute: Execute);
 

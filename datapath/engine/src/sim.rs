@@ -162,6 +162,7 @@ impl Sim {
             vlan_limit: AtomicU8::new(1),
             seed: 7,
             meters: Default::default(),
+            tunnels: Default::default(),
         });
         let (registry, counters, nobody) = (Arc::default(), Arc::default(), PortLedger::new(1));
         let worker = Worker::new(0, shared, Arc::clone(&registry), Arc::clone(&counters), nobody.of(0));

@@ -42,6 +42,7 @@ use crate::port::{Port, Ports};
 use crate::program::Program;
 use crate::registry::Registry;
 use crate::store::{SlotId, Store};
+use crate::tunnel::Tunnels;
 use burst::Burst;
 
 /// What all workers share.
@@ -56,6 +57,8 @@ pub struct Shared {
     pub seed: u64,
     /// Rates that the workers keep together.
     pub meters: Meters,
+    /// Tunnel ports.
+    pub tunnels: Tunnels,
 }
 
 /// One slice of the switch.
@@ -141,7 +144,11 @@ impl Worker {
             let number = self.polled[at];
             let came = self.receive(number);
             if came > 0 {
-                self.forward(now, 0);
+                if self.out.ports.get_mut(number).is_some_and(|port| port.is_tunnel) {
+                    self.open_tunnelled(number, now);
+                } else {
+                    self.forward(now, 0);
+                }
                 self.forward_again(now);
                 busy += 1;
                 frames += came;
@@ -167,6 +174,15 @@ impl Worker {
             self.ask_slowpath(now);
         }
         self.execute(now, times);
+    }
+
+    /// What the host's stack received for a tunnel port has outer headers, and is looked up without them.
+    fn open_tunnelled(&mut self, number: u32, now: Time) {
+        let scene = scene(&self.shared, self.id, now, 0);
+        for mut frame in self.burst.frames_mut().drain(..) {
+            frame.in_port = weft_packet::DpPort(number);
+            self.out.pop(number, frame, &scene);
+        }
     }
 
     /// Frames that were sent back to be looked up under a recirculation id.
@@ -256,6 +272,6 @@ impl Shared {
 }
 
 fn scene(shared: &Shared, worker: usize, now: Time, times: u8) -> Scene<'_> {
-    let meters = &shared.meters;
-    Scene { slowpath: &*shared.slowpath, worker, now, limits: shared.limits(), times, meters }
+    let (meters, tunnels) = (&shared.meters, &shared.tunnels);
+    Scene { slowpath: &*shared.slowpath, worker, now, limits: shared.limits(), times, meters, tunnels }
 }

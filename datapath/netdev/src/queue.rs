@@ -23,6 +23,11 @@ pub trait RxQueue: Send {
     /// never (null), see [`RxQueue::always_ready`].
     fn poll_fd(&self) -> Option<BorrowedFd<'_>>;
 
+    /// Whether these are outer packets of a tunnel, as the host's stack has them, with [`Frame::l3`] at their IP header.
+    fn is_tunnel(&self) -> bool {
+        false
+    }
+
     /// Whether the queue has frames without ever waking anybody (a looping pcap): its worker must not sleep.
     fn always_ready(&self) -> bool {
         false

@@ -99,10 +99,17 @@ fn every_buffer_comes_back_or_goes_out() {
 
     let script = script(vec![], &[]);
     let mut executor = Executor::new(Ports::new(Arc::<PortCounters>::default()), Pool::new(4));
-    let (wire, meters) = (crate::sim::Wire::default(), Meters::default());
+    let (wire, meters, tunnels) = (crate::sim::Wire::default(), Meters::default(), crate::tunnel::Tunnels::default());
     executor.ports.add(1, wire.queues(), 1500, Arc::default(), Time::ZERO);
-    let scene =
-        Scene { slowpath: &*script, worker: 0, now: Time::ZERO, limits: Limits::default(), times: 0, meters: &meters };
+    let scene = Scene {
+        slowpath: &*script,
+        worker: 0,
+        now: Time::ZERO,
+        limits: Limits::default(),
+        times: 0,
+        meters: &meters,
+        tunnels: &tunnels,
+    };
     let clone = DpAction::Clone(vec![DpAction::PopVlan, output(9)]);
     let program = Program::compile(&[clone, output(9), DpAction::Trunc(20), output(1), DpAction::PopVlan]);
     for _ in 0..100 {

@@ -87,8 +87,8 @@ pub fn format(key: &FlowKey, mask: &FlowMask, verbose: bool) -> String {
 
 /// The bits that matter to a key shown in full.
 pub fn full_mask(key: &FlowKey, mask: &mut FlowMask) {
-    (30..PRESENT_WORD).for_each(|word| mask.or_word(word, u64::MAX));
-    mask.set_word(38, u64::MAX << 32 | mask.word(38) & 0xffff_ffff);
+    (30..PRESENT_WORD).filter(|word| *word != 38).for_each(|word| mask.or_word(word, u64::MAX));
+    mask.or_word(38, u64::MAX << 32); // a priority lies below
     mask.or_word(FLAGS_WORD, u64::MAX);
     if tunnel::is_raw(key) {
         mask.or_word(PRESENT_WORD, u64::MAX);

@@ -72,16 +72,16 @@ impl Push {
         self.counts
     }
 
-    /// Put the headers on. `entropy` is the flow's hash, from which comes a source port; `number` the packet's, of which a
+    /// Put the headers on. `source` is the UDP source port, chosen by the flow; `number` the packet's, of which a
     /// frame that waits for segmentation takes one for each segment. `ethernet`: the frame has an Ethernet header.
     #[inline]
-    pub fn apply(&self, frame: &mut Frame, ethernet: bool, entropy: u16, number: u32) {
+    pub fn apply(&self, frame: &mut Frame, ethernet: bool, source: u16, number: u32) {
         frame.insert(0, self.header.len());
         let bytes = frame.bytes_mut();
         bytes[..self.header.len()].copy_from_slice(&self.header);
         if self.kind.is_udp() || self.kind == Kind::Stt {
             let at = usize::from(self.l4);
-            bytes[at..at + 2].copy_from_slice(&(entropy | PRIVATE).to_be_bytes());
+            bytes[at..at + 2].copy_from_slice(&source.to_be_bytes());
         }
         (frame.l3, frame.l4) = (ethernet::LEN as u16, self.l4);
         let (l3, l4, at) = (frame.l3, frame.l4, self.header.len() as u16);
@@ -90,9 +90,6 @@ impl Push {
         finish(frame, &outer, number);
     }
 }
-
-/// Source ports are taken from the upper half (RFC 7348 §5, RFC 8926 §3.3: the dynamic range).
-const PRIVATE: u16 = 0x8000;
 
 fn gre_len(flags: u16) -> usize {
     let has = |bit: u16| if flags & bit != 0 { 4 } else { 0 };
