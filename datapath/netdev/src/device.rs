@@ -17,7 +17,7 @@ use crate::link::{LinkInfo, MtuRange, Stats};
 use crate::queue::{RxQueue, TxQueue};
 use crate::soft::Soft;
 use crate::spec::{Kind, OpenError, Spec};
-use crate::{null, replay};
+use crate::{host_tunnel, null, replay};
 
 /// An open device.
 pub struct Opened {
@@ -63,6 +63,11 @@ pub fn open(spec: &Spec, workers: usize) -> Result<Opened, OpenError> {
         }
         Kind::Pcap(options) => {
             let (soft, queues) = replay::open(&spec.name, options, workers)?;
+            (Inner::Soft(soft), queues)
+        }
+        Kind::HostTunnel(options) => {
+            let opened = host_tunnel::open(options, workers);
+            let (soft, queues) = opened.map_err(|source| OpenError::Device { name: spec.name.clone(), source })?;
             (Inner::Soft(soft), queues)
         }
         Kind::Null => {

@@ -6,6 +6,7 @@
 //! - [`link`]: what a device says of itself: speed, features, MTU range, statistics.
 //! - [`monitor`], [`netlink`]: the kernel's links, and what happens to them.
 //! - `kernel`, `tap`, `packet_socket`, `vnet`, `ethtool`: kernel devices.
+//! - [`host_tunnel`]: outer packets through the host's own stack.
 //! - [`dummy`], [`replay`], [`null`]: devices in memory, for tests and benchmarks.
 //! - [`pcap`]: capture files of what passes now.
 //! - [`wake`]: how a sleeping worker is woken.
@@ -17,6 +18,7 @@
 pub mod device;
 pub mod dummy;
 mod ethtool;
+pub mod host_tunnel;
 mod kernel;
 pub mod link;
 pub mod monitor;

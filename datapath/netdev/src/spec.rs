@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
+pub use crate::host_tunnel::HostTunnel;
+
 /// A device to open: its name, and how.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Spec {
@@ -31,6 +33,8 @@ pub enum Kind {
     Pcap(PcapOptions),
     /// Drops what it is sent, never receives.
     Null,
+    /// Hands a tunnel's outer packets to the host's stack, and takes them from it.
+    HostTunnel(HostTunnel),
 }
 
 /// Options of `type=dummy`.

@@ -4,6 +4,7 @@
 //! module is safe to call with any arguments. What rustix offers is not repeated here.
 //!
 //! - `mmsg`: many messages in one system call.
+//! - `datagram`: UDP and raw sockets' messages with their ancillary data.
 //! - `ring`: the receive ring that a packet socket shares with the kernel.
 //! - `packet`: packet sockets and their options.
 //! - `tun`: taps.
@@ -11,6 +12,7 @@
 //! - `signal`: what a crash does.
 #![allow(unsafe_code)]
 
+pub(crate) mod datagram;
 pub(crate) mod ethtool;
 pub(crate) mod mmsg;
 pub(crate) mod packet;

@@ -77,7 +77,7 @@ pub(crate) fn fanout_group(socket: impl AsFd) -> io::Result<u16> {
 }
 
 /// Any option whose value holds no pointers that the kernel would write through later.
-fn set_option<T>(socket: impl AsFd, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
+pub(super) fn set_option<T>(socket: impl AsFd, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
     let (at, len) = (std::ptr::from_ref(value), size_of::<T>() as u32);
     // SAFETY: `at` points to `len` readable bytes; the callers above pass plain integers and structs of them.
     checked(unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), level, option, at.cast(), len) })?;
