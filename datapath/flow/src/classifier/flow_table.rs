@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::key::FlowKey;
 
-use super::guard::{Guard, MOST};
+use super::guard::{Guard, WIDE};
 use super::packed::{CompactMatch, PackedMask};
 use super::store::{Salts, Store};
 
@@ -30,7 +30,7 @@ pub struct FlowTable<V> {
 
 struct Partition<V> {
     subtables: Vec<Subtable<V>>,
-    guard: Option<Box<Guard>>,
+    guard: Option<Box<Guard<WIDE>>>,
 }
 
 struct Subtable<V> {
@@ -204,9 +204,9 @@ impl<V> Partition<V> {
     }
 
     #[inline(never)]
-    fn lookup_guarded(&self, guard: &Guard, key: &FlowKey, salts: &Salts, probes: &Cell<u64>) -> Option<&V> {
+    fn lookup_guarded(&self, guard: &Guard<WIDE>, key: &FlowKey, salts: &Salts, probes: &Cell<u64>) -> Option<&V> {
         let candidates = guard.candidates(key).take_while(|nth| *nth < self.subtables.len());
-        for nth in candidates.chain(MOST..self.subtables.len()) {
+        for nth in candidates.chain(Guard::<WIDE>::MOST..self.subtables.len()) {
             let subtable = &self.subtables[nth];
             probes.set(probes.get() + 1);
             if let Some(index) = subtable.find(key, salts) {

@@ -5,10 +5,13 @@
 //!   1 the prefix tries: no rule of this mask's prefix length contains the address
 //!   2 the stages: no rule of this mask has these metadata, these layer-2, these layer-3 fields
 //!   3 the ports' trie: of the ports only the bits that tell them from every rule's
+//! Where there are many masks, a [`Filter`] says which of them need not be asked at all.
 //! Invariants: a lookup's answer is the same for every key that agrees with it in the added bits; a subtable is never
 //! empty; `order` lists the subtables by descending highest priority.
 
 mod conjunction;
+mod filter;
+mod scan;
 mod subtable;
 #[cfg(test)]
 mod tests;
@@ -25,6 +28,7 @@ use crate::matching::Match;
 use super::packed::{CompactMatch, MaskHash, PackedMask};
 use super::trie::{Prefixes, Trie};
 pub use conjunction::Clause;
+use filter::Filter;
 pub(super) use subtable::NoHash;
 use subtable::{Rule, Subtable};
 
@@ -44,6 +48,9 @@ pub struct RuleTable<V> {
     order: Vec<(u32, u32)>,
     prefixes: SmallVec<[PrefixField; MAX_PREFIX_FIELDS]>,
     len: usize,
+    /// Where masks are many.
+    filter: Option<Box<Filter>>,
+    is_plain: bool,
     /// The subtable that the last rule went into: the next one's probably.
     last: u32,
 }
@@ -88,9 +95,16 @@ impl<V> RuleTable<V> {
             order: Vec::new(),
             prefixes: SmallVec::new(),
             len: 0,
+            filter: None,
+            is_plain: false,
         };
         table.set_prefixes(&[FieldId::IpDst, FieldId::IpSrc]);
         table
+    }
+
+    /// An empty table that asks every mask, however many: what a filter is measured by.
+    pub fn plain() -> RuleTable<V> {
+        RuleTable { is_plain: true, ..RuleTable::new() }
     }
 
     /// Which fields have tries, at most [`MAX_PREFIX_FIELDS`] (`Flow_Table` `prefixes`); further ones are ignored.
@@ -100,6 +114,7 @@ impl<V> RuleTable<V> {
         for subtable in self.subtables.iter_mut().flatten() {
             subtable.set_prefixes(&mut self.prefixes);
         }
+        self.build_filter();
     }
 
     /// The fields that have tries.
@@ -134,24 +149,14 @@ impl<V> RuleTable<V> {
     }
 
     /// [`RuleTable::lookup`] that also says the rule's priority.
-    pub fn find_best(&self, key: &FlowKey, mut mask: Option<&mut FlowMask>) -> Option<Found<'_, V>> {
-        let mut tries = TrieLookups::new(&self.prefixes, key);
+    pub fn find_best(&self, key: &FlowKey, mask: Option<&mut FlowMask>) -> Option<Found<'_, V>> {
         let mut best: Option<Found<'_, V>> = None;
-        for &(highest, id) in &self.order {
-            if best.is_some_and(|b| b.priority >= highest) {
-                break;
-            }
-            let subtable = self.at(id);
-            let found = match mask.as_deref_mut() {
-                Some(mask) => subtable.find_noting(key, &mut tries, mask),
-                None => subtable.find(key),
-            };
-            if let Some(rule) = found
-                && best.is_none_or(|b| rule.priority > b.priority)
-            {
+        self.scan(key, mask, |_, rule| {
+            if best.is_none_or(|b| rule.priority > b.priority) {
                 best = Some(rule.found());
             }
-        }
+            best.map(|b| b.priority)
+        });
         best
     }
 
@@ -169,17 +174,12 @@ impl<V> RuleTable<V> {
 
     /// All rules that match, by descending priority (for conjunctive matches). Adds to `mask` as a lookup that tried
     /// every subtable does.
-    pub fn find_all(&self, key: &FlowKey, mut mask: Option<&mut FlowMask>) -> Vec<Found<'_, V>> {
-        let mut tries = TrieLookups::new(&self.prefixes, key);
+    pub fn find_all(&self, key: &FlowKey, mask: Option<&mut FlowMask>) -> Vec<Found<'_, V>> {
         let mut all = Vec::new();
-        for &(_, id) in &self.order {
-            let subtable = self.at(id);
-            let head = match mask.as_deref_mut() {
-                Some(mask) => subtable.find_noting(key, &mut tries, mask),
-                None => subtable.find(key),
-            };
-            all.extend(subtable.chain(head).map(Rule::found));
-        }
+        self.scan(key, mask, |subtable, rule| {
+            all.extend(subtable.chain(Some(rule)).map(Rule::found));
+            None
+        });
         all.sort_by_key(|found| std::cmp::Reverse(found.priority));
         all
     }
@@ -216,6 +216,7 @@ impl<V> RuleTable<V> {
             self.reorder(id, before, after);
         }
         self.len += usize::from(old.is_none());
+        self.filter_added(id, pattern, before.is_none());
         old
     }
 
@@ -245,6 +246,7 @@ impl<V> RuleTable<V> {
             self.reorder(id, before, after);
         }
         self.len -= 1;
+        self.filter_removed(id, after.is_none());
         Some(old)
     }
 
@@ -340,6 +342,9 @@ impl<V> RuleTable<V> {
         if let Some(after) = after {
             let at = self.order.partition_point(|(highest, _)| *highest >= after);
             self.order.insert(at, (after, id));
+            if let Some(filter) = &mut self.filter {
+                filter.rank(id, after);
+            }
         }
     }
 }
@@ -363,6 +368,22 @@ struct TrieLookups<'a> {
 impl<'a> TrieLookups<'a> {
     fn new(prefixes: &'a [PrefixField], key: &'a FlowKey) -> TrieLookups<'a> {
         TrieLookups { prefixes, key, found: [None; MAX_PREFIX_FIELDS] }
+    }
+
+    /// What field `nth`'s trie says, if it is about this frame.
+    fn found(&mut self, nth: usize) -> Option<Prefixes> {
+        let PrefixField { field, trie } = &self.prefixes[nth];
+        let value = applies(*field, self.key).then(|| left_aligned(*field, field.get(self.key)))?;
+        Some(*self.found[nth].get_or_insert_with(|| trie.lookup(value, field.field().bits as u8)))
+    }
+
+    /// Whether `mask` has the bits that prove which prefixes field `nth` has not: from then on the trie rules out free of charge.
+    fn is_settled(&mut self, nth: usize, mask: &FlowMask) -> bool {
+        let field = self.prefixes[nth].field;
+        self.found(nth).is_none_or(|found| {
+            let proof = prefix_mask(found.decisive, field.field().bits as u8);
+            field.get_mask(mask) & proof == proof
+        })
     }
 
     /// Whether some rule has a matching prefix of this length in field `nth`. If not, notes the bits that tell so; but

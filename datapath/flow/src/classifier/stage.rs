@@ -30,6 +30,22 @@ pub(super) const fn bits(word: usize, stage: usize) -> u64 {
     by_stage[stage]
 }
 
+/// The bits of each word that belong to a stage or to one before it.
+pub(super) static UP_TO: [[u64; WORDS]; STAGES] = {
+    let mut up_to = [[0; WORDS]; STAGES];
+    let mut word = 0;
+    while word < WORDS {
+        let (mut stage, mut sum) = (0, 0);
+        while stage < STAGES {
+            sum |= bits(word, stage);
+            up_to[stage][word] = sum;
+            stage += 1;
+        }
+        word += 1;
+    }
+    up_to
+};
+
 const _: () = {
     let mut word = 0;
     while word < WORDS {

@@ -10,7 +10,7 @@
 use smallvec::SmallVec;
 
 use super::subtable::{Rule, Subtable};
-use super::{Found, RuleTable, TrieLookups};
+use super::{Found, RuleTable};
 use crate::field::FieldId;
 use crate::key::{FlowKey, FlowMask};
 
@@ -47,21 +47,16 @@ impl<V> RuleTable<V> {
         clauses: impl Fn(&'a V) -> C,
     ) -> Option<Found<'a, V>> {
         let is_soft = |rule: &'a Rule<V>| clauses(&rule.value).into_iter().next().is_some();
-        let mut tries = TrieLookups::new(&self.prefixes, key);
         let mut hard: Option<&Rule<V>> = None;
         let mut soft: SmallVec<[Soft<'a, V>; 8]> = SmallVec::new();
-        for &(highest, id) in &self.order {
-            if hard.is_some_and(|h| h.priority >= highest) {
-                break;
+        self.scan(key, Some(&mut *mask), |subtable, rule| {
+            match rule {
+                _ if hard.is_some_and(|h| h.priority >= rule.priority) => {}
+                _ if is_soft(rule) => soft.push(Soft { subtable, rule }),
+                _ => hard = Some(rule),
             }
-            let subtable = self.at(id);
-            match subtable.find_noting(key, &mut tries, mask) {
-                Some(rule) if hard.is_some_and(|h| h.priority >= rule.priority) => {}
-                Some(rule) if is_soft(rule) => soft.push(Soft { subtable, rule }),
-                Some(rule) => hard = Some(rule),
-                None => {}
-            }
-        }
+            hard.map(|h| h.priority)
+        });
         loop {
             soft.retain(|s| hard.is_none_or(|h| s.rule.priority > h.priority));
             let Some(highest) = soft.iter().map(|s| s.rule.priority).max() else { return hard.map(Rule::found) };
@@ -100,21 +95,16 @@ impl<V> RuleTable<V> {
     ) -> Option<Found<'a, V>> {
         let mut key = key.clone();
         FieldId::ConjId.set(&mut key, id.into());
-        let mut tries = TrieLookups::new(&self.prefixes, &key);
         let mut best: Option<&Rule<V>> = None;
-        for &(highest, id) in &self.order {
-            if best.is_some_and(|b| b.priority >= highest) {
-                break;
-            }
-            let subtable = self.at(id);
-            let head = subtable.find_noting(&key, &mut tries, mask);
-            let rule = subtable.chain(head).find(|rule| !is_soft(rule));
+        self.scan(&key, Some(mask), |subtable, head| {
+            let rule = subtable.chain(Some(head)).find(|rule| !is_soft(rule));
             if let Some(rule) = rule
                 && best.is_none_or(|b| rule.priority > b.priority)
             {
                 best = Some(rule);
             }
-        }
+            best.map(|b| b.priority)
+        });
         best.map(Rule::found)
     }
 }

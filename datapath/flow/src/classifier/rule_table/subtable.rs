@@ -152,6 +152,16 @@ impl<V> Subtable<V> {
         found
     }
 
+    /// How many rules.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// The length of the prefix that it matches of each prefix field, 0 if it matches none.
+    pub fn prefix_lens(&self) -> &[u8; super::MAX_PREFIX_FIELDS] {
+        &self.prefix_lens
+    }
+
     /// The rule with these packed values and this priority.
     pub fn get(&self, words: &[u64], priority: u32) -> Option<&V> {
         self.chain(self.head(words)).find(|rule| rule.priority == priority).map(|rule| &rule.value)
@@ -348,7 +358,7 @@ fn prefix_of(mask: &PackedMask, field: FieldId, words: &[u64]) -> u128 {
     left_aligned(field, bits)
 }
 
-fn stage_of(field: FieldId) -> usize {
+pub(super) fn stage_of(field: FieldId) -> usize {
     let f = field.field();
     (0..STAGES).find(|&s| stage::bits(f.word(), s) >> f.shift() & 1 != 0).unwrap_or(0)
 }

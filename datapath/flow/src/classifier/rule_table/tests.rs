@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 /// Fields that matches and keys are made of, each with the masks that rules use.
-const FIELDS: &[(FieldId, &[u128])] = &[
+pub(super) const FIELDS: &[(FieldId, &[u128])] = &[
     (FieldId::InPortOxm, &[0xffff_ffff]),
     (FieldId::Metadata, &[u64::MAX as u128, 0xff]),
     (FieldId::EthDst, &[0xffff_ffff_ffff, 0x0100_0000_0000]),
@@ -16,19 +16,19 @@ const FIELDS: &[(FieldId, &[u128])] = &[
 ];
 
 /// Few distinct values, so that rules and keys meet.
-fn value(nth: u8) -> u128 {
+pub(super) fn value(nth: u8) -> u128 {
     [0, 1, u128::MAX, 0x0a00_0001_0a01_0203_0a00_0001_0a01_0203, 0x0a00_0001_0a01_0204_0a00_0001_0a01_02f3]
         [usize::from(nth) % 5]
 }
 
 /// For each field of a match: which mask (beyond the list: none), which value.
-type Choice = Vec<(u8, u8)>;
+pub(super) type Choice = Vec<(u8, u8)>;
 
-fn choices() -> impl Strategy<Value = Choice> {
+pub(super) fn choices() -> impl Strategy<Value = Choice> {
     prop::collection::vec((0u8..12, any::<u8>()), FIELDS.len())
 }
 
-fn pattern(choice: &Choice) -> Match {
+pub(super) fn pattern(choice: &Choice) -> Match {
     let mut pattern = Match::any();
     for ((field, masks), (mask, nth)) in FIELDS.iter().zip(choice) {
         if let Some(bits) = masks.get(usize::from(*mask)) {
@@ -38,7 +38,7 @@ fn pattern(choice: &Choice) -> Match {
     pattern
 }
 
-fn key(values: &[u8]) -> FlowKey {
+pub(super) fn key(values: &[u8]) -> FlowKey {
     let mut key = FlowKey::new();
     for ((field, _), nth) in FIELDS.iter().zip(values) {
         field.set(&mut key, value(*nth));
