@@ -117,6 +117,7 @@ impl Rig {
             vlan_limit: AtomicU8::new(1),
             seed: 1,
             meters: Default::default(),
+            tunnels: Default::default(),
         });
         let counters = Arc::<WorkerCounters>::default();
         let nobody = PortLedger::new(1).of(0);

@@ -237,6 +237,7 @@ fn execution(actions: Vec<DpAction>) -> Box<dyn FnMut()> {
     let mut keys = vec![keys_of(std::slice::from_ref(&bytes)).remove(0); BURST];
     let mut burst = Vec::with_capacity(BURST);
     let (rules, meters) = (Rules::port(actions), weft_engine::meter::Meters::default());
+    let tunnels = weft_engine::tunnel::Tunnels::default();
     Box::new(move || {
         for _ in 0..BURST {
             let mut frame = executor.pool.small();
@@ -251,6 +252,7 @@ fn execution(actions: Vec<DpAction>) -> Box<dyn FnMut()> {
             limits: Limits::default(),
             times: 0,
             meters: &meters,
+            tunnels: &tunnels,
         };
         executor.run(&program, burst.drain(..), &mut keys, &scene);
         executor.ports.flush(&mut executor.pool);
