@@ -32,7 +32,10 @@ pub fn prepare(
             dropped(DropReason::MtuExceeded, Some(&frame));
             pool.put(frame);
         } else if !takes(caps, &frame) {
-            if segment::finish(frame, pool, |cut| scratch.push(cut)).is_err() {
+            if caps.uso && segment::bundle(&frame, pool, |big| scratch.push(big)).is_ok() {
+                // one call sends many datagrams of a tunnel, each with a segment of what was inside
+                pool.put(frame);
+            } else if segment::finish(frame, pool, |cut| scratch.push(cut)).is_err() {
                 dropped(DropReason::TxError, None);
             }
         } else {

@@ -2,8 +2,8 @@
 //!
 //! What: [`Tunnels`] knows each tunnel port's encapsulation; `push` and `pop` are the actions `tnl_push` and `tnl_pop`.
 //! How: pushing copies prepared headers in front of the frame; popping reads them into the key, which is then looked up as one
-//! that came in by the tunnel port. A frame that waits for segmentation stays whole both ways; only what a device put
-//! together from several datagrams is taken apart.
+//! that came in by the tunnel port. A frame that waits for segmentation stays whole both ways; what a device put together
+//! from several datagrams is taken apart, and TCP segments among them become one frame again.
 //! A tunnel port may also have a device, where the host's own stack carries the outer packets: what comes from it is popped at
 //! once, and what `set(tunnel(..))` said is put on what goes to it.
 //!
@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::ArcSwap;
 use weft_flow::{FlowKey, tunnel};
-use weft_packet::tunnel::{Dialect, Encap, Push, TunnelError, decap, encap, of_ethertype};
+use weft_packet::coalesce::Coalescer;
+use weft_packet::tunnel::{Decap, Dialect, ETHERNET, Encap, Push, TunnelError, decap, encap, of_ethertype};
 use weft_packet::{ChecksumState, DpPort, DropReason, Frame, GsoKind, Mac, segment};
 
 use crate::dp_hash;
@@ -161,15 +162,7 @@ impl Executor {
             Ok(read) => read,
             Err(error) => return self.ports.discard(frame, error.reason(), &mut self.pool),
         };
-        let mut key = FlowKey::new();
-        key.begin(0, port);
-        tunnel::write(&read.tunnel, &mut key);
-        if !read.options.is_empty() {
-            tunnel::set_raw(read.options, &mut key);
-        }
-        if read.inner != 0 {
-            key.set_word(1, u64::from(read.inner) << 32);
-        }
+        let key = key_of(&read, port);
         let (at, end) = (read.at, read.end);
         if end < frame.len() {
             frame.truncate(end);
@@ -189,7 +182,27 @@ impl Executor {
     /// Several datagrams in one frame, each with its own headers.
     #[cold]
     fn pop_each(&mut self, port: u32, frame: Frame, scene: &Scene<'_>) {
-        let (in_port, mut cuts) = (frame.in_port, Vec::new());
+        let in_port = frame.in_port;
+        let Some(dialect) = scene.tunnels.dialect(port) else {
+            return self.ports.discard(frame, DropReason::TunnelUnknown, &mut self.pool);
+        };
+        if let Ok(read) = decap(dialect, frame.bytes(), frame.l3.into(), true)
+            && let Some((body, head, each)) = alike(&frame, &read)
+        {
+            let (key, times) = (key_of(&read, port), scene.times + 1);
+            let (again, pool) = (&mut self.again, &mut self.pool);
+            let mut emit = |mut frame: Frame| {
+                frame.in_port = in_port;
+                again.push(Again { frame, key: key.clone(), times });
+            };
+            let mut coalescer = Coalescer::default();
+            for datagram in frame.bytes()[body..].chunks(each) {
+                coalescer.add(&datagram[head..], read.inner == ETHERNET, pool, &mut emit);
+            }
+            coalescer.flush(emit);
+            return self.pool.put(frame);
+        }
+        let mut cuts = Vec::new();
         if segment::finish(frame, &mut self.pool, |cut| cuts.push(cut)).is_err() {
             return self.ports.count_lost(in_port, DropReason::Malformed);
         }
@@ -222,6 +235,34 @@ impl Executor {
         PushStep { push, port }.apply(frame, key, scene.tunnels);
         Ok(())
     }
+}
+
+/// What outer headers say, as a key that the packet's own headers are to follow.
+#[inline]
+fn key_of(read: &Decap<'_>, port: u32) -> FlowKey {
+    let mut key = FlowKey::new();
+    key.begin(0, port);
+    tunnel::write(&read.tunnel, &mut key);
+    if !read.options.is_empty() {
+        tunnel::set_raw(read.options, &mut key);
+    }
+    if read.inner != ETHERNET {
+        key.set_word(1, u64::from(read.inner) << 32);
+    }
+    key
+}
+
+/// The datagrams of one frame that all have the same tunnel header: where the first packet begins behind it, how long the
+/// tunnel header is, how long the datagrams are.
+fn alike(frame: &Frame, read: &Decap<'_>) -> Option<(usize, usize, usize)> {
+    let gso = frame.gso.filter(|gso| gso.kind == GsoKind::UdpL4 && frame.outer.is_none())?;
+    let (body, each) = (usize::from(gso.header_len), usize::from(gso.size));
+    let head = read.at.checked_sub(body)?;
+    let bytes = frame.bytes();
+    let first = bytes.get(body..read.at)?;
+    let same =
+        read.end == bytes.len() && bytes[body..].chunks(each).all(|datagram| datagram.get(..head) == Some(first));
+    same.then_some((body, head, each))
 }
 
 /// What type of packet a key speaks of.

@@ -348,8 +348,8 @@ impl TxQueue for Tx {
     }
 
     fn caps(&self) -> TxCaps {
-        // UDP_SEGMENT, once datagrams are what is to be cut; what lies inside them is made whole before
-        TxCaps { checksum: false, tso4: false, tso6: false, uso: false }
+        // UDP_SEGMENT cuts datagrams; what lies inside them is made whole before
+        TxCaps { checksum: false, tso4: false, tso6: false, uso: !self.sockets.v4.from.is_empty() }
     }
 }
 

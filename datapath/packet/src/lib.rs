@@ -4,6 +4,7 @@
 //! - [`wire`]: one file per header: how it lies on the wire, what it says, and how to edit it in a frame.
 //! - [`checksum`]: the Internet checksum, its incremental update, SCTP's CRC, and filling in what an offload left.
 //! - [`segment`]: cutting a GSO frame into the frames it stands for.
+//! - [`coalesce`]: putting segments together again.
 //! - [`tunnel`]: headers that carry a packet inside another: what they say, one file per encapsulation.
 //! - [`builder`]: composing frames from parts.
 //! - [`pcap`]: the capture file format.
@@ -15,6 +16,7 @@
 
 pub mod builder;
 pub mod checksum;
+pub mod coalesce;
 pub mod drop;
 pub mod frame;
 pub mod mac;

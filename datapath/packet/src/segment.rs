@@ -80,6 +80,61 @@ pub fn segment(frame: &Frame, gso: Gso, pool: &mut Pool, mut send: impl FnMut(Fr
     Ok(())
 }
 
+/// Turn a frame that waits for segmentation behind a UDP tunnel's headers into frames that wait for segmentation of the UDP
+/// datagrams themselves: what is inside is cut, copied once, and lies in datagrams of one size behind one outer header.
+///
+/// # Errors
+/// If it is no such frame.
+pub fn bundle(frame: &Frame, pool: &mut Pool, mut send: impl FnMut(Frame)) -> Result<(), CannotSegment> {
+    let (Some(gso), Some(outer)) = (frame.gso, frame.outer) else { return Err(CannotSegment) };
+    let bytes = frame.bytes();
+    let found = layers::find_inner(bytes, outer.at.into(), outer.ethernet).ok_or(CannotSegment)?;
+    let headers = found.payload(bytes).ok_or(CannotSegment)?;
+    let body = usize::from(outer.l4) + size_of::<UdpWire>();
+    let (each, size) = (headers - body, usize::from(gso.size));
+    if !outer.kind.is_udp() || size == 0 || each + size > LONGEST / 2 {
+        return Err(CannotSegment);
+    }
+    // within a datagram
+    let inside = Layers { l3: found.l3 - body, l4: found.l4 - body, end: found.end - body, ..found };
+    let payload = &bytes[headers..found.end];
+    let cuts = payload.len().div_ceil(size).max(1);
+    let most = ((LONGEST - body) / (each + size)).min(MOST_DATAGRAMS);
+    let mut nth = 0;
+    while nth < cuts {
+        let here = most.min(cuts - nth);
+        let from = nth * size;
+        let data = payload.len().min(from + here * size) - from;
+        let mut big = pool.sized(body + here * each + data);
+        big.set_len(body + here * each + data);
+        let room = big.bytes_mut();
+        room[..body].copy_from_slice(&bytes[..body]);
+        let mut at = body;
+        for nth in nth..nth + here {
+            let from = nth * size;
+            let part = &payload[from..payload.len().min(from + size)];
+            let room = &mut room[at..at + each + part.len()];
+            room[..each].copy_from_slice(&bytes[body..headers]);
+            room[each..].copy_from_slice(part);
+            adjust(room, &inside, &Nth { index: nth, offset: from, last: nth + 1 == cuts });
+            push::finish_datagram(room, outer.kind);
+            at += each + part.len();
+        }
+        big.in_port = frame.in_port;
+        let gso = Gso { kind: GsoKind::UdpL4, size: (each + size) as u16, header_len: body as u16, ecn: false };
+        big.gso = (here > 1).then_some(gso);
+        push::finish_bundle(&mut big, &outer, outer.number.wrapping_add(nth as u32));
+        send(big);
+        nth += here;
+    }
+    Ok(())
+}
+
+/// The longest IP packet.
+const LONGEST: usize = 65535;
+/// Datagrams in one frame: what kernels since 4.18 take (UDP_MAX_SEGMENTS).
+const MOST_DATAGRAMS: usize = 64;
+
 struct Nth {
     index: usize,
     /// Of its payload within the whole.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use weft_flow::dpctl::{DpNames, format_key, parse_actions};
 use weft_flow::{DpAction, FieldId, FlowKey};
 
+use weft_netdev::TxCaps;
 use weft_packet::builder::Builder;
 use weft_packet::tunnel::Kind;
 use weft_packet::{Gso, GsoKind};
 
 use super::*;
 use crate::program::Program;
-use crate::sim::{Sim, output, script, udp, verdict};
+use crate::sim::{Sim, Wire, output, script, udp, verdict};
 
 const TO_VXLAN: &str = "tnl_push(tnl_port(4789),header(size=50,type=4,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,\
     dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=17,tos=0,ttl=64,frag=0x4000),udp(src=0,dst=4789,csum=0x0),\
@@ -30,19 +31,32 @@ fn actions(text: &str) -> Vec<DpAction> {
 
 /// A switch that puts what comes in by port 1 into a tunnel through port 2.
 fn sender(text: &str) -> Sim {
-    let sim = Sim::new(2, &script(actions(text), &[]));
+    sender_to(text, TxCaps::default())
+}
+
+/// Two wires that can do this.
+fn wires(caps: TxCaps) -> Vec<Wire> {
+    (0..2).map(|_| Wire { caps, ..Wire::default() }).collect()
+}
+
+fn sender_to(text: &str, caps: TxCaps) -> Sim {
+    let sim = Sim::with_wires(wires(caps), &script(actions(text), &[]));
     sim.worker.shared().tunnels.set(DpPort(3), Some(Dialect::of(Kind::Gre)));
     sim
 }
 
 /// A switch that opens what comes in by port 1, and sends it by port 2.
 fn receiver(port: u32, kind: Kind) -> Sim {
+    receiver_to(port, kind, TxCaps::default())
+}
+
+fn receiver_to(port: u32, kind: Kind, caps: TxCaps) -> Sim {
     let script = script(vec![], &[]);
     *script.answer.lock().unwrap() = Box::new(move |key: &FlowKey| match key.word(0) as u32 {
         1 => verdict(vec![DpAction::TnlPop(DpPort(port))], &[]),
         _ => verdict(vec![output(2)], &[FieldId::TunId, FieldId::TunDst]),
     });
-    let sim = Sim::new(2, &script);
+    let sim = Sim::with_wires(wires(caps), &script);
     sim.worker.shared().tunnels.set(DpPort(port), Some(Dialect::of(kind)));
     sim
 }
@@ -206,6 +220,25 @@ fn what_a_device_put_together_from_datagrams_is_taken_apart() {
     there.wire(1).put_frame(frame);
     there.run();
     assert_eq!(there.wire(2).take(), [udp(1, 2, 3), udp(1, 2, 3)]);
+}
+
+#[test]
+fn where_the_device_cuts_datagrams_a_whole_frame_crosses_in_one_piece_and_arrives_as_one() {
+    for (text, port, kind) in [(TO_VXLAN, 4789, Kind::Vxlan), (TO_GENEVE, 6081, Kind::Geneve)] {
+        let caps = TxCaps { checksum: true, tso4: true, tso6: true, uso: true };
+        let (mut here, mut there) = (sender_to(text, caps), receiver_to(port, kind, caps));
+        here.wire(1).put_frame(tso(3500));
+        here.run();
+        let mut sent = here.wire(2).take_frames();
+        assert_eq!(sent.len(), 1);
+        assert_eq!(sent[0].gso.map(|gso| gso.kind), Some(GsoKind::UdpL4));
+        there.wire(1).put_frame(sent.remove(0));
+        there.run();
+        let got = there.wire(2).take_frames();
+        assert_eq!(got.len(), 1);
+        assert_eq!((got[0].gso, got[0].checksum), (tso(3500).gso, tso(3500).checksum));
+        assert_eq!(got[0].bytes(), tso(3500).bytes());
+    }
 }
 
 #[test]

@@ -151,6 +151,32 @@ pub fn finish(frame: &mut Frame, outer: &Outer, number: u32) {
     }
 }
 
+/// Write what a datagram's tunnel header says of its length.
+pub(crate) fn finish_datagram(datagram: &mut [u8], kind: Kind) {
+    if kind == Kind::Gtpu {
+        let length = short(datagram.len() - gtpu::LEN).to_be_bytes();
+        datagram[2..4].copy_from_slice(&length);
+    }
+}
+
+/// Write the outer headers of several datagrams in one frame: the device makes each one's sum, as it must. One alone has a sum
+/// if it was asked for.
+pub(crate) fn finish_bundle(frame: &mut Frame, outer: &Outer, number: u32) {
+    (frame.l3, frame.l4) = (outer.l3, outer.l4);
+    finish(frame, outer, number);
+    let Some(gso) = frame.gso else {
+        frame.checksum = ChecksumState::Valid;
+        return;
+    };
+    let (l3, l4) = (usize::from(outer.l3), usize::from(outer.l4));
+    let bytes = frame.bytes_mut();
+    let body = l4 + udp::LEN;
+    finish_datagram(&mut bytes[body..body + usize::from(gso.size)], outer.kind);
+    let seed = ends(bytes, l3, proto::UDP, bytes.len() - l4).folded();
+    view_mut::<UdpWire>(bytes, l4).expect(WAS_THERE).checksum = seed.into();
+    frame.checksum = ChecksumState::Partial { start: outer.l4, offset: 6 };
+}
+
 fn finish_udp(bytes: &mut [u8], outer: &Outer, partial: Option<(usize, usize)>, whole: bool) {
     let (len, l3, l4) = (bytes.len(), usize::from(outer.l3), usize::from(outer.l4));
     let header = view_mut::<UdpWire>(bytes, l4).expect(WAS_THERE);

@@ -227,6 +227,43 @@ proptest! {
     }
 
     #[test]
+    fn datagrams_that_lie_in_one_frame_are_those_that_segmentation_makes(
+        of in tunnels(), len in 1usize..100_000, v6: bool, size in 200u16..2000,
+    ) {
+        prop_assume!(of.0.kind.is_udp() && of.3 != of_ethertype(ethertype::MPLS));
+        let ethernet = of.3 == ETHERNET;
+        let payload: Vec<u8> = (0..len.min(60_000)).map(|i| (i * 7) as u8).collect();
+        let packet = inner_packet(of.3, &payload, v6);
+        let l3 = if ethernet { 14 } else { 0 };
+        let is_v6 = packet[l3] >> 4 == 6;
+        let l4 = l3 + if is_v6 { 40 } else { 20 };
+        let mut frame = Frame::copy_of(&packet);
+        let kind = if is_v6 { GsoKind::TcpV6 } else { GsoKind::TcpV4 };
+        frame.checksum = ChecksumState::Partial { start: l4 as u16, offset: 16 };
+        frame.gso = Some(Gso { kind, size, header_len: l4 as u16 + 20, ecn: false });
+        let push = Push::new(of.0.kind, &headers(&of)).unwrap();
+        push.apply(&mut frame, ethernet, 9, 100);
+        let (mut pool, mut one_by_one, mut bundled) = (Pool::new(4), Vec::new(), Vec::new());
+        segment::bundle(&frame, &mut pool, |big| bundled.push(big)).unwrap();
+        segment::finish(frame, &mut pool, |cut| one_by_one.push(cut)).unwrap();
+        let mut cuts = Vec::new();
+        for big in bundled {
+            prop_assert!(big.len() <= 65535 + 14);
+            if big.gso.is_none() {
+                check_sums(big.bytes(), of.0.kind);
+            }
+            segment::finish(big, &mut pool, |cut| cuts.push(cut)).unwrap();
+        }
+        prop_assert_eq!(cuts.len(), one_by_one.len());
+        for (cut, other) in cuts.iter().zip(&one_by_one) {
+            check_sums(cut.bytes(), of.0.kind);
+            let read = decap(of.0, cut.bytes(), 14, false).unwrap();
+            let expected = decap(of.0, other.bytes(), 14, false).unwrap();
+            prop_assert_eq!(&cut.bytes()[read.at..read.end], &other.bytes()[expected.at..expected.end]);
+        }
+    }
+
+    #[test]
     fn a_checksum_that_is_still_to_be_filled_in_may_be_filled_in_later(of in tunnels(), len in 0usize..300, v6: bool) {
         let packet = inner_packet(of.3, &vec![3; len], v6);
         let l3 = match of.3 { ETHERNET => 14, kind if kind == of_ethertype(ethertype::MPLS) => 4, _ => 0 };
