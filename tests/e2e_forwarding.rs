@@ -124,3 +124,47 @@ fn two_bridges_are_one_network_over_patch_ports() {
         Ok(())
     });
 }
+
+#[test]
+fn a_patch_is_plugged_elsewhere_and_counted() {
+    story("a_patch_is_plugged_elsewhere_and_counted", || {
+        let stage = Stage::for_test("replug")?;
+        let _daemon = stage.start(&[])?;
+        stage.vsctl("add-br br0 -- add-br br1 -- add-br br2")?;
+        stage.vsctl(
+            "add-port br0 patch0 -- set Interface patch0 type=patch options:peer=patch1 \
+             -- add-port br1 patch1 -- set Interface patch1 type=patch options:peer=patch0 \
+             -- add-port br2 patch2 -- set Interface patch2 type=patch options:peer=patch0",
+        )?;
+        let a = stage.tap_host("br0", "a", "10.0.0.1/24", "")?;
+        let _c = stage.veth_host("br2", "c", "10.0.0.3/24", "")?;
+        ensure!(!a.reaches("10.0.0.3", 1)?, "the patch leads to br1");
+        let number = stage.vsctl("get Interface patch0 ofport")?;
+        stage.vsctl("set Interface patch0 options:peer=patch2")?;
+        ensure!(a.reaches("10.0.0.3", 5)?, "the patch leads to br2 now");
+        ensure!(stage.vsctl("get Interface patch0 ofport")? == number, "its number stays");
+        let errors = stage.vsctl("get Interface patch1 error -- get Interface patch2 error")?;
+        ensure!(
+            errors.contains("No usable peer 'patch0'") && errors.ends_with("[]\n"),
+            "patch1 leads nowhere:\n{errors}"
+        );
+        stage.vsctl("set Interface patch0 options:peer=patch0")?;
+        let error = stage.vsctl("get Interface patch0 error ofport")?;
+        ensure!(error.contains("must not be self") && error.contains("-1"), "{error}");
+        stage.vsctl(
+            "set Interface patch0 options:peer=patch2 -- set Open_vSwitch . other_config:enable-statistics=true",
+        )?;
+        ensure!(a.reaches("10.0.0.3", 5)?, "and back");
+        wait_until("statistics of a patch", Duration::from_secs(30), || {
+            Ok(!stage.vsctl("--if-exists get Interface patch2 statistics:rx_packets")?.trim().is_empty())
+        })?;
+        wait_until("statistics of the machine", Duration::from_secs(30), || {
+            let found = stage.vsctl("get Open_vSwitch . statistics")?;
+            Ok(["cpu=", "load_average=", "memory=", "process_"].iter().all(|key| found.contains(key)))
+        })?;
+        stage.vsctl("remove Open_vSwitch . other_config enable-statistics")?;
+        let found = stage.vsctl("get Open_vSwitch . statistics")?;
+        ensure!(found == "{}\n", "nobody wants them any more:\n{found}");
+        Ok(())
+    });
+}

@@ -142,7 +142,16 @@ const CONFIGURATION: &[(&str, &[&str])] = &[
 const STATUS: &[(&str, &[&str])] = &[
     (
         "Open_vSwitch",
-        &["cur_cfg", "ovs_version", "db_version", "datapath_types", "iface_types", "dpdk_initialized", "dpdk_version"],
+        &[
+            "cur_cfg",
+            "ovs_version",
+            "db_version",
+            "datapath_types",
+            "iface_types",
+            "dpdk_initialized",
+            "dpdk_version",
+            "statistics",
+        ],
     ),
     ("Bridge", &["datapath_id", "datapath_version", "status"]),
     ("Port", &["status"]),

@@ -1,5 +1,7 @@
 //! What: everything that can wake the owner of the switch's state, on one page.
 
+use std::collections::BTreeMap;
+
 use tokio::sync::oneshot;
 use weft_jsonrpc::session::SessionEvent;
 use weft_jsonrpc::unixctl::Call;
@@ -20,6 +22,8 @@ pub enum Event {
     Links(Vec<LinkEvent>),
     /// A gRPC client wants to know what was counted.
     Counters(oneshot::Sender<weft_grpc::v1::StatisticsReport>),
+    /// What the machine says of itself.
+    Machine(BTreeMap<String, String>),
     /// The process was told to end.
     Terminate,
 }

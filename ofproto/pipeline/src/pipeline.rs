@@ -240,6 +240,16 @@ impl Pipeline {
         Ok(())
     }
 
+    /// A patch port leads elsewhere from now on.
+    ///
+    /// # Errors
+    /// If there is no such patch port.
+    pub fn set_patch_peer(&self, bridge: &str, name: &str, peer: &str) -> Result<(), ConfigError> {
+        self.write().set_patch_peer(bridge, name, peer)?;
+        self.changed();
+        Ok(())
+    }
+
     /// A port's link, administrative state, address, speed or MTU changed.
     ///
     /// # Errors

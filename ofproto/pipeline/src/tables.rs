@@ -219,6 +219,20 @@ impl Tables {
         Ok(port)
     }
 
+    /// Another peer for a patch port.
+    pub fn set_patch_peer(&mut self, bridge: &str, name: &str, peer: &str) -> Result<(), ConfigError> {
+        let to = self.bridge_or(bridge)?;
+        let number = to.port_named(name).map(|port| port.number);
+        let port = number.and_then(|number| to.port_mut(number)).ok_or_else(|| ConfigError::NoSuchPort(name.into()))?;
+        match &mut port.settings.kind {
+            PortKind::Patch { peer: leads_to } => *leads_to = peer.to_owned(),
+            PortKind::Device(_) => return Err(ConfigError::NoSuchPort(name.into())),
+        }
+        self.ports_generation += 1;
+        self.patches_changed();
+        Ok(())
+    }
+
     fn bridge_or(&mut self, name: &str) -> Result<&mut Bridge, ConfigError> {
         self.bridge_named_mut(name).ok_or_else(|| ConfigError::NoSuchBridge(name.into()))
     }

@@ -15,6 +15,8 @@ pub struct SwitchConfig {
     pub system_id: Option<String>,
     /// How often statistics are written to rows.
     pub stats_interval: Duration,
+    /// Whether the machine's statistics are wanted too.
+    pub enable_statistics: bool,
     /// Upper limit of cached flows.
     pub flow_limit: u32,
     /// How long a cached flow may be idle.
@@ -74,6 +76,7 @@ impl Default for SwitchConfig {
             next_cfg: 0,
             system_id: None,
             stats_interval: Duration::from_secs(5),
+            enable_statistics: false,
             flow_limit: 200_000,
             max_idle: Duration::from_secs(10),
             max_revalidator: Duration::from_millis(500),
@@ -103,6 +106,7 @@ impl SwitchConfig {
             stats_interval: row
                 .number(oc, "stats-update-interval", 5000..=i64::MAX)
                 .map_or(default.stats_interval, millis),
+            enable_statistics: row.flag(oc, "enable-statistics", false),
             flow_limit: row.number(oc, "flow-limit", 0..=u32::MAX.into()).map_or(default.flow_limit, |n| n as u32),
             max_idle: row.number(oc, "max-idle", 500..=u32::MAX.into()).map_or(default.max_idle, millis),
             max_revalidator: row

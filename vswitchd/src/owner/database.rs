@@ -94,6 +94,9 @@ impl Owner {
         }
         if touched.switch {
             self.report_switch();
+            if !self.reader.desired().switch.enable_statistics {
+                self.report_machine(None);
+            }
         }
         self.configured = true;
     }

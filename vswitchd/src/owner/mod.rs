@@ -169,6 +169,7 @@ impl Owner {
             Event::Links(events) => self.on_links(&events),
             // A client that is gone wants nothing more.
             Event::Counters(reply) => drop(reply.send(self.counters())),
+            Event::Machine(found) => self.report_machine(Some(found)),
             Event::Terminate => self.exit(None),
         }
     }
@@ -241,11 +242,9 @@ impl Owner {
     }
 
     fn on_links(&mut self, events: &[weft_netdev::LinkEvent]) {
-        for event in events {
-            let (changed, touched) = self.switch.on_link(event);
-            self.pending.merge(touched);
-            self.report_interfaces(&changed);
-        }
+        let (changed, touched) = self.switch.on_links(events);
+        self.pending.merge(touched);
+        self.report_interfaces(&changed);
     }
 
     fn finish(mut self) {

@@ -11,6 +11,7 @@
 //! newest value. A lost or refused transaction loses nothing: everything is staged again.
 
 mod facts;
+pub mod machine;
 
 pub use facts::{InterfaceFacts, interface_columns, key_values, optional_text, statistics};
 

@@ -9,29 +9,11 @@ use crate::config::Touched;
 
 impl Switch {
     /// Takes in news about the machine's links. Returns the interfaces that look different now, and what should be
-    /// planned again because a device came back.
-    pub fn on_link(&mut self, event: &LinkEvent) -> (BTreeSet<String>, Touched) {
+    /// planned again because a device came back. A bridge is settled once for all that happened: a thousand taps that come
+    /// up together are a thousand pieces of news.
+    pub fn on_links(&mut self, events: &[LinkEvent]) -> (BTreeSet<String>, Touched) {
         let (mut changed, mut touched) = (BTreeSet::new(), Touched::default());
-        match event {
-            LinkEvent::Added(link) => self.appeared(&link.name, &mut touched),
-            LinkEvent::Renamed { from, link } => {
-                self.vanished(from, &mut changed);
-                self.appeared(&link.name, &mut touched);
-            }
-            LinkEvent::Changed(link) => {
-                let ours = self.interfaces.get(&link.name).and_then(super::Interface::device);
-                if ours.is_some_and(|device| device.ifindex() == link.ifindex) {
-                    changed.insert(link.name.clone());
-                }
-            }
-            LinkEvent::Removed(link) => {
-                let ours = self.interfaces.get(&link.name).and_then(super::Interface::device);
-                // A tap may have moved into a guest's namespace and work as before.
-                if ours.is_some_and(|device| device.ifindex() == link.ifindex && !device.is_alive()) {
-                    self.vanished(&link.name, &mut changed);
-                }
-            }
-        }
+        events.iter().for_each(|event| self.on_link(event, &mut changed, &mut touched));
         for name in &changed {
             self.look_again(name);
         }
@@ -43,24 +25,38 @@ impl Switch {
         (changed, touched)
     }
 
+    fn on_link(&mut self, event: &LinkEvent, changed: &mut BTreeSet<String>, touched: &mut Touched) {
+        match event {
+            LinkEvent::Added(link) => self.appeared(&link.name, touched),
+            LinkEvent::Renamed { from, link } => {
+                self.vanished(from, changed);
+                self.appeared(&link.name, touched);
+            }
+            LinkEvent::Changed(link) => {
+                let ours = self.interfaces.get(&link.name).and_then(super::Interface::device);
+                if ours.is_some_and(|device| device.ifindex() == link.ifindex) {
+                    changed.insert(link.name.clone());
+                }
+            }
+            LinkEvent::Removed(link) => {
+                let ours = self.interfaces.get(&link.name).and_then(super::Interface::device);
+                // A tap may have moved into a guest's namespace and work as before.
+                if ours.is_some_and(|device| device.ifindex() == link.ifindex && !device.is_alive()) {
+                    self.vanished(&link.name, changed);
+                }
+            }
+        }
+    }
+
     /// The device is not what it was: closed, with the error that opening it now would give.
     fn vanished(&mut self, name: &str, changed: &mut BTreeSet<String>) {
-        let Some(mut interface) = self.interfaces.remove(name) else { return };
-        if interface.device().is_some_and(|device| device.ifindex() != 0) {
-            self.close(&interface);
+        let ours = self.interfaces.get(name).and_then(super::Interface::device);
+        if ours.is_some_and(|device| device.ifindex() != 0) {
             let error = format!("could not open network device {name} (No such device)");
             tracing::warn!(target: "bridge", "{error}");
-            interface.state = State::Failed(error);
-            interface.look();
-            let (bridge, port) = (interface.bridge.clone(), interface.port.clone());
-            if let Some(running) = self.running.port_mut(&bridge, &port)
-                && let Some(running) = running.interfaces.get_mut(name)
-            {
-                running.ofport = None;
-            }
+            self.fail(name, error);
             changed.insert(name.to_owned());
         }
-        self.interfaces.insert(name.to_owned(), interface);
     }
 
     /// A device of that name exists now: worth another attempt if we wait for one.

@@ -255,7 +255,8 @@ impl Switch {
             return;
         }
         match &interface.state {
-            State::Failed(_) | State::Patch { .. } => {}
+            State::Failed(_) => {}
+            State::Patch { .. } => self.lead_to(config),
             State::Open { device, .. } => {
                 let device = device.clone();
                 if let (Some(dummy), Ok(spec)) =
@@ -269,6 +270,48 @@ impl Switch {
             }
         }
         self.look_again(&config.name);
+    }
+
+    /// A patch has another peer: its number and its flows stay.
+    fn lead_to(&mut self, config: &InterfaceConfig) {
+        let Some(interface) = self.interfaces.get_mut(&config.name) else { return };
+        let State::Patch { peer, .. } = &mut interface.state else { return };
+        let wanted = config.peer().unwrap_or_default();
+        if peer == wanted {
+            return;
+        }
+        if let Some(error) = patch_error(&config.name, wanted) {
+            return self.fail(&config.name, error);
+        }
+        let (bridge, before) = (interface.bridge.clone(), std::mem::replace(peer, wanted.to_owned()));
+        self.unplug(&config.name, &before);
+        self.patches.entry(wanted.to_owned()).or_default().insert(config.name.clone());
+        if let Err(error) = self.pipeline.set_patch_peer(&bridge, &config.name, wanted) {
+            tracing::error!(target: "bridge", "{error}");
+        }
+    }
+
+    fn unplug(&mut self, name: &str, peer: &str) {
+        if let Entry::Occupied(mut here) = self.patches.entry(peer.to_owned()) {
+            here.get_mut().remove(name);
+            if here.get().is_empty() {
+                here.remove();
+            }
+        }
+    }
+
+    /// It cannot carry frames any more.
+    pub(super) fn fail(&mut self, name: &str, error: String) {
+        let Some(mut interface) = self.interfaces.remove(name) else { return };
+        self.close(&interface);
+        interface.state = State::Failed(error);
+        interface.look();
+        if let Some(running) = self.running.port_mut(&interface.bridge, &interface.port)
+            && let Some(running) = running.interfaces.get_mut(name)
+        {
+            running.ofport = None;
+        }
+        self.interfaces.insert(name.to_owned(), interface);
     }
 
     /// Whether the configuration asks for another number of receive queues than its device has: only a new device has
@@ -341,14 +384,7 @@ impl Switch {
                 self.numbers.give_back(*dp);
                 self.devices.write().unwrap_or_else(|e| e.into_inner()).remove(&interface.name);
             }
-            State::Patch { peer, .. } => {
-                if let Entry::Occupied(mut here) = self.patches.entry(peer.clone()) {
-                    here.get_mut().remove(&interface.name);
-                    if here.get().is_empty() {
-                        here.remove();
-                    }
-                }
-            }
+            State::Patch { peer, .. } => self.unplug(&interface.name, peer),
             State::Failed(_) => {}
         }
     }
@@ -368,9 +404,9 @@ impl Switch {
         facts
     }
 
-    /// The interface at the other end of a patch, whose facts depend on this one.
-    pub fn patch_peer(&self, name: &str) -> Option<String> {
-        self.patches.get(name)?.first().cloned()
+    /// The patches that lead to an interface, whose facts depend on it.
+    pub fn patches_to(&self, name: &str) -> impl Iterator<Item = &String> {
+        self.patches.get(name).into_iter().flatten()
     }
 
     /// The interface that has this datapath number.

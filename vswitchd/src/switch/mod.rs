@@ -127,9 +127,9 @@ impl Switch {
             match step {
                 Step::AddInterface { interface, .. } | Step::ChangeInterface { interface, .. } => {
                     interfaces.insert(interface.name.clone());
-                    interfaces.extend(self.patch_peer(&interface.name));
+                    interfaces.extend(self.patches_to(&interface.name).cloned());
                 }
-                Step::RemoveInterface { interface, .. } => interfaces.extend(self.patch_peer(interface)),
+                Step::RemoveInterface { interface, .. } => interfaces.extend(self.patches_to(interface).cloned()),
                 _ => {}
             }
         }

@@ -133,6 +133,19 @@ impl Pipeline {
     }
 }
 
+impl Pipeline {
+    /// What went through each patch port, by name.
+    pub fn patch_counters(&self) -> Vec<(String, PortCounters)> {
+        if !self.read().bridges().any(Bridge::has_patches) {
+            return Vec::new();
+        }
+        self.push_all(); // patch ports are counted by megaflows
+        let tables = self.read();
+        let ports = tables.bridges().filter(|bridge| bridge.has_patches()).flat_map(Bridge::ports);
+        ports.filter_map(|port| Some((port.settings.name.clone(), patch_counters(port)?))).collect()
+    }
+}
+
 fn patch_counters(port: &Port) -> Option<PortCounters> {
     let PortKind::Patch { .. } = port.settings.kind else { return None };
     let get = |counter: &std::sync::atomic::AtomicU64| Some(counter.load(Ordering::Relaxed));
