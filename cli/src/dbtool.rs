@@ -176,7 +176,7 @@ fn replace(
         log::frame(&record, &mut framed);
     }
     match (in_place, target) {
-        (Some(mut storage), _) => storage.compact(&framed)?,
+        (Some(mut storage), _) => storage.compact(framed.into())?,
         (None, Some(target)) => write_target(target, &framed)?,
         (None, None) => {}
     }
@@ -187,7 +187,7 @@ fn replace(
 fn write_target(target: &str, framed: &[u8]) -> Result<(), Failure> {
     let path = Path::new(target);
     match path.exists() {
-        true => FileStorage::open(path)?.compact(framed)?,
+        true => FileStorage::open(path)?.compact(framed.to_vec().into())?,
         false => drop(FileStorage::create(path, framed)?),
     }
     Ok(())

@@ -7,13 +7,15 @@
 
 use crate::framing::{FramingError, Splitter};
 use crate::message::{Message, MessageError};
+use crate::outlet::Outlet;
 use crate::stream::Stream;
 use serde_json::Value;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, ReadBuf};
 
 /// A stream with message boundaries.
 #[derive(Debug)]
@@ -21,8 +23,7 @@ pub struct Connection {
     stream: Stream,
     splitter: Splitter,
     chunk: Vec<u8>,
-    out: Vec<u8>,
-    written: usize,
+    outlet: Arc<Outlet>,
     closed: bool,
     received: u64,
 }
@@ -47,12 +48,12 @@ pub enum ConnectionError {
 impl Connection {
     /// Speaks over `stream`.
     pub fn new(stream: Stream) -> Connection {
+        let outlet = Arc::new(Outlet::new(stream.direct()));
         Connection {
             stream,
             splitter: Splitter::default(),
             chunk: vec![0; READ_CHUNK],
-            out: Vec::new(),
-            written: 0,
+            outlet,
             closed: false,
             received: 0,
         }
@@ -76,17 +77,18 @@ impl Connection {
 
     /// The same for a ready-made JSON value.
     pub fn queue_json(&mut self, value: &Value) {
-        serde_json::to_writer(&mut self.out, value).expect("writing JSON to memory cannot fail");
+        let write = |out: &mut Vec<u8>| serde_json::to_writer(out, value).expect("writing to memory cannot fail");
+        self.outlet.fill(|out| out.write_with(write));
     }
 
-    /// Lets `write` append whole messages, already put into words, to those that wait to be written.
-    pub fn queue_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.out);
+    /// The way out, for others who have something to say to the peer.
+    pub fn outlet(&self) -> &Arc<Outlet> {
+        &self.outlet
     }
 
     /// Bytes queued and not yet taken by the socket.
     pub fn backlog(&self) -> usize {
-        self.out.len() - self.written
+        self.outlet.backlog()
     }
 
     /// Bytes ever received, whether or not they made a whole message: a sign of life.
@@ -149,17 +151,7 @@ impl Connection {
     }
 
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.written < self.out.len() {
-            let count = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.out[self.written..]))?;
-            if count == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.written += count;
-        }
-        self.out.clear();
-        self.out.shrink_to(READ_CHUNK);
-        self.written = 0;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.outlet.poll(cx, &mut self.stream)
     }
 }
 

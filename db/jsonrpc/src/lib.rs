@@ -20,6 +20,7 @@ pub mod connection;
 pub mod framing;
 pub mod json_syntax;
 pub mod message;
+pub mod outlet;
 pub mod session;
 
 pub mod unixctl;

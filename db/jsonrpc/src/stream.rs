@@ -15,14 +15,17 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream, tcp, unix};
 
 /// A connected byte stream.
 pub struct Stream {
     io: Box<dyn Bytes>,
     peer: String,
+    /// For who may write beside the stream's reader.
+    direct: Option<Arc<WriteEnd>>,
 }
 
 /// A listening socket.
@@ -36,28 +39,40 @@ pub struct Listener {
 impl Stream {
     /// Connects; `ssl:` as [`crate::tls::process`] is configured.
     pub async fn connect(address: &Address) -> io::Result<Stream> {
-        let io: Box<dyn Bytes> = match address {
+        let peer = address.to_string();
+        Ok(match address {
             Address::Unix(path) => {
                 let (path, _keep) = short_path(path)?;
-                Box::new(UnixStream::connect(path).await?)
+                Stream::unix(UnixStream::connect(path).await?, peer)
             }
             Address::Tcp { host, port } => {
                 let socket = TcpStream::connect((host.as_str(), *port)).await?;
                 socket.set_nodelay(true)?;
-                Box::new(socket)
+                Stream::tcp(socket, peer)
             }
             Address::Ssl { host, port } => {
                 let socket = TcpStream::connect((host.as_str(), *port)).await?;
                 socket.set_nodelay(true)?;
-                Box::new(tls::process().connect(socket, host).await?)
+                Stream { io: Box::new(tls::process().connect(socket, host).await?), peer, direct: None }
             }
-        };
-        Ok(Stream { io, peer: address.to_string() })
+        })
+    }
+
+    fn unix(socket: UnixStream, peer: String) -> Stream {
+        let (read, write) = socket.into_split();
+        let write = Arc::new(WriteEnd::Unix(write));
+        Stream { io: Box::new(Halves { read, write: write.clone() }), peer, direct: Some(write) }
+    }
+
+    fn tcp(socket: TcpStream, peer: String) -> Stream {
+        let (read, write) = socket.into_split();
+        let write = Arc::new(WriteEnd::Tcp(write));
+        Stream { io: Box::new(Halves { read, write: write.clone() }), peer, direct: Some(write) }
     }
 
     /// One end of an in-process pipe.
     pub fn in_process(io: DuplexStream, peer: impl Into<String>) -> Stream {
-        Stream { io: Box::new(io), peer: peer.into() }
+        Stream { io: Box::new(io), peer: peer.into(), direct: None }
     }
 
     /// Two connected in-process ends.
@@ -74,6 +89,11 @@ impl Stream {
     /// Who the peer has proved to be: the common name in its certificate. Known once something has been read.
     pub fn identity(&self) -> Option<String> {
         self.io.identity()
+    }
+
+    /// A way to write past the stream; none if it is no plain socket.
+    pub(crate) fn direct(&self) -> Option<Arc<WriteEnd>> {
+        self.direct.clone()
     }
 }
 
@@ -104,18 +124,19 @@ impl Listener {
         match &self.socket {
             Socket::Unix(socket) => {
                 let (io, _) = socket.accept().await?;
-                Ok(Stream { io: Box::new(io), peer: "unix".to_string() })
+                Ok(Stream::unix(io, "unix".to_string()))
             }
             Socket::Tcp(socket) => {
                 let (io, peer) = socket.accept().await?;
                 io.set_nodelay(true)?;
-                Ok(Stream { io: Box::new(io), peer: format!("tcp:{}", shown(peer)) })
+                Ok(Stream::tcp(io, format!("tcp:{}", shown(peer))))
             }
             Socket::Ssl(socket) => {
                 let (io, peer) = socket.accept().await?;
                 io.set_nodelay(true)?;
                 // The handshake happens with the first byte, in whoever reads: a slow peer keeps nobody else waiting.
-                Ok(Stream { io: Box::new(tls::process().accept(io)?), peer: format!("ssl:{}", shown(peer)) })
+                let io = Box::new(tls::process().accept(io)?);
+                Ok(Stream { io, peer: format!("ssl:{}", shown(peer)), direct: None })
             }
         }
     }
@@ -185,12 +206,73 @@ trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {
         None
     }
 }
-impl Bytes for UnixStream {}
-impl Bytes for TcpStream {}
+impl<R: AsyncRead + Send + Unpin> Bytes for Halves<R> {}
 impl Bytes for DuplexStream {}
 impl Bytes for tls::TlsStream {
     fn identity(&self) -> Option<String> {
         self.peer_name()
+    }
+}
+
+/// The half of a socket that is written to. Several may hold it; whole messages are their business.
+#[derive(Debug)]
+pub(crate) enum WriteEnd {
+    Unix(unix::OwnedWriteHalf),
+    Tcp(tcp::OwnedWriteHalf),
+}
+
+impl WriteEnd {
+    /// Writes what the kernel takes at once.
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            WriteEnd::Unix(half) => half.try_write(bytes),
+            WriteEnd::Tcp(half) => half.try_write(bytes),
+        }
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            match self {
+                WriteEnd::Unix(half) => ready!(half.as_ref().poll_write_ready(cx))?,
+                WriteEnd::Tcp(half) => ready!(half.as_ref().poll_write_ready(cx))?,
+            }
+            match self.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
+    fn shut(&self) -> io::Result<()> {
+        let how = rustix::net::Shutdown::Write;
+        match self {
+            WriteEnd::Unix(half) => Ok(rustix::net::shutdown(half.as_ref(), how)?),
+            WriteEnd::Tcp(half) => Ok(rustix::net::shutdown(half.as_ref(), how)?),
+        }
+    }
+}
+
+/// Both halves of a socket.
+struct Halves<R> {
+    read: R,
+    write: Arc<WriteEnd>,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Halves<R> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.read).poll_read(cx, buf)
+    }
+}
+
+impl<R: Unpin> AsyncWrite for Halves<R> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.write.poll_write(cx, buf)
+    }
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.write.shut())
     }
 }
 

@@ -1,12 +1,15 @@
 //! One database: its tables and its log.
 //!
 //! A transaction takes two steps. [`Database::execute`] changes the tables and puts the record into a batch;
-//! [`Database::flush`] writes the batch with one write and, if some transaction asked for it, one `fsync`. Replies
-//! and notifications wait for the flush. If it fails, everything in the batch is undone, latest first.
+//! [`Database::append`] writes the batch with one write. Replies and notifications wait for that. If it fails, everything
+//! in the batch is undone, latest first. What has to be on the disk waits for a job of [`Database::syncing`] too.
 //!
-//! Invariant: between flushes, tables = what the log says + the batch.
+//! Invariant: between appends, tables = what the log says + the batch.
+
+mod disk;
 
 use crate::commit::{apply_unchecked, commit, rebuild};
+use crate::compaction::Growth;
 use crate::exec::{Context, Outcome, execute};
 use crate::history::{self, Commit, History, Replayed};
 use crate::log;
@@ -30,7 +33,7 @@ pub struct Database {
     storage: Option<Box<dyn Storage>>,
     uuids: UuidSource,
     batch: Batch,
-    compacted_size: u64,
+    growth: Growth,
     history: History,
     /// Why the last write failed, if it did.
     trouble: Option<String>,
@@ -43,8 +46,8 @@ struct Batch {
     framed: Vec<u8>,
     sets: Vec<Arc<ChangeSet>>,
     commits: Vec<Commit>,
-    /// How many of them must be on the disk.
-    durable: usize,
+    /// Whether some of them must be on the disk.
+    durable: bool,
 }
 
 /// A transaction that is over, but for the flush.
@@ -53,6 +56,8 @@ pub struct Executed {
     pub result: String,
     /// What changed, to be told after the flush.
     pub changes: Option<Arc<ChangeSet>>,
+    /// Whether the reply must wait until all that is there now is on the disk.
+    pub durable: bool,
 }
 
 /// What became of a request to execute operations.
@@ -87,7 +92,7 @@ impl Database {
         })?;
         let Some(mut db) = loading else { return Err(Error::new("ovsdb error", "log has no schema")) };
         rebuild(&db.schema, &mut db.tables)?;
-        db.compacted_size = storage.size();
+        db.growth.compacted(storage.size());
         if let Some(note) = storage.kept(history::NOTE) {
             db.history.restore(&note, &db.schema, &db.tables);
         }
@@ -105,7 +110,7 @@ impl Database {
             storage: None,
             uuids: UuidSource::new(),
             batch: Batch::default(),
-            compacted_size: 0,
+            growth: Growth::default(),
             history: History::default(),
             trouble: None,
             whole_columns: false,
@@ -160,7 +165,7 @@ impl Database {
                 if let Some(changes) = &changes {
                     self.stage(changes, comment.as_deref(), durable, date_ms);
                 }
-                Execution::Done(Executed { result, changes })
+                Execution::Done(Executed { result, changes, durable: durable && self.is_persistent() })
             }
         }
     }
@@ -210,67 +215,9 @@ impl Database {
         self.batch.sets.push(changes.clone());
         if let Some(record) = log::transaction(&self.tables, changes, comment, date_ms, !self.whole_columns) {
             log::frame(&record, &mut self.batch.framed);
-            self.batch.durable += usize::from(durable);
+            self.batch.durable |= durable;
             self.batch.commits.push(Commit::new(date_ms, comment, changes.clone()));
         }
-    }
-
-    /// How many transactions that must be on the disk wait for the flush.
-    pub fn n_durable(&self) -> usize {
-        self.batch.durable
-    }
-
-    /// Writes what has been executed since the last flush. If that fails, all of it is undone.
-    pub fn flush(&mut self) -> Result<()> {
-        if self.batch.sets.is_empty() {
-            return Ok(());
-        }
-        let mut batch = std::mem::take(&mut self.batch);
-        let Some(storage) = &mut self.storage else { return Ok(()) };
-        let written = if batch.framed.is_empty() {
-            Ok(())
-        } else {
-            storage.append(&batch.framed).and_then(|()| if batch.durable > 0 { storage.sync() } else { Ok(()) })
-        };
-        self.trouble = written.as_ref().err().map(ToString::to_string);
-        if written.is_err() {
-            for set in batch.sets.iter().rev() {
-                apply_unchecked(&self.schema, &mut self.tables, set, true);
-            }
-        }
-        if written.is_ok() {
-            batch.commits.into_iter().for_each(|commit| self.history.push(commit));
-        }
-        // Keep the allocation, unless something huge passed through.
-        batch.framed.clear();
-        if batch.framed.capacity() <= KEEP_BATCH {
-            self.batch.framed = batch.framed;
-        }
-        written
-    }
-
-    /// Whether the log has grown enough to be worth compacting (ovsdb-server(1): twice its size after the last
-    /// compaction and at least 10 MB).
-    pub fn wants_compaction(&self) -> bool {
-        self.storage.as_ref().is_some_and(|s| s.size() >= MIN_COMPACT && s.size() > 2 * self.compacted_size)
-    }
-
-    /// Replaces the log by one that holds the schema and the present rows.
-    pub fn compact(&mut self, date_ms: i64) -> Result<()> {
-        self.flush()?;
-        let Some(storage) = &mut self.storage else { return Ok(()) };
-        let mut framed = Vec::new();
-        log::frame(&self.schema.to_json().to_string(), &mut framed);
-        if let Some(record) = log::snapshot_as(&self.tables, "compacting database online", date_ms, !self.whole_columns)
-        {
-            log::frame(&record, &mut framed);
-        }
-        if let Err(error) = storage.keep(history::NOTE, Some(&self.history.to_note(&self.tables))) {
-            tracing::warn!(target: "ovsdb_server", "the history before this compaction is lost: {error}");
-        }
-        storage.compact(&framed)?;
-        self.compacted_size = storage.size();
-        Ok(())
     }
 
     /// The latest commit that waits for the flush.
@@ -289,26 +236,6 @@ impl Database {
     /// The commits that are remembered.
     pub fn history(&self) -> &History {
         &self.history
-    }
-
-    /// Keeps a note beside the log; see [`Storage::keep`].
-    pub fn keep(&mut self, name: &str, note: Option<&[u8]>) -> Result<()> {
-        self.storage.as_mut().map_or(Ok(()), |storage| storage.keep(name, note))
-    }
-
-    /// The note, if there is one.
-    pub fn kept(&mut self, name: &str) -> Option<Vec<u8>> {
-        self.storage.as_mut()?.kept(name)
-    }
-
-    /// "ok", or what went wrong with the storage and has not gone well since.
-    pub fn storage_status(&self) -> &str {
-        self.trouble.as_deref().unwrap_or("ok")
-    }
-
-    /// Bytes in the log.
-    pub fn log_size(&self) -> u64 {
-        self.storage.as_ref().map_or(0, |s| s.size())
     }
 
     /// Changes the schema, keeping the data of tables and columns that both have. On error all is as before.
@@ -351,6 +278,3 @@ impl Database {
 fn tables_of(schema: &DatabaseSchema) -> Vec<Table> {
     schema.tables.values().map(|table| Table::new(table.clone(), schema.is_root(table))).collect()
 }
-
-const MIN_COMPACT: u64 = 10 << 20;
-const KEEP_BATCH: usize = 1 << 20;

@@ -26,6 +26,7 @@ pub use delta::{Cell, Delta, What};
 pub use undo::{Conflict, Undo, undo};
 pub(crate) use undo::{name_in, name_of};
 
+use crate::storage::Writer;
 use crate::table::{Row, Table};
 use crate::txn::{ChangeSet, RowChange};
 use serde_json::{Value, json};
@@ -135,10 +136,29 @@ impl History {
         self.commits.iter().skip(place + 1)
     }
 
-    /// The note that outlives a compaction.
-    pub fn to_note(&self, tables: &[Table]) -> Vec<u8> {
-        let commits: Vec<Value> = self.commits.iter().map(|commit| commit.to_json(tables)).collect();
-        json!({"version": 1, "commits": commits}).to_string().into_bytes()
+    /// The note that outlives a compaction, put into words when it is written. It shares the commits.
+    pub fn to_note(&self, tables: &[Table]) -> Writer {
+        let commits = self.commits.clone();
+        // Of the tables only their schemas count.
+        let tables: Vec<Table> = tables.iter().map(|table| Table::new(table.schema.clone(), table.is_root)).collect();
+        Box::new(move |out| {
+            out.write_all(b"{\"version\":1,\"commits\":[")?;
+            for (i, commit) in commits.iter().enumerate() {
+                if i > 0 {
+                    out.write_all(b",")?;
+                }
+                let head = json!({"date": commit.date_ms, "comment": commit.comment.as_deref()}).to_string();
+                write!(out, "{},\"rows\":[", head.trim_end_matches('}'))?;
+                for (i, delta) in commit.deltas(&tables).iter().enumerate() {
+                    if i > 0 {
+                        out.write_all(b",")?;
+                    }
+                    serde_json::to_writer(&mut *out, &delta.to_json(&tables))?;
+                }
+                out.write_all(b"]}")?;
+            }
+            out.write_all(b"]}")
+        })
     }
 
     /// Puts what a note holds in front of what the log gave, but for what is in both. A note that cannot be read is as

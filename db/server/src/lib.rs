@@ -8,6 +8,7 @@ pub mod rbac;
 pub mod table;
 pub mod txn;
 
+pub mod compaction;
 pub mod database;
 pub mod history;
 pub mod locks;

@@ -19,24 +19,32 @@ use std::fmt::Write;
 use weft_ovsdb::atom::{parse_uuid, write_json_string};
 use weft_ovsdb::operation::{default_row, own_columns, write_member};
 use weft_ovsdb::schema::{COL_UUID, COL_VERSION};
-use weft_ovsdb::{Atom, DatabaseSchema, Datum, Error, Result};
+use weft_ovsdb::{Atom, DatabaseSchema, Datum, Error, Result, TableSchema};
+
+mod snapshot;
+
+pub use snapshot::Snapshot;
 
 /// Appends a record with this JSON text, which must be one line.
 pub fn frame(json: &str, out: &mut Vec<u8>) {
     let mut hash = Sha1::new();
     hash.update(json.as_bytes());
     hash.update(b"\n");
+    frame_header(json.len() + 1, hash, out);
+    out.extend_from_slice(json.as_bytes());
+    out.push(b'\n');
+}
+
+fn frame_header(length: usize, hash: Sha1, out: &mut Vec<u8>) {
     let mut digest = [0; 40];
     for (i, byte) in hash.finalize().iter().enumerate() {
         digest[2 * i] = HEX[usize::from(byte >> 4)];
         digest[2 * i + 1] = HEX[usize::from(byte & 15)];
     }
     out.extend_from_slice(b"OVSDB JSON ");
-    out.extend_from_slice((json.len() + 1).to_string().as_bytes());
+    out.extend_from_slice(length.to_string().as_bytes());
     out.push(b' ');
     out.extend_from_slice(&digest);
-    out.push(b'\n');
-    out.extend_from_slice(json.as_bytes());
     out.push(b'\n');
 }
 
@@ -181,7 +189,7 @@ pub fn transaction(
             } else {
                 out.push(',');
             }
-            if write_change(&tables[*t], change, diffs, &mut out) {
+            if write_change(&tables[*t].schema, change, diffs, &mut out) {
                 first = false;
                 any = true;
             } else {
@@ -202,18 +210,7 @@ pub fn transaction(
 
 /// Writes the JSON of a record that makes a database with these rows out of an empty one.
 pub fn snapshot(tables: &[Table], comment: &str, date_ms: i64) -> Option<String> {
-    snapshot_as(tables, comment, date_ms, true)
-}
-
-/// The same; `diffs` as in [`transaction`], though nothing here is one.
-pub fn snapshot_as(tables: &[Table], comment: &str, date_ms: i64, diffs: bool) -> Option<String> {
-    let changes = ChangeSet {
-        tables: (tables.iter().enumerate())
-            .filter(|(_, table)| !table.is_empty())
-            .map(|(t, table)| (t, table.rows().map(|row| RowChange { old: None, new: Some(row.clone()) }).collect()))
-            .collect(),
-    };
-    transaction(tables, &changes, Some(comment), date_ms, diffs)
+    Snapshot::new(tables, comment, date_ms, true).text()
 }
 
 /// Makes the changes of a record in the tables, without any check but of types.
@@ -280,7 +277,7 @@ fn apply_row(
 }
 
 /// Writes `"UUID":null` or `"UUID":{…}`; whether there was anything persistent to say.
-fn write_change(table: &Table, change: &RowChange, diffs: bool, out: &mut String) -> bool {
+fn write_change(schema: &TableSchema, change: &RowChange, diffs: bool, out: &mut String) -> bool {
     let _ = write!(out, "\"{}\":", change.uuid());
     let Some(new) = &change.new else {
         out.push_str("null");
@@ -288,8 +285,8 @@ fn write_change(table: &Table, change: &RowChange, diffs: bool, out: &mut String
     };
     out.push('{');
     let mut any = false;
-    for c in own_columns(&table.schema) {
-        let column = &table.schema.columns[c];
+    for c in own_columns(schema) {
+        let column = &schema.columns[c];
         let value = &new[c];
         let unchanged = match &change.old {
             Some(old) => old[c] == *value,

@@ -393,6 +393,8 @@ pub struct Subscriber<S> {
     pub session: S,
     /// The monitor's id, as JSON text.
     pub id: Arc<str>,
+    /// How its notifications begin, if commits have no identities.
+    pub head: Arc<str>,
 }
 
 impl<S> Default for Monitors<S> {
@@ -403,12 +405,12 @@ impl<S> Default for Monitors<S> {
 
 impl<S: Copy + PartialEq> Monitors<S> {
     /// Adds a monitor; gives the spec that it shares.
-    pub fn subscribe(&mut self, spec: Spec, session: S, id: Arc<str>) -> Arc<Spec> {
+    pub fn subscribe(&mut self, spec: Spec, session: S, id: Arc<str>, head: Arc<str>) -> Arc<Spec> {
         let spec = match self.by_spec.get_key_value(&spec) {
             Some((shared, _)) => shared.clone(),
             None => Arc::new(spec),
         };
-        self.by_spec.entry(spec.clone()).or_default().push(Subscriber { session, id });
+        self.by_spec.entry(spec.clone()).or_default().push(Subscriber { session, id, head });
         spec
     }
 

@@ -1,11 +1,14 @@
-//! The server on sockets: one task owns all databases, each connection has a task that moves whole messages.
+//! The server on sockets: one task owns all databases, each connection has a task that takes whole messages in.
 //!
 //! ```text
 //!   listener tasks ──Event::Connected──┐
 //!   connection tasks ─Event::Message──>├─> owner task: Server::on_message…, flush, poll
 //!   appctl, vswitchd ─Event::Call─────>┘        │
-//!   connection tasks <──texts───────────────────┘
+//!   sockets <──────── outlets <─────────────────┘
 //! ```
+//!
+//! The owner writes to the sockets itself, once per turn and client; only what a socket does not take at once is left to
+//! the connection's task. An update to a hundred clients wakes nobody in this process.
 //!
 //! The channel to the owner is bounded, so clients that send too fast wait in their sockets. What goes out to a
 //! client is counted, and a client that lets more than a limit pile up is cut off, so that it costs itself only.
@@ -13,75 +16,46 @@
 
 mod calls;
 mod commands;
+mod config;
 mod connection;
+mod disk;
 mod relay;
 mod remotes;
 mod replication;
+mod spin;
 mod state;
 mod sync;
 mod upstream;
 
 use crate::database::Database;
-use crate::server::{Output, Server, SessionId, Text, open_file};
+use crate::server::{DiskTicket, Output, Server, SessionId, open_file};
 use connection::Peer;
+use disk::Disk;
 use relay::Relay;
 use remotes::Remotes;
+use spin::Spin;
 use state::State;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use sync::Sync;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use upstream::UpstreamId;
-use weft_base::{Clock, SystemClock};
+use weft_base::{Clock, Time};
+use weft_jsonrpc::connection::Connection;
 use weft_jsonrpc::message::Message;
+use weft_jsonrpc::outlet::Outlet;
 use weft_jsonrpc::session::SessionEvent;
 use weft_jsonrpc::stream::Stream;
 use weft_ovsdb::{Error, Result};
 
 pub use calls::Call;
 pub use commands::register as register_commands;
+pub use config::OvsdbServerConfig;
 pub use sync::{SyncCall, SyncConfig};
-
-/// How a server begins.
-pub struct OvsdbServerConfig {
-    /// Database files to open.
-    pub databases: Vec<PathBuf>,
-    /// Where to serve: connection methods, or `db:DATABASE,TABLE,COLUMN`.
-    pub remotes: Vec<String>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// How many bytes may wait for a client before it is cut off.
-    pub backlog_limit: usize,
-    /// Where to keep what appctl changes, so that a restart after a crash goes on with it. A file that is there
-    /// already counts instead of `databases` and `remotes`; a server that ends in peace removes it.
-    pub state: Option<PathBuf>,
-    /// Write changed columns whole to the files; see [`Database::write_whole_columns`].
-    pub whole_columns: bool,
-    /// Replication from another server.
-    pub sync: SyncConfig,
-    /// TLS settings that a database holds: the option's name and `db:DATABASE,TABLE,COLUMN`.
-    pub tls: Vec<(String, String)>,
-}
-
-impl Default for OvsdbServerConfig {
-    fn default() -> OvsdbServerConfig {
-        OvsdbServerConfig {
-            databases: Vec::new(),
-            remotes: Vec::new(),
-            clock: Arc::new(SystemClock::new()),
-            backlog_limit: BACKLOG_LIMIT,
-            state: None,
-            whole_columns: false,
-            sync: SyncConfig::default(),
-            tls: Vec::new(),
-        }
-    }
-}
 
 /// A running server. Dropping it does not stop it; [`OvsdbServer::stop`] does.
 pub struct OvsdbServer {
@@ -107,6 +81,8 @@ enum Event {
     Message(SessionId, Message),
     /// A client is gone.
     Disconnected(SessionId),
+    /// The disk has done something.
+    Disk(DiskTicket, Result<()>, Duration),
     /// Somebody in the process wants something.
     Call(Call, oneshot::Sender<Result<String, String>>),
 }
@@ -154,17 +130,20 @@ impl OvsdbServer {
     }
 
     fn spawn(
-        server: Server,
+        mut server: Server,
         files: BTreeMap<String, PathBuf>,
         config: OvsdbServerConfig,
         relayed: &[String],
     ) -> Result<OvsdbServer> {
         let (events, inbox) = mpsc::channel(EVENTS);
+        server.defer_disk_work();
+        server.set_compaction_rule(config.compaction);
         let remotes = Remotes::new(events.clone(), config.remotes);
         let mut owner = Owner {
             server,
             files,
             clients: BTreeMap::new(),
+            addressed: Vec::new(),
             remotes,
             events: events.clone(),
             clock: config.clock,
@@ -176,7 +155,9 @@ impl OvsdbServer {
             relays: BTreeMap::new(),
             n_upstreams: 0,
             changes_seen: u64::MAX,
-            last_group: 0,
+            now: Time::ZERO,
+            disk: Disk::new(config.trim),
+            spin: Spin::new(config.spin),
             stopping: None,
         };
         relayed.iter().try_for_each(|text| owner.add_relay(text))?;
@@ -234,6 +215,8 @@ struct Owner {
     server: Server,
     files: BTreeMap<String, PathBuf>,
     clients: BTreeMap<SessionId, Client>,
+    /// Clients that have something in their outlets that is not pushed yet.
+    addressed: Vec<SessionId>,
     remotes: Remotes,
     events: mpsc::Sender<Event>,
     clock: Arc<dyn Clock>,
@@ -245,16 +228,22 @@ struct Owner {
     relays: BTreeMap<String, (UpstreamId, Relay)>,
     n_upstreams: u64,
     changes_seen: u64,
-    /// How many transactions the last flush to the disk had.
-    last_group: usize,
+    /// The beginning of this turn.
+    now: Time,
+    disk: Disk,
+    spin: Spin,
     stopping: Option<oneshot::Sender<Result<String, String>>>,
 }
 
 struct Client {
     peer: Peer,
-    texts: mpsc::UnboundedSender<Text>,
-    /// Bytes sent to the connection's task and not yet taken by the kernel.
-    waiting: Arc<AtomicUsize>,
+    outlet: Arc<Outlet>,
+    /// When it last said something.
+    heard: Time,
+    /// Whether something has been put into the outlet in this turn.
+    addressed: bool,
+    /// Dropped, it tells the connection's task to end when everything has been read.
+    keep: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
@@ -262,6 +251,7 @@ impl Owner {
     async fn run(mut self, mut inbox: mpsc::Receiver<Event>) {
         let mut batch = Vec::with_capacity(BATCH);
         while self.stopping.is_none() {
+            self.spin.stay_awake(&*self.clock, &inbox).await;
             let deadline = self.server.next_deadline().map(|at| at - self.clock.now());
             tokio::select! {
                 biased;
@@ -269,12 +259,13 @@ impl Owner {
                 () = sleep(deadline) => self.server.on_deadline(),
                 () = sleep_until(self.remotes.retry_at()) => self.follow_remotes(),
             }
+            self.now = self.clock.now();
             for event in batch.drain(..) {
                 self.on_event(event);
             }
-            self.gather(&mut inbox).await;
             self.server.flush();
             self.send_all();
+            self.serve_disk(&mut inbox).await;
             let changes = self.server.counters().changes;
             if changes != self.changes_seen {
                 self.changes_seen = changes;
@@ -282,12 +273,12 @@ impl Owner {
                 self.send_all();
             }
         }
-        self.server.flush();
+        self.server.settle();
         self.send_all();
         self.remotes.stop();
         for (_, client) in std::mem::take(&mut self.clients) {
-            // The channel ends, so the task writes what is queued and hangs up.
-            drop(client.texts);
+            // The task writes what is queued and hangs up.
+            drop(client.keep);
             let _ = tokio::time::timeout(GOODBYE, client.task).await;
         }
         let reply = self.stopping.take();
@@ -301,34 +292,21 @@ impl Owner {
         }
     }
 
-    /// Group commit. Clients that were answered together ask again together, but not all within one turn of the loop:
-    /// before a flush that must reach the disk, waits for as many of them as the last one had, or a fraction of the time
-    /// that the disk takes. A client on its own waits for nobody.
-    async fn gather(&mut self, inbox: &mut mpsc::Receiver<Event>) {
-        let mut group = self.server.n_durable();
-        if group == 0 {
-            return;
-        }
-        let until = self.clock.now() + GATHER;
-        while group < self.last_group && self.stopping.is_none() && self.clock.now() < until {
-            // Lets the connections' tasks look at their sockets.
-            tokio::task::yield_now().await;
-            while let Ok(event) = inbox.try_recv() {
-                self.on_event(event);
-            }
-            group = self.server.n_durable();
-        }
-        self.last_group = group;
-    }
-
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Message(session, message) => self.server.on_message(session, message),
+            Event::Message(session, message) => {
+                if let Some(client) = self.clients.get_mut(&session) {
+                    client.heard = self.now;
+                }
+                self.server.on_message(session, message);
+            }
+            Event::Disk(ticket, result, took) => self.disk.done(&mut self.server, &ticket, result, took),
             Event::Identified(session, identity) => self.server.identify(session, identity),
             Event::Upstream(id, event) => self.on_upstream(id, event),
             Event::Connected(incoming) => self.connected(*incoming),
             Event::Disconnected(session) => self.disconnected(session),
             Event::Call(Call::Stop, reply) => self.stopping = Some(reply),
+            Event::Call(Call::Compact(name), reply) => self.compact(name.as_deref(), reply),
             Event::Call(call, reply) => {
                 let lasting = call.is_lasting();
                 let answer = self.on_call(call);
@@ -344,12 +322,13 @@ impl Owner {
     fn connected(&mut self, incoming: Incoming) {
         let session = self.server.open_session();
         self.server.restrict(session, incoming.peer.role.clone(), incoming.peer.read_only);
-        let (texts, outbox) = mpsc::unbounded_channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let peer = incoming.peer.clone();
-        let serve = connection::serve(session, incoming, self.events.clone(), outbox, waiting.clone());
+        let Incoming { stream, peer, _gone } = incoming;
+        let connection = Connection::new(stream);
+        let outlet = connection.outlet().clone();
+        let (keep, kept) = oneshot::channel();
+        let serve = connection::serve(session, connection, peer.clone(), _gone, self.events.clone(), kept);
         let task = tokio::spawn(serve);
-        self.clients.insert(session, Client { peer, texts, waiting, task });
+        self.clients.insert(session, Client { peer, outlet, heard: self.now, addressed: false, keep, task });
         self.report_remotes();
     }
 
@@ -376,20 +355,33 @@ impl Owner {
         while let Some(output) = self.server.poll() {
             match output {
                 Output::Close(session, reason) => self.cut_off(session, &reason),
+                Output::Disk(work) => self.do_disk_work(work),
+                Output::Compacted(db, result) => self.disk.compacted(&db, &result),
                 Output::Forward { db, serial, operations } => match self.relays.get_mut(&db) {
                     Some((_, relay)) => relay.forward(serial, operations),
                     None => self.server.forwarded(serial, Err("canceled".into())),
                 },
                 Output::Send(session, text) => {
-                    let Some(client) = self.clients.get(&session) else { continue };
-                    let size = text.len();
-                    if client.waiting.fetch_add(size, Ordering::Relaxed) > self.backlog_limit {
+                    let Some(client) = self.clients.get_mut(&session) else { continue };
+                    let before = client.outlet.fill(|out| {
+                        let before = out.backlog();
+                        text.add_to(out);
+                        before
+                    });
+                    if !std::mem::replace(&mut client.addressed, true) {
+                        self.addressed.push(session);
+                    }
+                    if before > self.backlog_limit {
                         self.cut_off(session, "too much data waits to be read by the client");
-                    } else {
-                        // A task that has just ended will be reported as disconnected.
-                        let _ = client.texts.send(text);
                     }
                 }
+            }
+        }
+        for session in self.addressed.drain(..) {
+            // It may have been cut off meanwhile.
+            if let Some(client) = self.clients.get_mut(&session) {
+                client.addressed = false;
+                client.outlet.push();
             }
         }
     }
@@ -398,7 +390,7 @@ impl Owner {
         self.server.close_session(session);
         let Some(client) = self.clients.remove(&session) else { return };
         tracing::info!(target: "ovsdb_server", "{}: disconnecting ({reason})", client.peer.name);
-        if client.waiting.load(Ordering::Relaxed) > self.backlog_limit {
+        if client.outlet.backlog() > self.backlog_limit {
             client.task.abort();
         }
         self.report_remotes();
@@ -455,12 +447,8 @@ async fn until_stopped(stop: oneshot::Receiver<()>, work: impl Future<Output = (
 
 /// Events that may wait for the owner; beyond that, clients wait.
 const EVENTS: usize = 1024;
-/// How long a flush to the disk waits for those that took part in the last one.
-const GATHER: Duration = Duration::from_micros(150);
 /// Events taken before a flush.
 const BATCH: usize = 512;
-/// What may wait for one client by default.
-const BACKLOG_LIMIT: usize = 256 << 20;
 /// How long a client may take to read its last messages when the server stops.
 const GOODBYE: Duration = Duration::from_secs(1);
 

@@ -2,29 +2,34 @@
 //!
 //! ```text
 //!   on_message(session, message) ─> tables change, replies wait ─┐
-//!   on_message(…)                                                ├─> flush(): one write, one fsync per database
+//!   on_message(…)                                                ├─> flush(): one write per database
 //!   on_message(…)                                               ─┘      └─> poll(): notifications, then replies
 //! ```
 //!
-//! Group commit comes from this shape: whoever drives the server hands in all messages that are there and then
-//! flushes once. A request that looks at committed state (a new monitor) flushes first by itself.
+//! Whoever drives the server hands in all messages that are there and then flushes once. A request that looks at
+//! committed state (a new monitor) flushes first by itself. Replies that speak of the disk come later (`server/disk.rs`).
 //!
 //! Invariants: a client hears of a change before the reply to the transaction that made it; nobody hears of a change
 //! that the log refused.
 
 mod databases;
+mod disk;
 mod operator;
+mod output;
 mod relays;
 mod requests;
 
-use crate::database::{Database, Execution};
+use crate::compaction::Rule;
+use crate::database::{Database, Executed, Execution};
 use crate::exec::Context;
 use crate::locks::Locks;
 use crate::monitor::{Monitors, Spec, Version};
 use crate::rbac::Client;
 use crate::txn::ChangeSet;
+use disk::with_error;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use output::{head, update};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -34,71 +39,13 @@ use weft_jsonrpc::message::Message;
 use weft_ovsdb::Uuid;
 
 pub use databases::{RemoteRow, SERVER_DB, open_file};
+pub use disk::{DiskTicket, DiskWork};
+pub use output::{Output, Text};
 pub use relays::Dialect;
 
 /// A client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
-
-/// What the server wants done.
-#[derive(Debug)]
-pub enum Output {
-    /// Send this to the client.
-    Send(SessionId, Text),
-    /// Hang up.
-    Close(SessionId, String),
-    /// Let the server that this database is relayed from execute these operations, and say what came of it with
-    /// [`Server::forwarded`].
-    Forward {
-        /// The database.
-        db: String,
-        /// Which request this is.
-        serial: u64,
-        /// The operations.
-        operations: Vec<Value>,
-    },
-}
-
-/// A message as JSON text. Notifications to many share their body.
-#[derive(Clone, Debug)]
-pub enum Text {
-    /// All of it.
-    Whole(String),
-    /// `head`, then `body`, then `]}`.
-    Shared {
-        /// The message up to the body, different for each receiver.
-        head: String,
-        /// The same for all receivers.
-        body: Arc<str>,
-    },
-}
-
-impl Text {
-    /// How many bytes.
-    pub fn len(&self) -> usize {
-        match self {
-            Text::Whole(text) => text.len(),
-            Text::Shared { head, body } => head.len() + body.len() + SHARED_TAIL.len(),
-        }
-    }
-
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Appends the message to `out`.
-    pub fn write_to(&self, out: &mut Vec<u8>) {
-        match self {
-            Text::Whole(text) => out.extend_from_slice(text.as_bytes()),
-            Text::Shared { head, body } => {
-                out.extend_from_slice(head.as_bytes());
-                out.extend_from_slice(body.as_bytes());
-                out.extend_from_slice(SHARED_TAIL.as_bytes());
-            }
-        }
-    }
-}
 
 /// See the header of this file.
 pub struct Server {
@@ -109,6 +56,12 @@ pub struct Server {
     next_session: u64,
     locks: Locks<SessionId>,
     pending: Vec<Pending>,
+    /// Replies that wait for the disk, in the order of their transactions.
+    unsynced: VecDeque<disk::Unsynced>,
+    /// Whether the disk's work is done elsewhere.
+    deferred: bool,
+    rule: Rule,
+    next_host: u64,
     /// Changes that wait for a confirmation, by database.
     armed: BTreeMap<String, operator::Armed>,
     out: VecDeque<Output>,
@@ -154,6 +107,7 @@ struct Hosted {
     internal: bool,
     /// The copy of a database that another server has.
     relay: Option<RelayState>,
+    disk: disk::Disk,
 }
 
 /// What a relayed database is like.
@@ -207,6 +161,8 @@ struct Pending {
     request: Request,
     result: String,
     changes: Option<Arc<ChangeSet>>,
+    /// Whether the reply must wait for the disk.
+    durable: bool,
 }
 
 impl Server {
@@ -220,6 +176,10 @@ impl Server {
             next_session: 1,
             locks: Locks::default(),
             pending: Vec::new(),
+            unsynced: VecDeque::new(),
+            deferred: false,
+            rule: Rule::default(),
+            next_host: 0,
             armed: BTreeMap::new(),
             out: VecDeque::new(),
             counters: Counters::default(),
@@ -267,6 +227,7 @@ impl Server {
             hosted.waits.retain(|waiting| waiting.request.session != id);
         }
         self.forwarded.retain(|_, forwarded| forwarded.session != id);
+        self.unsynced.retain(|unsynced| unsynced.session != id);
         for name in self.locks.of(id) {
             self.unlock(&name, id);
         }
@@ -308,15 +269,13 @@ impl Server {
     pub fn flush(&mut self) {
         while !self.pending.is_empty() {
             let pending = std::mem::take(&mut self.pending);
-            let touched = self.settle(pending);
+            let touched = self.write_down(pending);
             self.run_waits(|db, waiting| touched.iter().any(|(name, set)| name == db && set.touches(waiting.table)));
         }
         self.compact_if_grown();
-    }
-
-    /// How many transactions wait for the disk. A driver that expects more of them soon does well to wait a moment.
-    pub fn n_durable(&self) -> usize {
-        self.databases.values().map(|hosted| hosted.db.n_durable()).sum()
+        if !self.deferred {
+            self.start_disk_work();
+        }
     }
 
     /// The next thing to do; `None` if there is nothing.
@@ -338,11 +297,11 @@ impl Server {
         self.flush();
     }
 
-    /// Flushes the databases and finishes the pending transactions; gives what changed.
-    fn settle(&mut self, pending: Vec<Pending>) -> Vec<(String, Arc<ChangeSet>)> {
+    /// Writes the databases' logs and finishes the pending transactions; gives what changed.
+    fn write_down(&mut self, pending: Vec<Pending>) -> Vec<(String, Arc<ChangeSet>)> {
         let mut refused = Vec::new();
         for (name, hosted) in &mut self.databases {
-            if let Err(error) = hosted.db.flush() {
+            if let Err(error) = hosted.db.append() {
                 self.counters.failed_flushes += 1;
                 tracing::error!(target: "ovsdb_server", "{name}: {error}");
                 refused.push(name.clone());
@@ -365,8 +324,9 @@ impl Server {
         if let Some(changes) = &done.changes {
             self.notify(&done.db, changes);
         }
-        self.reply_text(done.request.session, &done.request.id, &done.result);
-        done.changes.map(|changes| (done.db, changes))
+        let touched = done.changes.as_ref().map(|changes| (done.db.clone(), changes.clone()));
+        self.reply_when_durable(done);
+        touched
     }
 
     /// The log refused a batch, and all of it has been undone. Each transaction gets another chance of its own, so
@@ -378,17 +338,12 @@ impl Server {
             return None;
         };
         let hosted = self.databases.get_mut(&failed.db)?;
-        match hosted.db.flush() {
-            Ok(()) => self.finish(Pending { result: executed.result, changes: executed.changes, ..failed }),
+        let Executed { mut result, changes, durable } = executed;
+        match hosted.db.append() {
+            Ok(()) => self.finish(Pending { result, changes, durable, ..failed }),
             Err(error) => {
-                let mut result = executed.result;
-                result.pop();
-                if !request.operations.is_empty() {
-                    result.push(',');
-                }
-                result.push_str(&error.to_json().to_string());
-                result.push(']');
-                self.finish(Pending { result, changes: None, ..failed })
+                with_error(&mut result, &error);
+                self.finish(Pending { result, changes: None, durable: false, ..failed })
             }
         }
     }
@@ -401,10 +356,13 @@ impl Server {
             let Some(body) = spec.changes(hosted.db.tables(), changes) else { continue };
             let body: Arc<str> = body.into();
             self.counters.composed_updates += 1;
+            self.counters.sent_updates += subscribers.len() as u64;
             for subscriber in subscribers {
-                self.counters.sent_updates += 1;
-                let text = update(spec.version, &subscriber.id, txn, body.clone());
-                self.out.push_back(Output::Send(subscriber.session, text));
+                let head = match txn.is_nil() {
+                    true => subscriber.head.clone(),
+                    false => head(spec.version, &subscriber.id, txn),
+                };
+                self.out.push_back(Output::Send(subscriber.session, Text::Shared { head, body: body.clone() }));
             }
         }
     }
@@ -434,8 +392,8 @@ impl Server {
                 hosted.waits.push(Waiting { request, table, deadline });
             }
             Execution::Done(done) => {
-                let pending = Pending { db: db.to_owned(), request, result: done.result, changes: done.changes };
-                self.pending.push(pending);
+                let Executed { result, changes, durable } = done;
+                self.pending.push(Pending { db: db.to_owned(), request, result, changes, durable });
             }
         }
     }
@@ -464,18 +422,6 @@ impl Server {
         }
     }
 
-    fn compact_if_grown(&mut self) {
-        let date_ms = self.date_ms();
-        for (name, hosted) in &mut self.databases {
-            if hosted.db.wants_compaction() {
-                tracing::info!(target: "ovsdb_server", "{name}: compacting the log, which has grown");
-                if let Err(error) = hosted.db.compact(date_ms) {
-                    tracing::warn!(target: "ovsdb_server", "{name}: {error}");
-                }
-            }
-        }
-    }
-
     fn date_ms(&self) -> i64 {
         self.clock.wall().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
     }
@@ -501,17 +447,6 @@ impl Server {
     }
 }
 
-/// An update notification.
-fn update(version: Version, id: &str, txn: Uuid, body: Arc<str>) -> Text {
-    let head = match version {
-        Version::Update => format!("{{\"id\":null,\"method\":\"update\",\"params\":[{id},"),
-        Version::Update2 => format!("{{\"id\":null,\"method\":\"update2\",\"params\":[{id},"),
-        Version::Update3 => format!("{{\"id\":null,\"method\":\"update3\",\"params\":[{id},\"{txn}\","),
-    };
-    Text::Shared { head, body }
-}
-
-const SHARED_TAIL: &str = "]}";
 /// Longer waits than this are for ever; keeps deadlines from overflowing.
 const LONGEST_WAIT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 

@@ -178,6 +178,46 @@ fn compaction_replaces_the_file_and_keeps_its_mode() {
 }
 
 #[test]
+fn a_compaction_beside_commits_loses_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let mut db = create(&path);
+    let mut n = 0;
+    let mut commit = |db: &mut Database| {
+        n += 1;
+        transact(db, json!([{"op": "insert", "table": "T", "row": {"n": n.to_string()}}]));
+    };
+    for give_up in [true, false] {
+        (0..50).for_each(|_| commit(&mut db));
+        let before = db.log_size();
+        let job = db.rewriting(0).unwrap().unwrap();
+        commit(&mut db);
+        job().unwrap();
+        commit(&mut db);
+        db.catch_up().unwrap();
+        commit(&mut db);
+        db.sync().unwrap();
+        if give_up {
+            db.give_up_compaction();
+            assert!(!path.with_extension("tmp").exists());
+            commit(&mut db);
+            assert!(db.log_size() > before);
+            continue;
+        }
+        commit(&mut db);
+        db.replace().unwrap();
+        commit(&mut db);
+        db.sync().unwrap();
+        assert!(db.log_size() < before);
+        assert_eq!(db.log_size(), std::fs::metadata(&path).unwrap().len());
+    }
+    commit(&mut db);
+    let rows = names(&db);
+    drop(db);
+    assert_eq!(names(&open_file(&path).unwrap()), rows);
+}
+
+#[test]
 fn reading_only_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");

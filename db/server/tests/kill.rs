@@ -76,6 +76,8 @@ fn what_was_acknowledged_survives_and_nothing_is_there_by_half() {
         let mut process = Command::new(&server)
             .arg(&file)
             .arg(format!("--remote=punix:{}", socket.display()))
+            // In every other round it compacts its log all the time, too.
+            .args((round % 2 == 1).then_some("--compact-every=2"))
             .stdin(Stdio::null())
             .spawn()
             .unwrap();

@@ -29,6 +29,7 @@ async fn serve(base: Base, options: &Options) -> Result<ExitCode> {
         whole_columns: options.whole_columns,
         sync: options.sync.clone(),
         tls: options.tls_columns.clone(),
+        spin: SPIN,
         ..OvsdbServerConfig::default()
     })
     .map_err(|error| anyhow::anyhow!("{error}"))?;
@@ -115,6 +116,8 @@ async fn wait_child(child: &mut Option<std::process::Child>) -> std::io::Result<
     }
 }
 
+/// About as long as waking a thread takes.
+const SPIN: std::time::Duration = std::time::Duration::from_micros(50);
 const RELAY_POLL: std::time::Duration = std::time::Duration::from_millis(2);
 const RELAY_PATIENCE: std::time::Duration = std::time::Duration::from_millis(300);
 /// How soon the end of the child is noticed.

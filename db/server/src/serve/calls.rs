@@ -15,6 +15,8 @@ pub enum Call {
     ListDatabases,
     /// Compact the logs.
     Compact(Option<String>),
+    /// Give unused memory back to the system after each compaction, or no longer.
+    TrimOnCompaction(bool),
     /// Serve at a further place.
     AddRemote(String),
     /// Serve there no longer.
@@ -76,7 +78,12 @@ impl Owner {
                 text(removed)
             }
             Call::ListDatabases => Ok(self.server.database_names().map(|name| format!("{name}\n")).collect()),
-            Call::Compact(name) => text(self.server.compact(name.as_deref())),
+            // It takes its time and is answered later.
+            Call::Compact(_) | Call::Stop => Ok(String::new()),
+            Call::TrimOnCompaction(on) => {
+                self.disk.trim_on_compaction(on);
+                Ok(String::new())
+            }
             Call::AddRemote(remote) => {
                 if let Some((db, table, column)) = remotes::database_remote(&remote)? {
                     self.server.remotes_in(db, table, column)?;
@@ -122,7 +129,6 @@ impl Owner {
                 self.server.disable_conditions();
                 self.on_call(Call::Reconnect)
             }
-            Call::Stop => Ok(String::new()),
         }
     }
 

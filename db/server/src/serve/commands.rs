@@ -41,10 +41,15 @@ pub fn register(commands: &mut Commands, handle: &Handle) {
             handle.call_later(make(&call.args), move |answer| reply.send(answer));
         });
     }
-    // Rows give their memory back as they go, and the allocator's business is not ours.
-    commands.immediate("ovsdb-server/memory-trim-on-compaction", "on|off", 1, 1, |args| match args[0].as_str() {
-        "on" | "off" => Ok(String::new()),
-        _ => Err("invalid argument".into()),
+    let trim = handle.clone();
+    commands.register("ovsdb-server/memory-trim-on-compaction", "on|off", 1, 1, move |call| {
+        let reply = call.reply;
+        match call.args[0].as_str() {
+            word @ ("on" | "off") => {
+                trim.call_later(Call::TrimOnCompaction(word == "on"), move |answer| reply.send(answer))
+            }
+            _ => reply.error("invalid argument"),
+        }
     });
     let narrate = handle.clone();
     commands.register("ovsdb-server/tlog-set", "DB:TABLE on|off", 2, 2, move |call| {

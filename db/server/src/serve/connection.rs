@@ -1,11 +1,10 @@
 //! The task of one connection: moves whole messages between a socket and the owner, and notices silence.
 
-use super::{Event, GOODBYE, Incoming};
-use crate::server::{SessionId, Text};
+use super::{Event, GOODBYE};
+use crate::server::SessionId;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 use weft_jsonrpc::connection::{Connection, ConnectionError};
 use weft_jsonrpc::message::Message;
@@ -26,17 +25,17 @@ pub(super) struct Peer {
     pub read_only: bool,
 }
 
-/// Serves a connection until either side ends it.
+/// Serves a connection until either side ends it; the owner does so by dropping its end of `kept`. What the owner has to
+/// say goes out through the connection's outlet.
 pub(super) async fn serve(
     session: SessionId,
-    incoming: Incoming,
+    mut connection: Connection,
+    peer: Peer,
+    _gone: Option<oneshot::Sender<()>>,
     events: mpsc::Sender<Event>,
-    mut outbox: mpsc::UnboundedReceiver<Text>,
-    waiting: Arc<AtomicUsize>,
+    kept: oneshot::Receiver<()>,
 ) {
-    let Incoming { stream, peer, _gone } = incoming;
-    let mut line = Line { connection: Connection::new(stream), waiting, queued: 0 };
-    if let Err(error) = talk(session, &mut line, &peer, &events, &mut outbox).await {
+    if let Err(error) = talk(session, &mut connection, &peer, &events, kept).await {
         let name = &peer.name;
         match error {
             ConnectionError::Closed => tracing::debug!(target: "reconnect", "{name}: connection closed by peer"),
@@ -55,32 +54,27 @@ pub(super) async fn serve(
 
 async fn talk(
     session: SessionId,
-    line: &mut Line,
+    connection: &mut Connection,
     peer: &Peer,
     events: &mpsc::Sender<Event>,
-    outbox: &mut mpsc::UnboundedReceiver<Text>,
+    mut kept: oneshot::Receiver<()>,
 ) -> Result<(), ConnectionError> {
-    let mut texts = Vec::with_capacity(TEXTS);
     let mut silence = Silence::new(peer.probe);
     // A certificate is known once the handshake is over, which the first message shows.
     let mut known = false;
     loop {
-        line.settle();
-        if line.connection.backlog() >= ENOUGH {
-            line.connection.flush().await?;
-            line.settle();
+        if connection.backlog() >= ENOUGH {
+            // Who does not read is not read from.
+            tokio::select! {
+                biased;
+                _ = &mut kept => return let_go(connection).await,
+                flushed = connection.flush() => flushed?,
+            }
         }
         tokio::select! {
             biased;
-            count = outbox.recv_many(&mut texts, TEXTS) => {
-                if count == 0 {
-                    // The owner lets go; what is queued may still be read, but nobody waits for that for long.
-                    let _ = timeout(GOODBYE, line.connection.flush()).await;
-                    return Ok(());
-                }
-                line.queue(&mut texts);
-            }
-            message = line.connection.recv() => match message? {
+            _ = &mut kept => return let_go(connection).await,
+            message = connection.recv() => match message? {
                 Message::Reply { id, .. } if id == PROBE_ID => {}
                 Message::Reply { .. } | Message::Error { .. } => {
                     tracing::warn!(target: "ovsdb_jsonrpc_server", "{}: received unexpected reply message", peer.name);
@@ -88,7 +82,7 @@ async fn talk(
                 }
                 message => {
                     if !std::mem::replace(&mut known, true)
-                        && let Some(identity) = line.connection.identity()
+                        && let Some(identity) = connection.identity()
                         && events.send(Event::Identified(session, identity)).await.is_err()
                     {
                         return Ok(());
@@ -99,7 +93,7 @@ async fn talk(
                 }
             },
             () = silence.long_enough() => {
-                if !silence.probe(line.connection.received()) {
+                if !silence.probe(connection.received()) {
                     continue;
                 }
                 if silence.unanswered {
@@ -107,33 +101,16 @@ async fn talk(
                     return Ok(());
                 }
                 silence.unanswered = true;
-                line.connection.queue(Message::request("echo", Vec::new(), PROBE_ID));
+                connection.queue(Message::request("echo", Vec::new(), PROBE_ID));
             }
         }
     }
 }
 
-/// A connection and how much of what the owner sent still lies here.
-struct Line {
-    connection: Connection,
-    waiting: Arc<AtomicUsize>,
-    queued: usize,
-}
-
-impl Line {
-    fn queue(&mut self, texts: &mut Vec<Text>) {
-        for text in texts.drain(..) {
-            self.queued += text.len();
-            self.connection.queue_with(|out| text.write_to(out));
-        }
-    }
-
-    /// Takes what the kernel has taken off the owner's account.
-    fn settle(&mut self) {
-        let left = self.connection.backlog().min(self.queued);
-        self.waiting.fetch_sub(self.queued - left, Ordering::Relaxed);
-        self.queued = left;
-    }
+/// What is queued may still be read, but nobody waits for that for long.
+async fn let_go(connection: &mut Connection) -> Result<(), ConnectionError> {
+    let _ = timeout(GOODBYE, connection.flush()).await;
+    Ok(())
 }
 
 /// Watches for a peer that has gone without a word.
@@ -168,7 +145,5 @@ impl Silence {
 
 /// The id of our probes.
 const PROBE_ID: &str = "echo";
-/// Texts taken from the owner at once.
-const TEXTS: usize = 256;
 /// So many bytes unwritten are reason to write before anything else.
 const ENOUGH: usize = 1 << 20;

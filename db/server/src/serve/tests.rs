@@ -4,7 +4,9 @@ use super::*;
 
 mod pairs;
 
+use crate::storage::{DiskJob, MemoryStorage, Rewrite, Storage};
 use serde_json::{Value, json};
+use std::sync::{Condvar, Mutex};
 use weft_jsonrpc::address::Address;
 use weft_jsonrpc::connection::{Connection, ConnectionError};
 use weft_ovsdb::DatabaseSchema;
@@ -145,4 +147,87 @@ async fn appctl_adds_and_removes() {
     assert_eq!(rows.await, Ok("[{}]".into()));
     server.stop().await;
     assert!(handle.call(Call::ListDatabases).await.is_err());
+}
+
+/// A disk whose `fsync` takes until the test opens the gate.
+#[derive(Clone)]
+struct Gated {
+    memory: MemoryStorage,
+    gate: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Storage for Gated {
+    fn replay(&mut self, each: &mut dyn FnMut(Value) -> Result<()>) -> Result<Option<crate::log::Torn>> {
+        self.memory.replay(each)
+    }
+    fn append(&mut self, framed: &[u8]) -> Result<()> {
+        self.memory.append(framed)
+    }
+    fn syncing(&mut self) -> DiskJob {
+        let (job, gate) = (self.memory.syncing(), self.gate.clone());
+        Box::new(move || {
+            let (open, changed) = &*gate;
+            drop(changed.wait_while(open.lock().unwrap(), |open| !*open).unwrap());
+            job()
+        })
+    }
+    fn rewriting(&mut self, rewrite: Rewrite) -> Result<DiskJob> {
+        self.memory.rewriting(rewrite)
+    }
+    fn catch_up(&mut self) -> Result<()> {
+        self.memory.catch_up()
+    }
+    fn replace(&mut self) -> Result<()> {
+        self.memory.replace()
+    }
+    fn give_up(&mut self) {
+        self.memory.give_up();
+    }
+    fn size(&self) -> u64 {
+        self.memory.size()
+    }
+}
+
+#[tokio::test]
+async fn a_slow_disk_keeps_nobody_waiting_but_who_asked_for_it() {
+    let schema = DatabaseSchema::from_json(&json!({"name": "P", "tables": {"T": {"isRoot": true, "columns":
+        {"n": {"type": "string"}}}}}))
+    .unwrap();
+    let memory = MemoryStorage::new(Database::initial_log(&schema));
+    let disk = Gated { memory: memory.clone(), gate: Arc::default() };
+    let (db, _) = Database::open(Box::new(disk.clone())).unwrap();
+    let server = OvsdbServer::start_with(vec![db], OvsdbServerConfig::default()).unwrap();
+    let mut slow = Connection::new(server.handle().connect("slow").await.unwrap());
+    let mut quick = Connection::new(server.handle().connect("quick").await.unwrap());
+    let insert = |name: &str| json!({"op": "insert", "table": "T", "row": {"n": name}});
+    let operations = vec![json!("P"), insert("a"), json!({"op": "commit", "durable": true})];
+    slow.send(Message::request("transact", operations, "slow")).await.unwrap();
+    for i in 0..20 {
+        let result = ask(&mut quick, "transact", json!(["P", insert(&i.to_string())])).await;
+        assert_eq!(result[0]["uuid"][0], "uuid");
+    }
+    assert_eq!(memory.syncs(), 0);
+    let (open, changed) = &*disk.gate;
+    *open.lock().unwrap() = true;
+    changed.notify_all();
+    let Message::Reply { id, result } = slow.recv().await.unwrap() else { panic!("it is a reply") };
+    assert_eq!((id, &result[1]), (json!("slow"), &json!({})));
+    assert!(memory.syncs() > 0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn compactions_are_answered_when_they_are_done() {
+    static TRIMMED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let trim = || _ = TRIMMED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let server = start(OvsdbServerConfig { trim: Some(trim), ..OvsdbServerConfig::default() });
+    let handle = server.handle();
+    assert_eq!(handle.call(Call::Compact(Some("P".into()))).await, Ok(String::new()));
+    assert_eq!(TRIMMED.load(std::sync::atomic::Ordering::Relaxed), 0, "not asked for");
+    handle.call(Call::TrimOnCompaction(true)).await.unwrap();
+    let (one, other) = tokio::join!(handle.call(Call::Compact(None)), handle.call(Call::Compact(Some("P".into()))));
+    assert_eq!((one, other), (Ok(String::new()), Ok(String::new())));
+    assert!(TRIMMED.load(std::sync::atomic::Ordering::Relaxed) > 0);
+    assert!(handle.call(Call::Compact(Some("Q".into()))).await.is_err());
+    server.stop().await;
 }

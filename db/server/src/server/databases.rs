@@ -66,6 +66,7 @@ impl Server {
             Some(hosted) if hosted.internal => return Err(Error::bare("Cannot remove reserved database.")),
             Some(_) => {}
         }
+        self.settle_disk(name);
         self.abandon(name);
         // Whoever opens the file next goes on waiting.
         self.armed.remove(name);
@@ -119,24 +120,6 @@ impl Server {
         self.databases.get(name).map(|hosted| &hosted.db)
     }
 
-    /// Compacts the log of one database or, without a name, of all.
-    pub fn compact(&mut self, name: Option<&str>) -> Result<()> {
-        self.flush();
-        let date_ms = self.date_ms();
-        match name.map(|name| self.databases.get(name)) {
-            Some(None) => return Err(Error::bare("no database by that name")),
-            Some(Some(hosted)) if hosted.internal => return Err(Error::bare("cannot compact built-in databases")),
-            _ => {}
-        }
-        for (db, hosted) in &mut self.databases {
-            if !hosted.internal && name.is_none_or(|name| name == db) {
-                tracing::info!(target: "ovsdb_server", "compacting {db} database by user request");
-                hosted.db.compact(date_ms)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Executes operations of our own, such as writing a status; the result as in a reply.
     pub fn transact_internal(&mut self, db: &str, operations: Vec<Value>) -> Result<String> {
         self.flush();
@@ -148,7 +131,7 @@ impl Server {
         let execution = self.execute(db, &request);
         if let Some(hosted) = self.databases.get_mut(db) {
             hosted.internal = internal;
-            hosted.db.flush()?;
+            hosted.db.append()?;
         }
         let done = match execution {
             Execution::Waiting { .. } => return Err(Error::bare("timed out")),
@@ -271,6 +254,8 @@ impl Server {
         if hosted.relay.is_some() {
             return Err(Error::new("not allowed", format!("{name} is relayed; convert it where it comes from")));
         }
+        self.settle_disk(name);
+        let hosted = self.databases.get_mut(name).expect("it is still there");
         hosted.db.convert(schema, date_ms)?;
         self.abandon(name);
         self.disconnect_unaware(&format!("{name} database schema changed"));
@@ -279,7 +264,11 @@ impl Server {
     }
 
     fn host(&mut self, name: String, db: Database, internal: bool) {
-        let hosted = Hosted { db, monitors: Monitors::default(), waits: Vec::new(), internal, relay: None };
+        self.next_host += 1;
+        let disk = disk::Disk::new(self.next_host);
+        let mut hosted = Hosted { db, monitors: Monitors::default(), waits: Vec::new(), internal, relay: None, disk };
+        // The time until the first compaction counts from here.
+        hosted.db.wants_compaction(&self.rule, self.clock.now());
         self.databases.insert(name, hosted);
         self.describe_databases();
     }

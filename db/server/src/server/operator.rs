@@ -148,7 +148,7 @@ impl Server {
                 "commit": commit.to_json(hosted.db.tables()), "deadline": deadline_ms, "seconds": seconds
             });
             let kept = hosted.db.keep(NOTE, Some(note.to_string().as_bytes()));
-            let written = kept.and_then(|()| hosted.db.flush());
+            let written = kept.and_then(|()| hosted.db.append());
             if let Err(error) = written {
                 hosted.db.discard();
                 // What was not written needs no taking back.
@@ -160,10 +160,18 @@ impl Server {
             self.armed.insert(db.to_owned(), Armed { commit, id: commit_id, deadline, deadline_ms, seconds });
             pending = self.pending_json(db);
         } else {
-            hosted.db.flush()?;
+            hosted.db.append()?;
         }
-        let result = format!("{{\"results\":{},\"pending\":{pending}}}", done.result);
-        let touched = self.finish(Pending { db: db.to_owned(), request, result, changes: done.changes });
+        let mut results = done.result;
+        if let Some(hosted) = self.databases.get_mut(db)
+            && let Err(error) = hosted.db.sync()
+        {
+            // It stands, though nobody knows for how long, and is taken back as announced.
+            with_error(&mut results, &error);
+        }
+        let result = format!("{{\"results\":{results},\"pending\":{pending}}}");
+        let touched =
+            self.finish(Pending { db: db.to_owned(), request, result, changes: done.changes, durable: false });
         self.run_waits(|name, waiting| touched.iter().any(|(db, set)| name == db && set.touches(waiting.table)));
         self.flush();
         Ok(())

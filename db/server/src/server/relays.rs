@@ -130,7 +130,7 @@ impl Server {
         let date_ms = self.date_ms();
         let Some(hosted) = self.databases.get_mut(name) else { return Err(gone(name)) };
         let changes = hosted.db.replicate(updates, date_ms)?;
-        hosted.db.flush()?;
+        hosted.db.append()?;
         if let Some(relay) = &mut hosted.relay {
             relay.remember(txn, changes.as_ref());
         }

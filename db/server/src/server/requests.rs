@@ -139,7 +139,8 @@ impl Server {
             Some(changes) => spec.changes(hosted.db.tables(), &changes).unwrap_or_else(|| "{}".into()),
         };
         let last = hosted.relay.as_ref().map_or(Uuid::nil(), |relay| relay.last);
-        let spec = hosted.monitors.subscribe(spec, session, id_text.as_str().into());
+        let head = head(version, &id_text, Uuid::nil());
+        let spec = hosted.monitors.subscribe(spec, session, id_text.as_str().into(), head);
         if let Some(session) = self.sessions.get_mut(&session) {
             session.monitors.insert(id_text, Monitor { db, spec });
         }
@@ -167,8 +168,9 @@ impl Server {
         let after = before.with_conditions(requests, hosted.db.schema())?;
         let difference = before.difference(&after, hosted.db.tables());
         hosted.monitors.unsubscribe(&before, session, &old_text);
-        let after = hosted.monitors.subscribe(after, session, new_text.as_str().into());
         let version = after.version;
+        let head = head(version, &new_text, Uuid::nil());
+        let after = hosted.monitors.subscribe(after, session, new_text.as_str().into(), head);
         if let Some(body) = difference {
             let txn = self.databases[&db].relay.as_ref().map_or(Uuid::nil(), |relay| relay.last);
             self.out.push_back(Output::Send(session, update(version, &new_text, txn, body.into())));

@@ -6,10 +6,12 @@ use serde_json::json;
 use weft_base::SimClock;
 use weft_ovsdb::DatabaseSchema;
 
-struct Sim {
-    server: Server,
-    clock: Arc<SimClock>,
-    log: MemoryStorage,
+pub(super) struct Sim {
+    pub server: Server,
+    pub clock: Arc<SimClock>,
+    pub log: MemoryStorage,
+    /// Work for the disk that nobody has done yet.
+    pub work: VecDeque<DiskWork>,
 }
 
 /// A database `P` with root table `T`, whose rows refer to rows of `C`.
@@ -29,28 +31,28 @@ fn schema() -> DatabaseSchema {
 }
 
 impl Sim {
-    fn new() -> Sim {
+    pub fn new() -> Sim {
         let clock = Arc::new(SimClock::new(Time::from_millis(1_000)));
         let mut server = Server::new(clock.clone());
         let (db, log) = Database::in_memory(&schema());
         server.add_database(db).unwrap();
         while server.poll().is_some() {}
-        Sim { server, clock, log }
+        Sim { server, clock, log, work: VecDeque::new() }
     }
 
-    fn say(&mut self, session: SessionId, method: &str, params: Value, id: i64) {
+    pub fn say(&mut self, session: SessionId, method: &str, params: Value, id: i64) {
         let Value::Array(params) = params else { panic!("params are an array") };
         self.server.on_message(session, Message::request(method, params, id));
     }
 
-    fn transact(&mut self, session: SessionId, operations: Value, id: i64) {
+    pub fn transact(&mut self, session: SessionId, operations: Value, id: i64) {
         let Value::Array(operations) = operations else { panic!("operations are an array") };
         let params = [vec![json!("P")], operations].concat();
         self.say(session, "transact", Value::Array(params), id);
     }
 
     /// What has been sent so far: (receiver, message).
-    fn heard(&mut self) -> Vec<(SessionId, Value)> {
+    pub fn heard(&mut self) -> Vec<(SessionId, Value)> {
         let mut heard = Vec::new();
         while let Some(output) = self.server.poll() {
             match output {
@@ -62,18 +64,22 @@ impl Sim {
                 }
                 Output::Close(session, reason) => heard.push((session, json!({"close": reason}))),
                 Output::Forward { db, .. } => panic!("{db} is no relay"),
+                Output::Disk(work) => self.work.push_back(work),
+                Output::Compacted(db, result) => {
+                    heard.push((SessionId(0), json!({"compacted": db, "ok": result.is_ok()})));
+                }
             }
         }
         heard
     }
 
-    fn flushed(&mut self) -> Vec<(SessionId, Value)> {
+    pub fn flushed(&mut self) -> Vec<(SessionId, Value)> {
         self.server.flush();
         self.heard()
     }
 
     /// One request and its reply, nothing else being sent.
-    fn ask(&mut self, session: SessionId, method: &str, params: Value) -> Value {
+    pub fn ask(&mut self, session: SessionId, method: &str, params: Value) -> Value {
         self.say(session, method, params, 1);
         let mut heard = self.flushed();
         assert_eq!(heard.len(), 1, "{heard:?}");
@@ -81,7 +87,7 @@ impl Sim {
     }
 }
 
-fn insert(name: &str) -> Value {
+pub(super) fn insert(name: &str) -> Value {
     json!({"op": "insert", "table": "T", "row": {"n": name}})
 }
 
