@@ -6,8 +6,13 @@
 //! Invariants: a unix socket file that we made is removed when its listener goes, and replaced, not an
 //! obstacle, when it was left behind by a crash. A path too long for `sockaddr_un` works all the same.
 
+mod plain;
+
+pub(crate) use plain::WriteEnd;
+
 use crate::address::{Address, Passive};
 use crate::tls;
+use plain::PlainSocket;
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use std::io;
@@ -16,9 +21,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream, tcp, unix};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// A connected byte stream.
 pub struct Stream {
@@ -43,12 +48,12 @@ impl Stream {
         Ok(match address {
             Address::Unix(path) => {
                 let (path, _keep) = short_path(path)?;
-                Stream::unix(UnixStream::connect(path).await?, peer)
+                Stream::socket(UnixStream::connect(path).await?.into_std()?.into(), peer)?
             }
             Address::Tcp { host, port } => {
                 let socket = TcpStream::connect((host.as_str(), *port)).await?;
                 socket.set_nodelay(true)?;
-                Stream::tcp(socket, peer)
+                Stream::socket(socket.into_std()?.into(), peer)?
             }
             Address::Ssl { host, port } => {
                 let socket = TcpStream::connect((host.as_str(), *port)).await?;
@@ -58,16 +63,9 @@ impl Stream {
         })
     }
 
-    fn unix(socket: UnixStream, peer: String) -> Stream {
-        let (read, write) = socket.into_split();
-        let write = Arc::new(WriteEnd::Unix(write));
-        Stream { io: Box::new(Halves { read, write: write.clone() }), peer, direct: Some(write) }
-    }
-
-    fn tcp(socket: TcpStream, peer: String) -> Stream {
-        let (read, write) = socket.into_split();
-        let write = Arc::new(WriteEnd::Tcp(write));
-        Stream { io: Box::new(Halves { read, write: write.clone() }), peer, direct: Some(write) }
+    fn socket(socket: OwnedFd, peer: String) -> io::Result<Stream> {
+        let (io, direct) = PlainSocket::new(socket)?;
+        Ok(Stream { io: Box::new(io), peer, direct: Some(direct) })
     }
 
     /// One end of an in-process pipe.
@@ -124,12 +122,12 @@ impl Listener {
         match &self.socket {
             Socket::Unix(socket) => {
                 let (io, _) = socket.accept().await?;
-                Ok(Stream::unix(io, "unix".to_string()))
+                Stream::socket(io.into_std()?.into(), "unix".to_string())
             }
             Socket::Tcp(socket) => {
                 let (io, peer) = socket.accept().await?;
                 io.set_nodelay(true)?;
-                Ok(Stream::tcp(io, format!("tcp:{}", shown(peer))))
+                Stream::socket(io.into_std()?.into(), format!("tcp:{}", shown(peer)))
             }
             Socket::Ssl(socket) => {
                 let (io, peer) = socket.accept().await?;
@@ -206,73 +204,11 @@ trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {
         None
     }
 }
-impl<R: AsyncRead + Send + Unpin> Bytes for Halves<R> {}
+impl Bytes for PlainSocket {}
 impl Bytes for DuplexStream {}
 impl Bytes for tls::TlsStream {
     fn identity(&self) -> Option<String> {
         self.peer_name()
-    }
-}
-
-/// The half of a socket that is written to. Several may hold it; whole messages are their business.
-#[derive(Debug)]
-pub(crate) enum WriteEnd {
-    Unix(unix::OwnedWriteHalf),
-    Tcp(tcp::OwnedWriteHalf),
-}
-
-impl WriteEnd {
-    /// Writes what the kernel takes at once.
-    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            WriteEnd::Unix(half) => half.try_write(bytes),
-            WriteEnd::Tcp(half) => half.try_write(bytes),
-        }
-    }
-
-    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            match self {
-                WriteEnd::Unix(half) => ready!(half.as_ref().poll_write_ready(cx))?,
-                WriteEnd::Tcp(half) => ready!(half.as_ref().poll_write_ready(cx))?,
-            }
-            match self.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
-            }
-        }
-    }
-
-    fn shut(&self) -> io::Result<()> {
-        let how = rustix::net::Shutdown::Write;
-        match self {
-            WriteEnd::Unix(half) => Ok(rustix::net::shutdown(half.as_ref(), how)?),
-            WriteEnd::Tcp(half) => Ok(rustix::net::shutdown(half.as_ref(), how)?),
-        }
-    }
-}
-
-/// Both halves of a socket.
-struct Halves<R> {
-    read: R,
-    write: Arc<WriteEnd>,
-}
-
-impl<R: AsyncRead + Unpin> AsyncRead for Halves<R> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.read).poll_read(cx, buf)
-    }
-}
-
-impl<R: Unpin> AsyncWrite for Halves<R> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.write.poll_write(cx, buf)
-    }
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.write.shut())
     }
 }
 

@@ -144,6 +144,7 @@ impl OvsdbServer {
             files,
             clients: BTreeMap::new(),
             addressed: Vec::new(),
+            round: 1,
             remotes,
             events: events.clone(),
             clock: config.clock,
@@ -215,8 +216,10 @@ struct Owner {
     server: Server,
     files: BTreeMap<String, PathBuf>,
     clients: BTreeMap<SessionId, Client>,
-    /// Clients that have something in their outlets that is not pushed yet.
-    addressed: Vec<SessionId>,
+    /// Outlets with something that is not pushed yet.
+    addressed: Vec<Arc<Outlet>>,
+    /// Which round of sending this is.
+    round: u64,
     remotes: Remotes,
     events: mpsc::Sender<Event>,
     clock: Arc<dyn Clock>,
@@ -240,8 +243,8 @@ struct Client {
     outlet: Arc<Outlet>,
     /// When it last said something.
     heard: Time,
-    /// Whether something has been put into the outlet in this turn.
-    addressed: bool,
+    /// When something was last put into the outlet, in rounds of sending.
+    addressed: u64,
     /// Dropped, it tells the connection's task to end when everything has been read.
     keep: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -328,7 +331,7 @@ impl Owner {
         let (keep, kept) = oneshot::channel();
         let serve = connection::serve(session, connection, peer.clone(), _gone, self.events.clone(), kept);
         let task = tokio::spawn(serve);
-        self.clients.insert(session, Client { peer, outlet, heard: self.now, addressed: false, keep, task });
+        self.clients.insert(session, Client { peer, outlet, heard: self.now, addressed: 0, keep, task });
         self.report_remotes();
     }
 
@@ -368,8 +371,8 @@ impl Owner {
                         text.add_to(out);
                         before
                     });
-                    if !std::mem::replace(&mut client.addressed, true) {
-                        self.addressed.push(session);
+                    if std::mem::replace(&mut client.addressed, self.round) != self.round {
+                        self.addressed.push(client.outlet.clone());
                     }
                     if before > self.backlog_limit {
                         self.cut_off(session, "too much data waits to be read by the client");
@@ -377,13 +380,8 @@ impl Owner {
                 }
             }
         }
-        for session in self.addressed.drain(..) {
-            // It may have been cut off meanwhile.
-            if let Some(client) = self.clients.get_mut(&session) {
-                client.addressed = false;
-                client.outlet.push();
-            }
-        }
+        self.round += 1;
+        self.addressed.drain(..).for_each(|outlet| outlet.push());
     }
 
     fn cut_off(&mut self, session: SessionId, reason: &str) {

@@ -39,7 +39,12 @@ impl Disk {
 
     pub(super) fn done(&mut self, server: &mut Server, ticket: &DiskTicket, result: Result<()>, took: Duration) {
         if ticket.is_sync {
-            self.cost = Some(self.cost.map_or(took, |cost| (cost * 7 + took) / 8));
+            // One that takes long now and then is quick all the same.
+            self.cost = Some(match self.cost {
+                None => took,
+                Some(cost) if took > cost => cost + cost / 16,
+                Some(cost) => cost - (cost - took) / 8,
+            });
         }
         server.disk_done(ticket, result);
     }
@@ -141,6 +146,6 @@ impl Owner {
 /// How long an `fsync` waits for those that took part in the last one.
 const GATHER: Duration = Duration::from_micros(150);
 /// A disk that is as quick as this is waited for.
-const QUICK: Duration = Duration::from_micros(500);
+const QUICK: Duration = Duration::from_millis(1);
 /// Who has not been heard for so long is asleep.
 const LATELY: Duration = Duration::from_millis(100);
