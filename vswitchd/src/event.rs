@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 use weft_jsonrpc::session::SessionEvent;
 use weft_jsonrpc::unixctl::Call;
-use weft_netdev::LinkEvent;
+use weft_netdev::{LinkEvent, RouteSnapshot};
 
 use crate::serve::Net;
 
@@ -20,6 +20,8 @@ pub enum Event {
     Command(Call),
     /// The machine's links changed.
     Links(Vec<LinkEvent>),
+    /// The machine's routes or addresses changed.
+    Routes(Box<RouteSnapshot>),
     /// A gRPC client wants to know what was counted.
     Counters(oneshot::Sender<weft_grpc::v1::StatisticsReport>),
     /// What the machine says of itself.

@@ -107,7 +107,11 @@ fn side(reason: DropReason) -> Side {
         | StackTooDeep
         | TooManyLabels
         | UnsupportedPacketType
-        | TunnelUnknown => Side::Neither,
+        | TunnelUnknown
+        | TunnelEcn
+        | TunnelToUs
+        | NoRoute
+        | NoNeighbour => Side::Neither,
     }
 }
 

@@ -4,7 +4,7 @@
 //! - [`device`]: [`open`] and the control handle [`Device`]; the control thread's side.
 //! - [`spec`]: which device to open, from an interface's type and options.
 //! - [`link`]: what a device says of itself: speed, features, MTU range, statistics.
-//! - [`monitor`], [`netlink`]: the kernel's links, and what happens to them.
+//! - [`monitor`], [`netlink`]: the kernel's links, and what happens to them. [`route`]: its routes and addresses.
 //! - `kernel`, `tap`, `packet_socket`, `vnet`, `ethtool`: kernel devices.
 //! - [`host_tunnel`]: outer packets through the host's own stack.
 //! - [`dummy`], [`replay`], [`null`]: devices in memory, for tests and benchmarks.
@@ -28,6 +28,7 @@ mod packet_socket;
 pub mod pcap;
 pub mod queue;
 pub mod replay;
+pub mod route;
 mod soft;
 pub mod spec;
 mod sys;
@@ -40,6 +41,7 @@ pub use dummy::Dummy;
 pub use link::{Duplex, Features, Link, LinkInfo, MtuRange, Stats};
 pub use monitor::{LinkEvent, Monitor};
 pub use queue::{BURST, RxQueue, TxCaps, TxQueue, TxReport};
+pub use route::{RouteMonitor, RouteSnapshot};
 pub use spec::{Kind, OpenError, Spec};
 pub use sys::signal::die_of_crashes;
 pub use wake::{Sleeper, Waker};

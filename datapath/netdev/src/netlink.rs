@@ -88,7 +88,7 @@ fn change(ifindex: u32, mut message: LinkMessage) -> io::Result<()> {
 }
 
 /// Send one request, gather its replies until the kernel is done.
-fn ask(message: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<RouteNetlinkMessage>> {
+pub(crate) fn ask(message: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<RouteNetlinkMessage>> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;

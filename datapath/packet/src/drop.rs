@@ -78,11 +78,19 @@ pub enum DropReason {
     TunnelPayload,
     /// There is no such tunnel port.
     TunnelUnknown,
+    /// The outer header says congestion, and the inner packet cannot.
+    TunnelEcn,
+    /// A tunnel's other end would be ourselves.
+    TunnelToUs,
+    /// No route leads to a tunnel's other end.
+    NoRoute,
+    /// The next hop to a tunnel's other end is not known yet; it is being asked for.
+    NoNeighbour,
 }
 
 impl DropReason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [DropReason; 37] = {
+    pub const ALL: [DropReason; 41] = {
         use DropReason::*;
         [
             Malformed,
@@ -122,6 +130,10 @@ impl DropReason {
             TunnelOptions,
             TunnelPayload,
             TunnelUnknown,
+            TunnelEcn,
+            TunnelToUs,
+            NoRoute,
+            NoNeighbour,
         ]
     };
 
@@ -166,6 +178,10 @@ impl DropReason {
             TunnelOptions => "tunnel-options",
             TunnelPayload => "tunnel-payload",
             TunnelUnknown => "tunnel-unknown",
+            TunnelEcn => "tunnel-ecn",
+            TunnelToUs => "tunnel-to-us",
+            NoRoute => "no-route",
+            NoNeighbour => "no-neighbour",
         }
     }
 
@@ -197,6 +213,10 @@ impl DropReason {
             TunnelOptions => "its tunnel header's options are broken",
             TunnelPayload => "its tunnel does not carry such packets",
             TunnelUnknown => "there is no such tunnel port",
+            TunnelEcn => "its outer header says congestion, and it cannot say that itself",
+            TunnelToUs => "the tunnel's other end would be the address that it came to",
+            NoRoute => "no route leads to the tunnel's other end by a bridge",
+            NoNeighbour => "the next hop to the tunnel's other end is not known yet, and is being asked for",
             TranslationError => "the flow tables ask for more stack, actions or recirculation than allowed",
             MissBudget => "the port brings more new flows than its share while other ports have work",
             FlowLimit => "the datapath holds as many flows as it may (flow-limit)",

@@ -74,7 +74,7 @@ pub struct Port {
     pub config: PortConfig,
     /// When it came.
     pub added: Time,
-    /// Counted for patch ports, which have no device that would.
+    /// Counted for patch ports and tunnels, which have no device that would.
     pub patch: Arc<PatchCounters>,
 }
 
@@ -255,12 +255,30 @@ impl Port {
         Port { number, bundle, settings, config: PortConfig::empty(), added: now, patch: Arc::default() }
     }
 
-    /// Its number in the datapath; patch ports have none.
+    /// Its number in the datapath; patch ports have none, tunnels share that of their kind.
     #[inline]
     pub fn dp(&self) -> Option<DpPort> {
         match self.settings.kind {
             PortKind::Device(dp) => Some(dp),
+            PortKind::Tunnel(ref tunnel) => Some(tunnel.dp),
             PortKind::Patch { .. } => None,
+        }
+    }
+
+    /// What the datapath calls its port: tunnels share theirs.
+    pub fn dp_name(&self) -> String {
+        match &self.settings.kind {
+            PortKind::Tunnel(tunnel) => tunnel.config.dp_name(),
+            _ => self.settings.name.clone(),
+        }
+    }
+
+    /// Its tunnel, if it is one.
+    #[inline]
+    pub fn tunnel(&self) -> Option<&crate::tunnel::Tunnel> {
+        match &self.settings.kind {
+            PortKind::Tunnel(tunnel) => Some(tunnel),
+            _ => None,
         }
     }
 

@@ -12,6 +12,7 @@ use weft_openflow::controller::Role;
 use weft_openflow::{QueueId, Version};
 use weft_packet::DpPort;
 
+use crate::tunnel::Tunnel;
 use crate::vlan::{PriorityTags, VlanMode, VlanSet};
 
 /// A MAC address.
@@ -195,6 +196,8 @@ impl BundleSettings {
 pub enum PortKind {
     /// A device of the datapath.
     Device(DpPort),
+    /// A tunnel: what the datapath's port for its kind carries, as far as it is this tunnel's.
+    Tunnel(Box<Tunnel>),
     /// The other end of a patch cable: the name of the peer port, on whatever bridge (options:peer).
     Patch {
         /// The peer's name.
@@ -379,6 +382,13 @@ pub enum ConfigError {
     Exists(String),
     /// All OpenFlow port numbers are taken.
     NoFreePort,
+    /// A tunnel port asks for the same packets as this one, in these words.
+    SameTunnel {
+        /// The other's name.
+        rival: String,
+        /// What both ask for.
+        wanted: String,
+    },
 }
 
 impl std::fmt::Display for ConfigError {
@@ -389,6 +399,9 @@ impl std::fmt::Display for ConfigError {
             ConfigError::NoSuchPort(name) => write!(f, "no interface named {name}"),
             ConfigError::Exists(name) => write!(f, "{name} already exists"),
             ConfigError::NoFreePort => write!(f, "all OpenFlow port numbers are in use"),
+            ConfigError::SameTunnel { rival, wanted } => {
+                write!(f, "attempting to add tunnel port with same config as port '{rival}' ({wanted})")
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 //! In reading order:
 //! - [`config`], [`vlan`]: what the daemon tells us, in the database's terms.
 //! - [`tables`], [`bridge`], [`flow_table`], [`rule`], [`shared`], [`mac_table`]: the state, one value behind one lock.
-//! - `tlv`: tunnel options of a bridge. [`features`]: what of the datapath is used.
+//! - [`tunnel`]: tunnel ports, routes, next hops. `tlv`: tunnel options of a bridge. [`features`]: what of the datapath is used.
 //! - [`pipeline`]: [`Pipeline`], the room's door: configuration, connections, upcalls, the periodic run, queries.
 //!
 //! Invariants: translation is a pure function of the tables and a key; what it wants done (learn, count, send to a
@@ -32,6 +32,7 @@ pub mod tables;
 mod text;
 mod tlv;
 pub mod translate;
+pub mod tunnel;
 mod upcall;
 pub mod vlan;
 

@@ -111,8 +111,9 @@ impl Pipeline {
             rules_due = self.expire_rules(&mut control, now);
         }
         let connections_due = self.run_connections(&mut control, now);
+        let tunnels_due = self.run_tunnels(now).unwrap_or(connections_due);
         let bundles_due = self.expire_bundles(&mut control, now);
-        macs_due.min(rules_due).min(sweep_due).min(connections_due).min(bundles_due)
+        macs_due.min(rules_due).min(sweep_due).min(connections_due).min(bundles_due).min(tunnels_due)
     }
 
     /// How long the last [`Pipeline::run`] took: the number of megaflows adapts to what the control thread can handle.
@@ -331,6 +332,10 @@ impl Pipeline {
         }
         push_attached(tables, flow, attachment);
         let Some(mut new) = translate_again(tables, flow) else { return Fate::Delete };
+        if !new.questions.is_empty() {
+            // frames come this way still: their next hop is asked for again
+            self.ask(tables, new.questions.drain(..), now);
+        }
         if new.once || !flow.pattern.mask().covers(&new.mask) {
             return Fate::Delete;
         }

@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use weft_base::Time;
-use weft_flow::OfPort;
+use weft_flow::{FlowKey, OfPort};
 use weft_packet::DpPort;
 
 use crate::bridge::{Bridge, Bundle, Port};
@@ -21,6 +21,7 @@ use crate::features::Features;
 use crate::frozen::FrozenStates;
 use crate::learn::Pending;
 use crate::meter::Numbers;
+use crate::tunnel::{Tunnel, Tunnels, ports};
 
 /// A bridge, for as long as the daemon runs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -51,6 +52,8 @@ pub struct Tables {
     pub pending: Pending,
     /// What of the datapath is used.
     pub features: Features,
+    /// Tunnel ports, and the way of outer packets.
+    pub tunnels: Tunnels,
 }
 
 impl Tables {
@@ -93,6 +96,17 @@ impl Tables {
         Some((bridge, bridge.port(*port)?))
     }
 
+    /// Which bridge's which port a frame came in by.
+    #[inline]
+    pub fn port_of_key(&self, key: &FlowKey) -> Option<(&Bridge, &Port)> {
+        if !weft_flow::tunnel::is_there(key) {
+            return self.port_of_dp(DpPort(key.word(0) as u32));
+        }
+        let (bridge, port) = self.tunnels.ports.find(key)?;
+        let bridge = self.bridges.get(&bridge)?;
+        Some((bridge, bridge.port(port)?))
+    }
+
     /// The port of that name, on whatever bridge.
     pub fn port_named(&self, name: &str) -> Option<(&Bridge, &Port)> {
         let (bridge, port) = self.by_name.get(name)?;
@@ -130,6 +144,7 @@ impl Tables {
         self.by_dp.retain(|_, (bridge, _)| *bridge != id);
         self.by_name.retain(|_, (bridge, _)| *bridge != id);
         let bridge = self.bridges.remove(&id).ok_or_else(gone)?;
+        bridge.ports().filter_map(Port::tunnel).for_each(|tunnel| self.tunnels.remove(tunnel));
         self.patches_changed();
         Ok(bridge)
     }
@@ -179,10 +194,14 @@ impl Tables {
             return Err(ConfigError::Exists(settings.name));
         }
         let name = settings.name.clone();
-        let dp = match settings.kind {
-            PortKind::Device(dp) => Some(dp),
-            PortKind::Patch { .. } => None,
+        let (dp, tunnel) = match &settings.kind {
+            PortKind::Device(dp) => (Some(*dp), None),
+            PortKind::Tunnel(tunnel) => (None, Some(tunnel.clone())),
+            PortKind::Patch { .. } => (None, None),
         };
+        if let Some(tunnel) = &tunnel {
+            self.no_rival(tunnel, None)?;
+        }
         let to = self.bridge_or(bridge)?;
         let id = to.id;
         let bundle = to.bundle_named(bundle).ok_or_else(|| ConfigError::NoSuchBundle(bundle.into()))?.id;
@@ -190,13 +209,39 @@ impl Tables {
         to.insert_port(Port::new(number, bundle, settings, now));
         self.by_name.insert(name, (id, number));
         self.ports_generation += 1;
-        match dp {
-            Some(dp) => {
+        match (dp, tunnel) {
+            (Some(dp), _) => {
                 self.by_dp.insert(dp, (id, number));
             }
-            None => self.patches_changed(),
+            (None, Some(tunnel)) => self.tunnels.add(&tunnel, (id, number)),
+            (None, None) => self.patches_changed(),
         }
         Ok(number)
+    }
+
+    /// Other settings for a tunnel port.
+    pub fn set_tunnel(&mut self, bridge: &str, name: &str, tunnel: Tunnel) -> Result<(), ConfigError> {
+        let gone = || ConfigError::NoSuchPort(name.into());
+        let id = self.bridge_or(bridge)?.id;
+        let (_, number) = self.by_name.get(name).filter(|(of, _)| *of == id).copied().ok_or_else(gone)?;
+        self.no_rival(&tunnel, Some((id, number)))?;
+        let bridge = self.bridge_or(bridge)?;
+        let port = bridge.port_mut(number).ok_or_else(gone)?;
+        let PortKind::Tunnel(place) = &mut port.settings.kind else { return Err(gone()) };
+        let before = std::mem::replace(&mut **place, tunnel.clone());
+        bridge.changed();
+        self.tunnels.remove(&before);
+        self.tunnels.add(&tunnel, (id, number));
+        self.ports_generation += 1;
+        Ok(())
+    }
+
+    fn no_rival(&self, tunnel: &Tunnel, own: Option<(BridgeId, OfPort)>) -> Result<(), ConfigError> {
+        let rival = self.tunnels.ports.rival(tunnel.dp, &tunnel.config).filter(|rival| Some(*rival) != own);
+        let Some((bridge, port)) = rival else { return Ok(()) };
+        let rival = self.bridges.get(&bridge).and_then(|bridge| bridge.port(port));
+        let rival = rival.map_or_else(String::new, |port| port.settings.name.clone());
+        Err(ConfigError::SameTunnel { rival, wanted: ports::wanted_text(tunnel.dp, &tunnel.config) })
     }
 
     /// Remove a port; its bundle stays.
@@ -210,10 +255,11 @@ impl Tables {
         self.by_name.remove(name);
         self.ports_generation += 1;
         let port = self.bridge_or(bridge)?.take_port(number).ok_or_else(gone)?;
-        match port.settings.kind {
+        match &port.settings.kind {
             PortKind::Device(dp) => {
-                self.by_dp.remove(&dp);
+                self.by_dp.remove(dp);
             }
+            PortKind::Tunnel(tunnel) => self.tunnels.remove(tunnel),
             PortKind::Patch { .. } => self.patches_changed(),
         }
         Ok(port)
@@ -226,7 +272,7 @@ impl Tables {
         let port = number.and_then(|number| to.port_mut(number)).ok_or_else(|| ConfigError::NoSuchPort(name.into()))?;
         match &mut port.settings.kind {
             PortKind::Patch { peer: leads_to } => *leads_to = peer.to_owned(),
-            PortKind::Device(_) => return Err(ConfigError::NoSuchPort(name.into())),
+            PortKind::Device(_) | PortKind::Tunnel(_) => return Err(ConfigError::NoSuchPort(name.into())),
         }
         self.ports_generation += 1;
         self.patches_changed();

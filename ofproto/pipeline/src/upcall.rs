@@ -66,6 +66,7 @@ impl Slowpath for Pipeline {
         };
         let mut translation = entry.translate(&tables, upcall.key);
         self.learn(&tables, &translation.learn, now);
+        self.meet(&tables, &mut translation, now);
         let install = upcall.may_install && !translation.once;
         // This frame is credited here; the megaflow counts those that follow.
         credit(&tables, &translation.credits, 1, upcall.frame.len() as u64, now);
@@ -115,8 +116,9 @@ impl Slowpath for Pipeline {
             Userspace::SlowPath(_) => {
                 let tables = self.read();
                 let Ok(entry) = Entry::of(&tables, upcall.key) else { return Vec::new() };
-                let translation = entry.translate(&tables, upcall.key);
+                let mut translation = entry.translate(&tables, upcall.key);
                 self.learn(&tables, &translation.learn, now);
+                self.meet(&tables, &mut translation, now);
                 drop(tables);
                 self.learn_flows(&translation.flows, now);
                 translation.actions
@@ -146,15 +148,23 @@ impl<'t> Entry<'t> {
             let bridge = tables.bridge(frozen.state.bridge).ok_or(DropReason::RecircUnknown)?;
             return Ok(Entry { bridge, in_port: None, frozen: Some(frozen) });
         }
-        let dp = DpPort(key.word(0) as u32);
-        let (bridge, port) = tables.port_of_dp(dp).ok_or(DropReason::NoSuchPort)?;
+        let (bridge, port) = tables.port_of_key(key).ok_or(DropReason::NoSuchPort)?;
         Ok(Entry { bridge, in_port: Some(port.number), frozen: None })
     }
 
     /// Translate what the datapath has under this key.
     pub fn translate(&self, tables: &Tables, key: &FlowKey) -> Translation {
         let frozen = self.frozen.as_deref().map(|f| &f.state);
-        translate_from(&Input { tables, bridge: self.bridge, key, actions: None, frozen }, self.in_port, None)
+        let input = Input { tables, bridge: self.bridge, key, actions: None, frozen };
+        if !weft_flow::tunnel::is_there(key) {
+            return translate_from(&input, self.in_port, None);
+        }
+        // a bridge knows options by its fields, the datapath as they came
+        let mut of_fields = key.clone();
+        weft_flow::tunnel::to_fields(&mut of_fields, &self.bridge.tlv);
+        let mut translation = translate_from(&Input { key: &of_fields, ..input }, self.in_port, None);
+        weft_flow::tunnel::mask_to_raw(&mut translation.mask, key, &self.bridge.tlv);
+        translation
     }
 }
 
@@ -167,6 +177,19 @@ impl Pipeline {
             if matches!(learned, Learned::New | Learned::Moved) {
                 self.changed();
             }
+        }
+    }
+
+    /// Take in who our neighbours are, and leave questions to others for the control thread.
+    pub(crate) fn meet(&self, tables: &Tables, translation: &mut Translation, now: Time) {
+        for who in &translation.neighbours {
+            let Some(bridge) = tables.bridge(who.bridge) else { continue };
+            if tables.tunnels.learn(&bridge.name, who.ip, who.mac, now) {
+                self.changed();
+            }
+        }
+        if !translation.questions.is_empty() {
+            self.ask(tables, translation.questions.drain(..), now);
         }
     }
 
@@ -193,14 +216,21 @@ impl Pipeline {
 
 /// Give statistics to whom they belong.
 pub(crate) fn credit(tables: &Tables, credits: &[Credit], packets: u64, bytes: u64, used: Time) {
+    let mut bytes = bytes;
     for to in credits {
         match to {
+            Credit::Longer(by) => bytes = bytes.wrapping_add_signed(i64::from(*by).wrapping_mul(packets as i64)),
             Credit::Rule(rule) => rule.count(packets, bytes, used),
             // by what else is known of the frames: see `learn`
             Credit::Learn(_) | Credit::FinTimeout { .. } => {}
             Credit::Table(table, found) => table.count(*found, packets),
             Credit::PatchTx(port) => port.count_tx(packets, bytes),
             Credit::PatchRx(port) => port.count_rx(packets, bytes),
+            Credit::Neighbour(bridge, ip) => {
+                if let Some(bridge) = tables.bridge(*bridge) {
+                    tables.tunnels.refresh(&bridge.name, *ip, used);
+                }
+            }
             Credit::Group(group) => group.count(packets, bytes),
             Credit::Bucket(bucket) => bucket.count(packets, bytes),
             Credit::Mac(mac) => {

@@ -147,6 +147,9 @@ fn show(owner: &mut Owner, args: &[String]) -> Answer {
                 ports.insert(*dp, (interface.name.clone(), interface.kind.shown.clone()));
             }
         }
+        for (name, backer) in &owner.switch.backers {
+            ports.insert(backer.dp, (name.clone(), backer.shown.clone()));
+        }
         for (number, (name, shown)) in ports {
             let _ = writeln!(text, "  port {number}: {name} ({shown})");
             if options.statistics {

@@ -127,6 +127,7 @@ fn ip4addr(owner: &mut Owner, args: &[String]) -> Answer {
     let dummy = dummy(owner, &args[0]).map_err(|_| "Unknown Dummy Interface".to_owned())?;
     let (address, prefix) = split_prefix(&args[1], 32).ok_or_else(|| format!("{}: invalid IP address", args[1]))?;
     dummy.set_ip4(address, prefix);
+    owner.switch.push_addresses(&args[0]);
     Ok("OK".to_owned())
 }
 
@@ -134,6 +135,7 @@ fn ip6addr(owner: &mut Owner, args: &[String]) -> Answer {
     let dummy = dummy(owner, &args[0]).map_err(|_| "Unknown Dummy Interface".to_owned())?;
     let (address, prefix) = split_prefix(&args[1], 128).ok_or_else(|| format!("{}: invalid IPv6 address", args[1]))?;
     dummy.add_ip6(address, prefix);
+    owner.switch.push_addresses(&args[0]);
     Ok("OK".to_owned())
 }
 

@@ -167,6 +167,7 @@ impl Owner {
             Event::Net(net) => self.on_net(net),
             Event::Command(call) => crate::commands::run(self, call),
             Event::Links(events) => self.on_links(&events),
+            Event::Routes(snapshot) => self.on_routes(&snapshot),
             // A client that is gone wants nothing more.
             Event::Counters(reply) => drop(reply.send(self.counters())),
             Event::Machine(found) => self.report_machine(Some(found)),
@@ -245,6 +246,12 @@ impl Owner {
         let (changed, touched) = self.switch.on_links(events);
         self.pending.merge(touched);
         self.report_interfaces(&changed);
+    }
+
+    fn on_routes(&mut self, snapshot: &weft_netdev::RouteSnapshot) {
+        self.switch.on_routes(snapshot);
+        let tunnels = self.switch.tunnels();
+        self.report_interfaces(&tunnels);
     }
 
     fn finish(mut self) {

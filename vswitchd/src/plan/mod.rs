@@ -205,9 +205,10 @@ fn change_port(
 fn must_reopen(wanted: &InterfaceConfig, running: &RunningInterface) -> bool {
     let had = &*running.config;
     let other_device = wanted.kind != had.kind || wanted.id != had.id;
-    // A dummy takes other options and a patch another peer while it lives; other devices read theirs when opened.
-    let other_options =
-        wanted.options != had.options && !matches!(wanted.kind.as_str(), "patch" | "dummy" | "dummy-pmd");
+    // A dummy or a tunnel takes other options and a patch another peer while it lives; other devices read theirs when opened.
+    let takes_options = matches!(wanted.kind.as_str(), "patch" | "dummy" | "dummy-pmd")
+        || weft_pipeline::tunnel::options::kind_of(&wanted.kind).is_some();
+    let other_options = wanted.options != had.options && !takes_options;
     let other_number = wanted.ofport_request.is_some()
         && wanted.ofport_request != had.ofport_request
         && wanted.ofport_request != running.ofport;

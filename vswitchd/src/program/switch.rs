@@ -17,7 +17,7 @@ use weft_jsonrpc::rundir;
 use weft_jsonrpc::session::Session;
 use weft_jsonrpc::stream::Listener;
 use weft_jsonrpc::unixctl::Server;
-use weft_netdev::Monitor;
+use weft_netdev::{Monitor, RouteMonitor};
 use weft_pipeline::Pipeline;
 use weft_server::database::Database;
 use weft_server::serve::{Handle, OvsdbServer, OvsdbServerConfig};
@@ -85,6 +85,10 @@ pub fn run(base: Base, program: Program, options: &Options) -> Result<ExitCode> 
         }
         let (monitor, listener) = (Monitor::open().context("netlink")?, events.clone());
         std::thread::Builder::new().spawn(move || follow_links(monitor, &listener))?;
+        if !options.disable_system_route {
+            let (monitor, listener) = (RouteMonitor::open().context("netlink")?, events.clone());
+            std::thread::Builder::new().spawn(move || follow_routes(monitor, &listener))?;
+        }
         let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
         for kind in signals {
             let (mut signal, events) = (signal(kind)?, events.clone());
@@ -200,6 +204,25 @@ fn follow_links(mut monitor: Monitor, events: &mpsc::Sender<Event>) {
                 std::thread::sleep(PAUSE);
             }
         }
+    }
+}
+
+/// Tells the owner of the machine's routes, and again when they have changed.
+fn follow_routes(mut monitor: RouteMonitor, events: &mpsc::Sender<Event>) {
+    loop {
+        let told = weft_netdev::route::snapshot().and_then(|routes| {
+            if events.blocking_send(Event::Routes(Box::new(routes))).is_err() {
+                return Ok(false);
+            }
+            monitor.wait().map(|()| true)
+        });
+        match told {
+            Ok(false) => return,
+            Ok(true) => {}
+            Err(error) => tracing::warn!(target: "route_table", "{error}"),
+        }
+        // routes come in crowds
+        std::thread::sleep(PAUSE);
     }
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use weft_flow::OfPort;
 use weft_netdev::{Device, Spec};
 use weft_packet::{DpPort, Mac};
+use weft_pipeline::tunnel::TunnelConfig;
 use weft_pipeline::{PortKind, PortSettings, PortState};
 
 use super::kind::{Kind, has_dummies, kind_of};
@@ -61,6 +62,15 @@ pub enum State {
         /// Its number on the bridge.
         ofport: OfPort,
     },
+    /// A tunnel, which has no device.
+    Tunnel {
+        /// Its number on the bridge.
+        ofport: OfPort,
+        /// The datapath's port for its kind.
+        dp: DpPort,
+        /// What it was told.
+        config: Box<TunnelConfig>,
+    },
     /// One end of a patch.
     Patch {
         /// Its number on the bridge.
@@ -76,7 +86,7 @@ impl Interface {
     /// Its number on the bridge.
     pub fn ofport(&self) -> Option<OfPort> {
         match &self.state {
-            State::Open { ofport, .. } | State::Patch { ofport, .. } => Some(*ofport),
+            State::Open { ofport, .. } | State::Patch { ofport, .. } | State::Tunnel { ofport, .. } => Some(*ofport),
             State::Failed(_) => None,
         }
     }
@@ -97,7 +107,7 @@ impl Interface {
                 error: Some(error.clone()).filter(|error| !error.is_empty()),
                 ..InterfaceFacts::default()
             },
-            State::Patch { .. } => InterfaceFacts {
+            State::Patch { .. } | State::Tunnel { .. } => InterfaceFacts {
                 ofport,
                 mac: Some(patch_mac(&self.name)),
                 up: Some(true),
@@ -130,7 +140,9 @@ impl Interface {
                 carrier: device.carrier().unwrap_or(false),
                 speed: device.link().speed_bps.unwrap_or(0),
             },
-            State::Patch { .. } => Seen { mac: patch_mac(&self.name), mtu: 0, up: true, carrier: true, speed: 0 },
+            State::Patch { .. } | State::Tunnel { .. } => {
+                Seen { mac: patch_mac(&self.name), mtu: 0, up: true, carrier: true, speed: 0 }
+            }
             State::Failed(_) => Seen::default(),
         };
     }
@@ -160,7 +172,8 @@ impl Switch {
         let state = match self.open(bridge, port, config, &kind, request, has_dummies(&datapath_type, self.dummy)) {
             Ok(state) => state,
             Err(error) => {
-                if !config.is_patch() && !error.is_empty() {
+                let is_said = config.is_patch() || error.contains(": ") && super::tunnel::tunnel_kind(&kind).is_some();
+                if !is_said && !error.is_empty() {
                     tracing::warn!(target: "bridge", "{error}");
                 }
                 State::Failed(error)
@@ -210,6 +223,9 @@ impl Switch {
             self.patches.entry(peer.to_owned()).or_default().insert(config.name.clone());
             return Ok(State::Patch { ofport, peer: peer.to_owned() });
         }
+        if let Some(kind) = super::tunnel::tunnel_kind(kind) {
+            return self.open_tunnel(bridge, port, config, kind, ofport_request, guessable);
+        }
         let explain = |error: weft_netdev::OpenError| {
             if let Some(line) = error.log_line() {
                 tracing::warn!(target: "netdev", "{line}");
@@ -257,6 +273,16 @@ impl Switch {
         match &interface.state {
             State::Failed(_) => {}
             State::Patch { .. } => self.lead_to(config),
+            State::Tunnel { config: had, .. } => {
+                let (had, bridge) = (had.clone(), interface.bridge.clone());
+                let (port, ofport) = (interface.port.clone(), interface.ofport());
+                if !self.change_tunnel(&bridge, config, &had) {
+                    let again = InterfaceConfig { ofport_request: ofport.map(|port| port.0), ..(**config).clone() };
+                    self.remove_interface(&bridge, &config.name);
+                    self.add_interface(&bridge, &port, &Arc::new(again));
+                    return;
+                }
+            }
             State::Open { device, .. } => {
                 let device = device.clone();
                 if let (Some(dummy), Ok(spec)) =
@@ -336,6 +362,7 @@ impl Switch {
         {
             self.engine.port_set_mtu(dp, seen.mtu);
         }
+        self.push_addresses(name);
         // A capture that was brought up has frames now, and nothing else tells the workers.
         self.engine.wake();
         self.push_state(&self.interfaces[name]);
@@ -380,11 +407,13 @@ impl Switch {
         }
         match &interface.state {
             State::Open { dp, .. } => {
+                self.pipeline.set_device(&interface.name, None);
                 self.engine.port_remove(*dp);
                 self.numbers.give_back(*dp);
                 self.devices.write().unwrap_or_else(|e| e.into_inner()).remove(&interface.name);
             }
             State::Patch { peer, .. } => self.unplug(&interface.name, peer),
+            State::Tunnel { config, .. } => self.give_back(config),
             State::Failed(_) => {}
         }
     }
@@ -392,6 +421,9 @@ impl Switch {
     /// All that is known of an interface: its own facts, and for a patch whether it leads anywhere.
     pub fn facts(&self, interface: &Interface) -> InterfaceFacts {
         let mut facts = interface.facts();
+        if let State::Tunnel { config, .. } = &interface.state {
+            facts.status = self.egress(config);
+        }
         if let State::Patch { peer, .. } = &interface.state {
             let other = self.interfaces.get(peer).map(|other| &other.state);
             let usable = matches!(other, Some(State::Patch { peer: back, .. }) if *back == interface.name);
@@ -420,7 +452,7 @@ impl Switch {
             State::Open { dp, .. } => Some((dp, interface.name.clone())),
             _ => None,
         });
-        open.collect()
+        open.chain(self.backers.iter().map(|(name, backer)| (backer.dp, name.clone()))).collect()
     }
 }
 

@@ -22,6 +22,7 @@ mod kind;
 mod numbers;
 mod queues;
 mod settings;
+mod tunnel;
 
 pub use hooks::{port_counters, set_admin};
 pub use interface::{Interface, Seen, State};
@@ -65,6 +66,10 @@ pub struct Switch {
     /// What the log said last of how cores are used.
     said: Option<queues::Said>,
     numbers: Numbers,
+    /// Devices of the machine whose addresses the pipeline knows.
+    addressed: BTreeSet<String>,
+    /// The datapath's ports for tunnels.
+    pub backers: tunnel::Backers,
     dummy: Dummy,
 }
 
@@ -94,6 +99,7 @@ impl Switch {
         dummy: Dummy,
         topology: Vec<u32>,
     ) -> Switch {
+        pipeline.set_tunnels_over_host(dummy == Dummy::Off);
         Switch {
             pipeline,
             engine,
@@ -106,6 +112,8 @@ impl Switch {
             cores: Cores::new(topology),
             said: None,
             numbers: Numbers::default(),
+            addressed: BTreeSet::new(),
+            backers: tunnel::Backers::new(),
             dummy,
         }
     }
@@ -196,9 +204,11 @@ impl Switch {
     /// Types that an interface can have.
     pub fn interface_types(&self) -> Vec<&'static str> {
         let mut types = vec!["internal", "null", "patch", "pcap", "system", "tap"];
+        types.extend(weft_packet::tunnel::Kind::ALL.map(weft_packet::tunnel::Kind::name));
         if self.dummy != Dummy::Off {
             types.extend(["dummy", "dummy-internal", "dummy-pmd"]);
         }
+        types.sort_unstable();
         types
     }
 }

@@ -29,7 +29,11 @@ pub fn parse_match(text: &str, names: &DpNames) -> Result<Match, String> {
 /// Names the word that was not understood.
 pub fn parse_key(text: &str, names: &DpNames) -> Result<FlowKey, String> {
     let mut matching = parse_match(text, names)?;
-    if matching.get(FieldId::EthType).1 == 0 {
+    let (packet_type, typed) = matching.get(FieldId::PacketType);
+    if packet_type >> 16 == 1 && typed != 0 {
+        // a packet without an Ethernet header is of the type that its packet type says
+        matching.set(FieldId::EthType, packet_type & 0xffff);
+    } else if matching.get(FieldId::EthType).1 == 0 {
         let names = split_top(text)?.into_iter().map(|part| call(part).0);
         let mut implied = names.filter_map(|name| match name {
             "ipv4" => Some(0x0800),

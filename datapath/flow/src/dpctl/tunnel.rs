@@ -134,6 +134,7 @@ fn read<'a>(inside: &'a str, key: &mut FlowKey, mask: &mut FlowMask) -> Result<(
             }
             ("gtpu", Some(inside)) => group(inside, GTPU, key, mask).ok_or(word)?,
             ("flags", Some(inside)) => {
+                let inside = if inside.is_empty() { "0" } else { inside };
                 // whether there is a key is said by `tun_id`
                 let (value, bits) = parse_flags(inside, FLAGS, TUN_FLAGS).map_err(|_| word)?;
                 let value = value as u64 & !u64::from(weft_packet::tunnel::KEY);
@@ -200,8 +201,8 @@ pub fn options(raw: &[u8], mask: &[u8], verbose: bool) -> String {
                 parts.push(format!("{name}={}", masked(form, value, ones, full)));
             }
         };
-        part("class", Form::LongHex, option.class.into(), bits(0, 2), 0xffff);
-        part("type", Form::LongHex, option.kind.into(), bits(2, 1), 0xff);
+        part("class", Form::Hex, option.class.into(), bits(0, 2), 0xffff);
+        part("type", Form::Hex, option.kind.into(), bits(2, 1), 0xff);
         part("len", Form::Decimal, option.data.len() as u128, if bits(3, 1) == 0 { 0 } else { 0xff }, 0xff);
         let ones = mask.get(option.at + 4..option.at + 4 + option.data.len()).unwrap_or_default();
         if !option.data.is_empty() && (verbose || ones.iter().any(|byte| *byte != 0)) {

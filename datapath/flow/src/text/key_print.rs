@@ -34,7 +34,10 @@ pub fn format_key_with(key: &FlowKey, ports: &PortNames, options: Option<&Arc<Tu
     if in_tunnel {
         take(&TUNNEL);
     }
-    take(&nonzero(&[FieldId::TunId]));
+    match key.word(36) >> 48 & u64::from(weft_packet::tunnel::KEY) {
+        0 => take(&nonzero(&[FieldId::TunId])),
+        _ => take(&[FieldId::TunId]), // a key of 0 is one
+    }
     take(&nonzero(&[FieldId::InPortOxm]));
     take(&[FieldId::PacketType]);
     let packet_type = FieldId::PacketType.get(key);

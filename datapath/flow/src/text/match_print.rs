@@ -189,7 +189,10 @@ impl Writer<'_> {
         }
         self.port("tun_gbp_id", FieldId::TunGbpId);
         self.bare_hex("tun_gbp_flags", FieldId::TunGbpFlags);
-        self.field("tun_tos", FieldId::TunTos);
+        let (tos, bits) = (FieldId::TunTos.get(self.pattern.key()), FieldId::TunTos.get_mask(self.pattern.mask()));
+        if bits != 0 {
+            self.named("tun_tos", &format!("{tos:x}")); // as Open vSwitch has it: hexadecimal, and does not say so
+        }
         self.field("tun_ttl", FieldId::TunTtl);
         self.bare("tun_erspan_ver", FieldId::TunErspanVer);
         match self.pattern.get(FieldId::TunErspanVer).0 {

@@ -10,7 +10,7 @@ use super::{FIELDS, MAX_LEN, TunLayout};
 pub struct TlvMap {
     pub class: u16,
     pub kind: u8,
-    /// Bytes, a multiple of 4.
+    /// Bytes, a multiple of 4, or 0.
     pub len: u8,
     /// `tun_metadataN`.
     pub index: u8,
@@ -64,7 +64,8 @@ impl TlvTable {
         let layout = Arc::make_mut(&mut table.layout);
         for map in new {
             let len = usize::from(map.len);
-            if len == 0 || !len.is_multiple_of(4) || len > MAX_LEN {
+            // one without data says something by being there
+            if !len.is_multiple_of(4) || len > MAX_LEN {
                 return Err(TlvError::BadLength);
             }
             if map.index >= FIELDS {

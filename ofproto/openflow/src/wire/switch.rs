@@ -190,7 +190,7 @@ fn read_maps(r: &mut Reader<'_>) -> Decoded<Vec<TlvMap>> {
         if wire.index.get() >= 64 {
             return bad(ErrorCode::NXTTMFC_BAD_FIELD_IDX, format!("tun_metadata{} does not exist", wire.index));
         }
-        if wire.len == 0 || !wire.len.is_multiple_of(4) || wire.len > 124 {
+        if !wire.len.is_multiple_of(4) || wire.len > 124 {
             return bad(ErrorCode::NXTTMFC_BAD_OPT_LEN, format!("a tunnel option of {} bytes", wire.len));
         }
         maps.push(TlvMap { class: wire.class.get(), kind: wire.kind, len: wire.len, index: wire.index.get() });

@@ -47,6 +47,9 @@ impl Pipeline {
                     if let PortKind::Patch { peer } = &port.settings.kind {
                         let _ = write!(out, ": peer={peer}");
                     }
+                    if let Some(tunnel) = port.tunnel() {
+                        let _ = write!(out, ": {}", tunnel.config);
+                    }
                     out.push_str(")\n");
                 }
             }
@@ -121,7 +124,7 @@ impl Pipeline {
         let ports = {
             let tables = self.read();
             let bridge = tables.bridge_named(bridge).ok_or("no such bridge")?;
-            let ports = bridge.ports().filter_map(|p| p.dp().map(|dp| (dp, p.settings.name.clone())));
+            let ports = bridge.ports().filter_map(|p| p.dp().map(|dp| (dp, p.dp_name())));
             ports.collect::<BTreeMap<DpPort, String>>()
         };
         let shown = if names.unwrap_or(more) { ports.clone().into_iter().collect() } else { DpNames::new() };

@@ -75,8 +75,9 @@ impl Pipeline {
             all.push((done, FieldId::TcpFlags.get(&fork.key) as u16));
         }
         if request.side_effects {
-            for (done, tcp_flags) in &all {
+            for (done, tcp_flags) in &mut all {
                 self.learn(&tables, &done.learn, now);
+                self.meet(&tables, done, now);
                 crate::learn::saw_tcp_flags(&tables, &done.credits, *tcp_flags);
             }
             drop(tables);
@@ -256,7 +257,12 @@ fn place_and_key<'t>(
     {
         return Ok((bridge, key, Some(frozen)));
     }
-    let (bridge, port) = tables.port_of_dp(dp).ok_or_else(|| format!("no OpenFlow port for datapath port {dp}"))?;
+    let nobody = || match weft_flow::tunnel::is_there(&key) {
+        true => "no OpenFlow tunnel port for this packet".to_owned(),
+        false => format!("no OpenFlow port for datapath port {dp}"),
+    };
+    let (bridge, port) = tables.port_of_key(&key).ok_or_else(nobody)?;
+    weft_flow::tunnel::to_fields(&mut key, &bridge.tlv);
     set_in_port(&mut key, port.number);
     Ok((bridge, key, None))
 }
@@ -287,5 +293,5 @@ pub(super) fn parse_flow(flow: &str, bridge: &Bridge) -> Result<FlowKey, String>
 
 pub(super) fn dp_names(tables: &Tables) -> DpNames {
     let ports = tables.bridges().flat_map(|b| b.ports());
-    ports.filter_map(|p| p.dp().map(|dp| (dp, p.settings.name.clone()))).collect()
+    ports.filter_map(|p| p.dp().map(|dp| (dp, p.dp_name()))).collect()
 }

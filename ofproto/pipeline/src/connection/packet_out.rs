@@ -124,10 +124,11 @@ impl Pipeline {
 
     /// Let a packet go.
     pub(super) fn send(&self, parcel: Parcel, now: Time) {
-        let Parcel { frame, key, translation } = parcel;
+        let Parcel { frame, key, mut translation } = parcel;
         {
             let tables = self.read();
             self.learn(&tables, &translation.learn, now);
+            self.meet(&tables, &mut translation, now);
             crate::upcall::credit(&tables, &translation.credits, 1, frame.len() as u64, now);
         }
         self.learn_flows(&translation.flows, now);

@@ -134,20 +134,24 @@ impl Pipeline {
 }
 
 impl Pipeline {
-    /// What went through each patch port, by name.
+    /// What went through each patch port and tunnel, by name.
     pub fn patch_counters(&self) -> Vec<(String, PortCounters)> {
-        if !self.read().bridges().any(Bridge::has_patches) {
-            return Vec::new();
+        {
+            let tables = self.read();
+            if !tables.bridges().any(Bridge::has_patches) && !tables.tunnels.is_there() {
+                return Vec::new();
+            }
         }
-        self.push_all(); // patch ports are counted by megaflows
+        self.push_all(); // they are counted by megaflows
         let tables = self.read();
-        let ports = tables.bridges().filter(|bridge| bridge.has_patches()).flat_map(Bridge::ports);
+        let ports = tables.bridges().flat_map(Bridge::ports);
         ports.filter_map(|port| Some((port.settings.name.clone(), patch_counters(port)?))).collect()
     }
 }
 
+/// What was counted of a port that has no device.
 fn patch_counters(port: &Port) -> Option<PortCounters> {
-    let PortKind::Patch { .. } = port.settings.kind else { return None };
+    let (PortKind::Patch { .. } | PortKind::Tunnel(_)) = port.settings.kind else { return None };
     let get = |counter: &std::sync::atomic::AtomicU64| Some(counter.load(Ordering::Relaxed));
     Some(PortCounters {
         rx_packets: get(&port.patch.rx_packets),

@@ -26,7 +26,7 @@ pub(super) enum Pending {
     Encap(Vec<u8>),
 }
 
-const ETHERNET: u32 = 0;
+pub(super) const ETHERNET: u32 = 0;
 const NS_ETHERTYPE: u32 = 1 << 16;
 /// Transparent Ethernet bridging: what an MPLS label says of a frame beneath it.
 const ETH_FRAME: u16 = 0x6558;
@@ -35,7 +35,7 @@ pub(crate) fn packet_type(key: &FlowKey) -> u32 {
     (key.word(1) >> 32) as u32
 }
 
-fn set_packet_type(key: &mut FlowKey, kind: u32) {
+pub(super) fn set_packet_type(key: &mut FlowKey, kind: u32) {
     let mut low = key.word(1) & 0xffff_ffff;
     if kind != ETHERNET {
         low = low & !0xffff_0000 | u64::from(kind as u16) << 16;
@@ -44,7 +44,7 @@ fn set_packet_type(key: &mut FlowKey, kind: u32) {
 }
 
 /// Forget the Ethernet header.
-fn forget_link(key: &mut FlowKey) {
+pub(super) fn forget_link(key: &mut FlowKey) {
     for word in [2, 3] {
         if key.word(word) != 0 {
             key.set_word(word, 0);

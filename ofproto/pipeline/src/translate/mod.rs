@@ -39,6 +39,7 @@ mod hash;
 mod learn;
 mod meter;
 mod mpls;
+mod native;
 mod normal;
 mod options;
 mod output;
@@ -49,6 +50,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 pub mod trace;
+mod tunnel;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -75,6 +77,7 @@ use crate::tables::{BridgeId, BundleId, Tables};
 
 pub(crate) use encap::packet_type;
 pub(crate) use learn::require;
+pub use native::Question;
 pub use trace::Trace;
 
 /// What is translated.
@@ -101,6 +104,10 @@ pub struct Translation {
     pub learn: SmallVec<[LearnMac; 2]>,
     /// Flows to learn.
     pub flows: SmallVec<[Arc<LearnFlow>; 1]>,
+    /// Who our neighbours are.
+    pub neighbours: SmallVec<[LearnNeighbour; 1]>,
+    /// Whom to ask who they are.
+    pub questions: SmallVec<[Question; 1]>,
     /// Whom the frames' statistics belong to.
     pub credits: SmallVec<[Credit; 6]>,
     /// What the verdict rests on.
@@ -140,6 +147,15 @@ pub struct LearnMac {
     pub gratuitous: bool,
 }
 
+/// "This neighbour has this address."
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "plain words")]
+pub struct LearnNeighbour {
+    pub bridge: BridgeId,
+    pub ip: std::net::IpAddr,
+    pub mac: weft_packet::Mac,
+}
+
 /// Whom statistics belong to.
 pub enum Credit {
     /// A flow.
@@ -165,6 +181,10 @@ pub enum Credit {
         /// To this, if it is longer.
         hard: Timeout,
     },
+    /// What follows counts frames that are so many bytes longer (or shorter again): outer headers.
+    Longer(i32),
+    /// A neighbour of this bridge is still in use.
+    Neighbour(BridgeId, std::net::IpAddr),
     /// A group.
     Group(Arc<Group>),
     /// A bucket of it.
@@ -176,6 +196,8 @@ pub enum Credit {
 pub struct Deps {
     /// For frames of no bridge's port: which ports there were.
     ports: Option<u64>,
+    /// How tunnels were.
+    tunnels: Option<u64>,
     bridges: SmallVec<[(BridgeId, u64); 2]>,
     tables: SmallVec<[TableDep; 4]>,
     macs: SmallVec<[(BridgeId, MacDep); 2]>,
@@ -186,6 +208,7 @@ pub struct Deps {
 /// What a verdict rests on, to find out cheaply whether it still stands; in few bytes, as each megaflow has it.
 pub struct KeptDeps {
     ports: Option<u64>,
+    tunnels: Option<u64>,
     bridges: SmallVec<[(BridgeId, u64); 1]>,
     tables: SmallVec<[TableDep; 1]>,
     macs: Box<[(BridgeId, MacDep)]>,
@@ -206,7 +229,8 @@ pub(crate) struct TableDep {
 impl Deps {
     /// A verdict about a port that is no bridge's: it stands until the ports change.
     pub(crate) fn no_bridge(tables: &Tables) -> Deps {
-        Deps { ports: Some(tables.ports_generation), ..Deps::default() }
+        let tunnels = Some(tables.tunnels.generation());
+        Deps { ports: Some(tables.ports_generation), tunnels, ..Deps::default() }
     }
 }
 
@@ -215,6 +239,7 @@ impl Deps {
     pub(crate) fn keep(&mut self) -> KeptDeps {
         KeptDeps {
             ports: self.ports.take(),
+            tunnels: self.tunnels.take(),
             bridges: self.bridges.drain(..).collect(),
             tables: self.tables.drain(..).collect(),
             macs: boxed(&mut self.macs),
@@ -239,6 +264,7 @@ impl KeptDeps {
         let bridge = |id| tables.bridge(id);
         self.bridges.iter().any(|(id, generation)| bridge(*id).is_none_or(|b| b.generation != *generation))
             || self.ports.is_some_and(|generation| tables.ports_generation != generation)
+            || self.tunnels.is_some_and(|generation| tables.tunnels.generation() != generation)
             || self.macs.iter().any(|(id, dep)| bridge(*id).is_none_or(|b| b.macs.changed(*dep)))
             || self
                 .groups
@@ -332,6 +358,7 @@ pub(crate) fn translate_from(input: &Input<'_>, in_port: Option<OfPort>, trace: 
     ctx.enter_bridge();
     match input.frozen {
         Some(frozen) => ctx.resume(frozen),
+        None if ctx.tunnelled && !ctx.came_through_tunnel() => {}
         None => ctx.run(input.actions),
     }
     ctx.leave_bridge();
@@ -350,6 +377,8 @@ pub(crate) struct Context<'t, 'l> {
     out: Vec<DpAction>,
     learn: SmallVec<[LearnMac; 2]>,
     flows: SmallVec<[Arc<LearnFlow>; 1]>,
+    neighbours: SmallVec<[LearnNeighbour; 1]>,
+    questions: SmallVec<[Question; 1]>,
     credits: SmallVec<[Credit; 6]>,
     deps: Deps,
     frozen: SmallVec<[Arc<Frozen>; 1]>,
@@ -404,6 +433,8 @@ pub(crate) struct Context<'t, 'l> {
     trunc: Option<u32>,
     /// Whether the frame came in through a tunnel.
     tunnelled: bool,
+    /// The outer address that it came to.
+    came_to: std::net::IpAddr,
     /// Why it is a drop, if it is one.
     drop: DropReason,
 }
@@ -422,6 +453,8 @@ impl<'t, 'l> Context<'t, 'l> {
             out: Vec::with_capacity(4),
             learn: SmallVec::new(),
             flows: SmallVec::new(),
+            neighbours: SmallVec::new(),
+            questions: SmallVec::new(),
             credits: SmallVec::new(),
             deps: Deps::default(),
             frozen: SmallVec::new(),
@@ -454,6 +487,7 @@ impl<'t, 'l> Context<'t, 'l> {
             action_set: Vec::new(),
             trunc: None,
             tunnelled: options::is_tunnelled(input.key),
+            came_to: Context::came_to(input.key),
             drop: DropReason::FlowDrop,
         };
         // what every megaflow says: recirculation id, port, packet type, EtherType, fragment
@@ -558,6 +592,8 @@ impl<'t, 'l> Context<'t, 'l> {
             mask: self.mask.clone(),
             learn: std::mem::take(&mut self.learn),
             flows: std::mem::take(&mut self.flows),
+            neighbours: std::mem::take(&mut self.neighbours),
+            questions: std::mem::take(&mut self.questions),
             credits: std::mem::take(&mut self.credits),
             deps: std::mem::take(&mut self.deps),
             frozen: std::mem::take(&mut self.frozen),

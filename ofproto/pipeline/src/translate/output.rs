@@ -37,16 +37,12 @@ impl<'t> Context<'t, '_> {
                 });
                 self.no_output(DropReason::ActionFailed);
             }
+            PortKind::Tunnel(ref tunnel) => self.output_to_tunnel(port, tunnel),
             PortKind::Device(dp) => {
-                // it counts for the next output, whatever comes in between
-                if let Some(len) = self.trunc {
-                    if !self.tables.features.has(Feature::Truncate) {
-                        self.slow = Some(SlowPathReason::Action);
-                    }
-                    self.out.push(DpAction::Trunc(len));
-                }
+                let tunnel = self.for_a_tunnel(port);
+                self.truncate();
                 self.commit();
-                self.out.push(DpAction::Output(dp));
+                self.out.push(tunnel.map_or(DpAction::Output(dp), DpAction::TnlPop));
                 self.fact(|ctx| Fact::Sent { bridge: ctx.bridge.name.clone(), port: port.settings.name.clone() });
             }
             PortKind::Patch { .. } if self.trunc.is_some() => self.cannot_truncate(number),
@@ -57,6 +53,16 @@ impl<'t> Context<'t, '_> {
                     self.no_output(DropReason::NoPeer);
                 }
             },
+        }
+    }
+
+    /// `output_trunc`: it counts for the next output, whatever comes in between.
+    pub(super) fn truncate(&mut self) {
+        if let Some(len) = self.trunc {
+            if !self.tables.features.has(Feature::Truncate) {
+                self.slow = Some(SlowPathReason::Action);
+            }
+            self.out.push(DpAction::Trunc(len));
         }
     }
 
@@ -83,6 +89,11 @@ impl<'t> Context<'t, '_> {
         }
         self.credits.push(Credit::PatchTx(port.patch.clone()));
         self.credits.push(Credit::PatchRx(peer.patch.clone()));
+        self.enter_other_bridge(to, peer.number);
+    }
+
+    /// The frame goes on at another bridge, where it comes in by this port.
+    pub(super) fn enter_other_bridge(&mut self, to: &'t Bridge, port: OfPort) {
         let (bridge, table, rule) = (self.bridge, self.table, self.rule);
         self.on_a_copy(|ctx| {
             for word in OPENFLOW_WORDS..WORDS {
@@ -95,7 +106,7 @@ impl<'t> Context<'t, '_> {
             ctx.clone_rule = !ctx.last;
             ctx.action_set.clear();
             ctx.stack.clear();
-            ctx.set_in_port(peer.number);
+            ctx.set_in_port(port);
             ctx.bridge = to;
             ctx.depth += 1;
             ctx.enter_bridge();

@@ -22,9 +22,17 @@ use weft_pipeline::{BridgeSettings, BundleSettings, FailMode, Hooks, Pipeline, P
 pub struct Script {
     pub flows: Mutex<Vec<Arc<Megaflow>>>,
     pub executed: Mutex<Vec<Vec<DpAction>>>,
+    pub frames: Mutex<Vec<String>>,
     pub upcalls: AtomicUsize,
     pub modified: AtomicUsize,
     pub dropped: Mutex<Vec<(DpPort, weft_engine::LastDrop)>>,
+}
+
+impl Script {
+    /// The frames that the pipeline sent of its own accord, in hexadecimal.
+    pub fn sent(&self) -> Vec<String> {
+        self.frames.lock().unwrap().clone()
+    }
 }
 
 impl Datapath for Script {
@@ -46,6 +54,8 @@ impl Datapath for Script {
         Err(FlowExists)
     }
     fn execute(&self, execute: Execute) {
+        let bytes = execute.frame.bytes();
+        self.frames.lock().unwrap().push(bytes.iter().map(|byte| format!("{byte:02x}")).collect());
         self.executed.lock().unwrap().push(execute.actions);
     }
     fn settle(&self) {}
