@@ -148,3 +148,43 @@ fn faucet_programs_the_switch_and_may_come_and_go() {
 fn faucet_says(stage: &Stage, text: &str) -> bool {
     std::fs::read_to_string(stage.run.join("faucet.log")).unwrap_or_default().contains(text)
 }
+
+#[test]
+fn a_controller_reached_through_the_bridge_gives_its_local_port_an_address() {
+    story("a_controller_reached_through_the_bridge_gives_its_local_port_an_address", || {
+        let stage = Stage::for_test("local_address")?;
+        let _daemon = stage.start(&[])?;
+        let ip = |args: &str| Program::new("ip", &args.split_whitespace().collect::<Vec<_>>()).run();
+        let becomes = |what: &str, address: &str, route: &str| {
+            wait_until(what, LIMIT, || {
+                let has = |text: String, word: &str| match word {
+                    "" => text.trim().is_empty(),
+                    word => text.contains(word),
+                };
+                Ok(has(ip("-4 addr show dev br0")?, address) && has(ip("route show default")?, route))
+            })
+        };
+        stage.vsctl(
+            "add-br br0 -- set-controller br0 tcp:10.1.2.1:6653 -- set Controller br0 max_backoff=1000 local_ip=10.1.2.3",
+        )?;
+        becomes("an address with the mask of its class", "inet 10.1.2.3/8 brd 10.255.255.255", "")?;
+        stage.vsctl("set Controller br0 local_netmask=255.255.255.0 local_gateway=10.1.2.1")?;
+        becomes(
+            "a narrower network and its way out",
+            "inet 10.1.2.3/24 brd 10.1.2.255",
+            "default via 10.1.2.1 dev br0",
+        )?;
+        stage.vsctl("set Controller br0 local_ip=10.1.2.4")?;
+        becomes("another address", "inet 10.1.2.4/24", "default via 10.1.2.1")?;
+        ensure!(!ip("-4 addr show dev br0")?.contains("10.1.2.3/"), "the old address stays");
+        ip("addr add 10.77.0.1/24 dev br0")?;
+        stage.vsctl("set Controller br0 connection_mode=out-of-band")?;
+        becomes("no address of ours", "inet 10.77.0.1/24", "")?;
+        ensure!(!ip("-4 addr show dev br0")?.contains("10.1.2.4"), "ours stays");
+        stage.vsctl("set Controller br0 connection_mode=in-band local_netmask=255.0.255.0 local_gateway=nowhere")?;
+        becomes("what makes sense of it", "inet 10.1.2.4/8", "")?;
+        stage.vsctl("del-controller br0")?;
+        wait_until("the end of it", LIMIT, || Ok(!ip("-4 addr show dev br0")?.contains("10.1.2.4")))?;
+        Ok(())
+    });
+}

@@ -15,6 +15,7 @@
 //! Invariants: VLAN modes, bonding, mirrors and tunnels live above devices and know none of them;
 //! `unsafe` lives in `sys` alone.
 
+pub mod address;
 pub mod device;
 pub mod dummy;
 mod ethtool;

@@ -1,5 +1,6 @@
 //! What: rows of tables Controller and Manager: who may, or should, talk OpenFlow to a bridge.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -33,6 +34,8 @@ pub struct ControllerConfig {
     pub inactivity_probe: Option<Duration>,
     /// Is it reached through the bridge itself?
     pub in_band: bool,
+    /// What the local port gets for it, if it is reached through the bridge.
+    pub local: Option<LocalAddress>,
     /// Does it get asynchronous messages by default?
     pub async_messages: bool,
     /// How many packet-ins a second, if limited.
@@ -41,6 +44,54 @@ pub struct ControllerConfig {
     pub burst_limit: Option<u32>,
     /// Packet-ins that may wait in its queue; `None`: the bridge's.
     pub queue_size: Option<u32>,
+}
+
+/// An IPv4 address for the local port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalAddress {
+    /// The address.
+    pub ip: Ipv4Addr,
+    /// Its network's mask: ones, then zeros.
+    pub netmask: Ipv4Addr,
+    /// The way out of that network.
+    pub gateway: Option<Ipv4Addr>,
+}
+
+impl LocalAddress {
+    /// How many ones the mask has.
+    pub fn prefix(&self) -> u8 {
+        u32::from(self.netmask).leading_ones() as u8
+    }
+
+    fn read(row: &mut Checked<'_, '_>) -> Option<LocalAddress> {
+        let ip = address(row, "local_ip")?;
+        let is_mask = |mask: &Ipv4Addr| u32::from(*mask).leading_ones() == u32::from(*mask).count_ones();
+        let netmask = address(row, "local_netmask");
+        if let Some(netmask) = netmask.filter(|mask| !is_mask(mask)) {
+            row.warn("local_netmask", netmask, "not a netmask");
+        }
+        let netmask = netmask.filter(is_mask).unwrap_or_else(|| mask_of_class(ip));
+        let gateway = address(row, "local_gateway").filter(|gateway| !gateway.is_unspecified());
+        Some(LocalAddress { ip, netmask, gateway })
+    }
+}
+
+fn address(row: &mut Checked<'_, '_>, column: &'static str) -> Option<Ipv4Addr> {
+    let text = row.row.text(column);
+    let read = text.parse().ok();
+    if read.is_none() && !text.is_empty() {
+        row.warn(column, text, "not an IPv4 address");
+    }
+    read
+}
+
+/// The mask of networks of class A, B or C.
+fn mask_of_class(ip: Ipv4Addr) -> Ipv4Addr {
+    match ip.octets()[0] {
+        0..=127 => Ipv4Addr::new(255, 0, 0, 0),
+        128..=191 => Ipv4Addr::new(255, 255, 0, 0),
+        _ => Ipv4Addr::new(255, 255, 255, 0),
+    }
 }
 
 impl ControllerConfig {
@@ -65,9 +116,6 @@ impl ControllerConfig {
             "" => true,
             text => row.one_of("connection_mode", text, &[("in-band", true), ("out-of-band", false)]).unwrap_or(true),
         };
-        if in_band && let Some(address) = Some(row.row.text("local_ip")).filter(|address| !address.is_empty()) {
-            row.warn("local_ip", address, "not supported by this version: give the local port its address yourself");
-        }
         let positive = |n: Option<i64>| n.filter(|n| *n > 0).map(|n| n.min(u32::MAX.into()) as u32);
         let probe = match row.row.integer("inactivity_probe") {
             None => Some(DEFAULT_PROBE),
@@ -86,6 +134,7 @@ impl ControllerConfig {
                 .map_or(DEFAULT_BACKOFF, |n| Duration::from_millis(n.max(1000) as u64)),
             inactivity_probe: probe,
             in_band,
+            local: LocalAddress::read(row),
             async_messages: row.row.boolean("enable_async_messages").unwrap_or(true),
             rate_limit: positive(row.row.integer("controller_rate_limit")),
             burst_limit: positive(row.row.integer("controller_burst_limit")),

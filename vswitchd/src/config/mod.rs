@@ -20,7 +20,7 @@ pub mod row;
 mod switch;
 
 pub use bridge::{BridgeConfig, FailMode, FlowTableConfig, Protocol};
-pub use controller::{ControllerConfig, ControllerKind};
+pub use controller::{ControllerConfig, ControllerKind, LocalAddress};
 pub use interface::{Hint, InterfaceConfig};
 pub use port::{PortConfig, PriorityTags, VlanMode};
 pub use row::{Rows, Warning};

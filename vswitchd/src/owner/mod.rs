@@ -21,6 +21,7 @@ mod database;
 mod fail_open;
 pub mod grpc;
 mod in_band;
+mod local_address;
 mod statistics;
 mod wire_log;
 

@@ -11,6 +11,7 @@ use crate::config::{BridgeConfig, ControllerKind, FailMode};
 use crate::owner::Owner;
 use crate::owner::fail_open::{FailOpen, FailOpenEvent, Situation};
 use crate::owner::in_band::{self, Remote};
+use crate::owner::local_address::{self, Given};
 
 /// A bridge's modes.
 #[derive(Default)]
@@ -20,6 +21,8 @@ pub(super) struct Mode {
     rules: Vec<HiddenRule>,
     /// When the way to remotes is looked up again.
     routes: Option<Time>,
+    /// What the local port's device has from us.
+    given: Option<Given>,
 }
 
 impl Owner {
@@ -34,6 +37,10 @@ impl Owner {
             };
             self.fail_open_turn(&config, now);
             let due = self.controllers.modes.get(&name).and_then(|mode| mode.routes);
+            if anew {
+                let mode = self.controllers.modes.entry(name.clone()).or_default();
+                mode.given = local_address::settle(&name, local_address::wanted(&config), mode.given);
+            }
             if anew || due.is_some_and(|due| due <= now) {
                 self.in_band_turn(&config, now);
             }
