@@ -59,6 +59,7 @@ use weft_flow::FieldId;
 use weft_jsonrpc::daemon::{self, Daemon, Launch};
 use weft_openflow::Version;
 use weft_openflow::packet::PacketInFormat;
+use weft_openflow::text::color::Colors;
 
 /// The tool's entry point.
 pub fn run(call: &Call) -> Result<Exit, Failure> {
@@ -83,10 +84,14 @@ pub fn run(call: &Call) -> Result<Exit, Failure> {
                 print!("{}", help::help(&call.program));
                 return Ok(Exit::OK);
             }
+            "color" => options.color = color(found.value.as_deref())?,
             name => options.take(name, found.value())?,
         }
     }
     options.settle()?;
+    if options.color {
+        Colors::parse(&std::env::var("OVS_COLORS").unwrap_or_default()).install();
+    }
     let limit = timeout::parse(limit.as_deref(), "-t or --timeout")?;
     let Some((name, words)) = parsed.rest.split_first() else {
         return fail("missing command name; use --help for help");
@@ -161,6 +166,8 @@ struct Options {
     sort: Vec<Criterion>,
     packet_in: Option<PacketInFormat>,
     unixctl: Option<String>,
+    /// Whether flows are printed in colours.
+    color: bool,
     /// `lint --format json`
     json: bool,
     daemon: daemon::Options,
@@ -179,11 +186,11 @@ const OPTIONS: &[Opt] = &[
     opt("read-only", Takes::Nothing),
     opt("names", Takes::Nothing),
     opt("no-names", Takes::Nothing),
+    opt("sort", Takes::Optional),
+    opt("rsort", Takes::Optional),
     opt("stats", Takes::Nothing),
     opt("no-stats", Takes::Nothing),
     opt("bundle", Takes::Nothing),
-    opt("sort", Takes::Optional),
-    opt("rsort", Takes::Optional),
     opt("timestamp", Takes::Nothing),
     opt("unixctl", Takes::Value),
     opt("color", Takes::Optional),
@@ -221,6 +228,7 @@ impl Options {
             sort: Vec::new(),
             packet_in: None,
             unixctl: None,
+            color: false,
             json: false,
             daemon: daemon::Options::default(),
             log,
@@ -250,9 +258,6 @@ impl Options {
             "no-stats" => self.stats = false,
             "bundle" => self.bundle = true,
             "timestamp" => self.timestamp = true,
-            "color" if !matches!(value, "" | "always" | "never" | "auto") => {
-                return fail(format!("incorrect value `{value}' for --color"));
-            }
             "format" => match value {
                 "text" => self.json = false,
                 "json" => self.json = true,
@@ -306,9 +311,28 @@ impl Options {
         self.names != Some(false)
     }
 
+    /// How much printed messages say: their bytes too from `-mmmm` on, one later than those of the offline commands.
+    fn depth(&self) -> u32 {
+        if self.verbosity > 2 { self.verbosity - 1 } else { self.verbosity }
+    }
+
     /// `NAME` of a bridge: its management (or snooping) socket.
     fn socket(&self, bridge: &str, suffix: &str) -> PathBuf {
         weft_jsonrpc::rundir::run_dir().join(format!("{bridge}.{suffix}"))
+    }
+}
+
+/// What `--color` says: for a terminal that is not a dumb one, unless it says more.
+fn color(value: Option<&str>) -> Result<bool, Failure> {
+    match value.unwrap_or("auto").to_ascii_lowercase().as_str() {
+        "always" | "yes" | "force" => Ok(true),
+        "never" | "no" | "none" => Ok(false),
+        "auto" | "tty" | "if-tty" => {
+            let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+            let known = std::env::var_os("TERM").is_some() && !dumb;
+            Ok(known && rustix::termios::isatty(std::io::stdout()))
+        }
+        _ => fail(format!("incorrect value `{}' for --color", value.unwrap_or_default())),
     }
 }
 
@@ -321,5 +345,6 @@ fn versions(text: &str) -> Result<u32, Failure> {
             None => return fail(format!("Unknown OpenFlow version: \"{name}\"")),
         }
     }
-    Ok(bits)
+    // no name at all: whatever the switch speaks
+    Ok(if bits == 0 { Version::ALL.iter().fold(0, |bits, version| bits | version.bit()) } else { bits })
 }

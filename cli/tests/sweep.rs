@@ -1,5 +1,5 @@
-//! The tools of the database beside the real ones, where Debian's packages are installed: each line of `tests/sweep/*.txt` is
-//! run by both, against twin servers (the real one's) that started empty. What is printed, what is complained about and the
+//! Our tools beside the real ones, where Debian's packages are installed: each line of `tests/sweep/*.txt` is run by both,
+//! against twin servers (the real one's) that started empty, and for ovs-ofctl against twin switches (the real one's too). What is printed, what is complained about and the
 //! exit status must be equal; identities, dates and folders are taken out first.
 
 use std::path::{Path, PathBuf};
@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 
 const SERVER: &str = "/usr/sbin/ovsdb-server";
 const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
-const NAMES: [(&str, &str); 4] = [("v", "ovs-vsctl"), ("c", "ovsdb-client"), ("t", "ovsdb-tool"), ("a", "ovs-appctl")];
+const SWITCH: &str = "/usr/lib/openvswitch-switch/ovs-vswitchd";
+const NAMES: [(&str, &str); 5] =
+    [("v", "ovs-vsctl"), ("c", "ovsdb-client"), ("t", "ovsdb-tool"), ("a", "ovs-appctl"), ("o", "ovs-ofctl")];
 
 #[test]
 fn bridges_and_ports() {
@@ -34,7 +36,26 @@ fn files_and_daemons() {
     sweep("files");
 }
 
+#[test]
+fn talking_to_a_switch() {
+    sweep_with("ofctl", true);
+}
+
+#[test]
+fn flows_in_colours() {
+    sweep_with("colors", true);
+}
+
 fn sweep(name: &str) {
+    sweep_with(name, false);
+}
+
+fn sweep_with(name: &str, switch: bool) {
+    if switch && !Path::new(SWITCH).exists() {
+        assert!(std::env::var_os("WEFT_E2E_REQUIRED").is_none(), "{SWITCH} is not installed");
+        eprintln!("skipped: {SWITCH} is not installed");
+        return;
+    }
     if !Path::new(SERVER).exists() {
         eprintln!("skipped: {SERVER} is not installed");
         return;
@@ -47,7 +68,11 @@ fn sweep(name: &str) {
             .or_else(|_| std::fs::copy(env!("CARGO_BIN_EXE_weft"), ours.path().join(tool)).map(drop))
             .unwrap();
     }
-    let (real, our) = (Side::new(Path::new("/usr/bin")), Side::new(ours.path()));
+    let (mut real, mut our) = (Side::new(Path::new("/usr/bin")), Side::new(ours.path()));
+    if switch {
+        real.start_switch();
+        our.start_switch();
+    }
     let mut different = Vec::new();
     for line in lines.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         if let Some(command) = line.strip_prefix("! ") {
@@ -78,11 +103,12 @@ struct Side {
     tools: PathBuf,
     dir: tempfile::TempDir,
     server: Option<Child>,
+    switch: Option<Child>,
 }
 
 impl Side {
     fn new(tools: &Path) -> Side {
-        let mut side = Side { tools: tools.to_owned(), dir: tempfile::tempdir().unwrap(), server: None };
+        let mut side = Side { tools: tools.to_owned(), dir: tempfile::tempdir().unwrap(), server: None, switch: None };
         side.shell(&format!("/usr/bin/ovsdb-tool create {}/conf.db {SCHEMA}", side.path()));
         let mut server = side.command(SERVER);
         server.args(["conf.db", "--no-chdir", "-vconsole:off"]);
@@ -92,6 +118,34 @@ impl Side {
         // It listens for appctl last.
         side.shell(&format!("for i in $(seq 300); do [ -S {}/ctl ] && exit; sleep 0.1; done", side.path()));
         side
+    }
+
+    /// The real switch, with dummy devices.
+    fn start_switch(&mut self) {
+        let dir = self.path();
+        self.shell(&format!("/usr/bin/ovs-vsctl --db=unix:{dir}/db.sock --no-wait init"));
+        let mut switch = self.command(SWITCH);
+        switch.arg(format!("unix:{dir}/db.sock"));
+        switch.args(["--no-chdir", "-vconsole:off", "--enable-dummy=override", "--disable-system"]);
+        switch.arg(format!("--unixctl={dir}/switch.ctl"));
+        self.switch = Some(switch.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let versions = "OpenFlow10,OpenFlow11,OpenFlow12,OpenFlow13,OpenFlow14,OpenFlow15";
+        let bridge = format!(
+            "add-br br0 -- set Bridge br0 datapath-type=dummy fail-mode=secure protocols={versions} \
+             other-config:hwaddr=aa:55:aa:55:00:00 other-config:datapath-id=fedcba9876543210"
+        );
+        // its address is otherwise the next that the switch thinks of
+        let port = |n| {
+            format!(
+                "-- add-port br0 p{n} -- set Interface p{n} type=dummy ofport_request={n} mac='\"aa:55:aa:55:00:0{n}\"'"
+            )
+        };
+        let done = self.shell(&format!(
+            "/usr/bin/ovs-vsctl --db=unix:{dir}/db.sock --timeout=60 {bridge} {} {}",
+            port(1),
+            port(2)
+        ));
+        assert_eq!(done.2, Some(0), "{}", done.1);
     }
 
     fn path(&self) -> String {
@@ -133,6 +187,7 @@ impl Side {
 
     /// Without what differs from one run to the next.
     fn plain(&self, text: &str) -> String {
+        let text = without_durations(text);
         let text = text.replace(&self.path(), "DIR").replace(&format!("{}/", self.tools.display()), "");
         let mut out = String::new();
         let mut word = String::new();
@@ -152,11 +207,23 @@ impl Side {
 
 impl Drop for Side {
     fn drop(&mut self) {
-        if let Some(server) = &mut self.server {
-            let _ = server.kill();
-            let _ = server.wait();
+        for daemon in self.switch.iter_mut().chain(&mut self.server) {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
         }
     }
+}
+
+/// Numbers that only say how long something has been there.
+fn without_durations(text: &str) -> String {
+    let mut parts = Vec::new();
+    for (i, part) in text.split("duration=").enumerate() {
+        // the colour of the word ends before the number
+        let start = if part.starts_with("\x1b[m\x1b[K") { "\x1b[m\x1b[K".len() } else { 0 };
+        let number = part[start..].trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        parts.push(if i == 0 { part.to_owned() } else { format!("{}{number}", &part[..start]) });
+    }
+    parts.join("duration=")
 }
 
 /// A UUID, its first part, or a digest.

@@ -20,7 +20,8 @@ use crate::failure::{Exit, Failure};
 /// `compose-packet FLOW [PAYLOAD]`: the bytes of a frame that the flow describes.
 pub fn compose(job: &Job) -> Result<Exit, Failure> {
     let flow = parse_match(&job.words[0], &Names::none().ports).map_err(|error| {
-        match error.strip_prefix("unknown keyword ") {
+        let missing = error.strip_prefix("field ").and_then(|rest| rest.strip_suffix(" missing value"));
+        match error.strip_prefix("unknown keyword ").or(missing.filter(|key| FieldId::by_name(key).is_none())) {
             Some(key) => format!("{key}: unknown field {key}"),
             None => error,
         }

@@ -53,18 +53,18 @@ pub async fn show(job: &mut Job) -> Result<Exit, Failure> {
     let names = Names::none();
     let mut peer = Peer::open(options, target, options.versions).await?;
     let reply = peer.ask(&Message::FeaturesRequest).await?;
-    say!("{}", show::message(&reply, &names, options.verbosity));
+    say!("{}", show::message(&reply, &names, options.depth()));
     let version = peer.version();
     let full = matches!(
         codec::decode(&reply, &peer.dialect),
         Ok(codec::Incoming { message: Message::FeaturesReply(f), .. }) if version < Version::V13 && !f.ports_truncated
     );
     if !full {
-        print_stats(&mut peer, StatsRequest::PortDesc(OfPort::NONE), &names, options.verbosity).await?;
+        print_stats(&mut peer, StatsRequest::PortDesc(OfPort::NONE), &names, options.depth()).await?;
     }
     let mut peer = Peer::open(options, target, options.versions).await?;
     let reply = peer.ask(&Message::GetConfigRequest).await?;
-    say!("{}", show::message(&reply, &names, options.verbosity));
+    say!("{}", show::message(&reply, &names, options.depth()));
     Ok(Exit::OK)
 }
 
@@ -97,12 +97,13 @@ pub async fn run(job: &mut Job, what: What) -> Result<Exit, Failure> {
     };
     let mut peer = open(job, what).await?;
     let port = match (what, job.word(1)) {
+        (What::Queues, Some(word)) if word.is_empty() || word.eq_ignore_ascii_case("all") => OfPort::NONE,
         (What::Ports | What::PortsDesc | What::Queues | What::QueueConfig, Some(word)) => port(job, word).await?,
         _ => OfPort::NONE,
     };
     let queue = match (what, job.word(2)) {
-        (What::Queues | What::QueueConfig, Some("all" | "ALL")) | (_, None) => QueueId::ALL,
-        (_, Some(word)) => QueueId(number(word, "queue")?),
+        (What::Queues | What::QueueConfig, Some("" | "all" | "ALL")) | (_, None) => QueueId::ALL,
+        (_, Some(word)) => QueueId(leading_number(word)),
     };
     let request = match what {
         What::Desc => StatsRequest::Desc,
@@ -114,12 +115,17 @@ pub async fn run(job: &mut Job, what: What) -> Result<Exit, Failure> {
         What::Queues => StatsRequest::Queue { port, queue },
         What::QueueConfig if peer.version() >= Version::V14 => StatsRequest::QueueDesc { port, queue },
         What::QueueConfig => {
-            let port = if port == OfPort::NONE && peer.version() == Version::V10 { OfPort::ALL } else { port };
-            if port == OfPort::ALL {
-                return fail("no port number given and OpenFlow 1.0 cannot ask for all of them");
+            // 1.0 cannot ask for all ports at once
+            let ports = match port == OfPort::NONE && peer.version() == Version::V10 {
+                true => {
+                    names::ports(&mut peer).await?.into_iter().map(|p| p.port).filter(|p| p.0 < OfPort::MAX.0).collect()
+                }
+                false => vec![port],
+            };
+            for port in ports {
+                let reply = peer.ask(&Message::QueueGetConfigRequest { port, queue }).await?;
+                say!("{}", show::message(&reply, &print_names, options.depth()));
             }
-            let reply = peer.ask(&Message::QueueGetConfigRequest { port, queue }).await?;
-            say!("{}", show::message(&reply, &print_names, options.verbosity));
             return Ok(Exit::OK);
         }
         What::Groups => StatsRequest::GroupDesc(group(job.word(1))?),
@@ -135,12 +141,12 @@ pub async fn run(job: &mut Job, what: What) -> Result<Exit, Failure> {
         // One table list, however many parts it came in.
         let body = names::stats(&mut peer, request).await?;
         let reply = Message::StatsReply { body, more: false };
-        let text = weft_openflow::text::format_body(&reply, peer.version(), &print_names, options.verbosity);
+        let text = weft_openflow::text::format_body(&reply, peer.version(), &print_names, options.depth());
         // an empty line ends it, as one stands between the parts
         sayln!("{}", text.strip_prefix('\n').unwrap_or(&text));
         return Ok(Exit::OK);
     }
-    print_stats(&mut peer, request, &print_names, options.verbosity).await?;
+    print_stats(&mut peer, request, &print_names, options.depth()).await?;
     Ok(Exit::OK)
 }
 
@@ -167,14 +173,15 @@ async fn open(job: &Job, what: What) -> Result<Peer, Failure> {
 
 /// A port by number, by reserved name, or by its name on the switch.
 pub async fn port(job: &Job, word: &str) -> Result<OfPort, Failure> {
-    if let Some(port) = Names::none().ports.parse(word) {
+    if let Some(port) = Names::none().parse_port(word) {
         return Ok(port);
     }
     let target = &job.words[0];
     let mut peer = Peer::open(&job.options, target, job.options.versions).await?;
-    match names::ports(&mut peer).await?.iter().find(|port| port.name == word) {
+    let bare = word.strip_prefix('"').and_then(|word| word.strip_suffix('"')).unwrap_or(word);
+    match names::ports(&mut peer).await?.iter().find(|port| port.name == bare) {
         Some(port) => Ok(port.port),
-        None => fail(format!("{target}: couldn't find port `{word}'")),
+        None => fail(format!("{target}: unknown port `{word}'")),
     }
 }
 
@@ -201,6 +208,17 @@ fn meter(word: Option<&str>) -> Result<MeterId, Failure> {
         "slowpath" => MeterId::SLOWPATH,
         word => MeterId(number(word, "meter")?),
     })
+}
+
+/// The number that a word begins with, 0 if it begins with none: what C programs make of words.
+pub fn leading_number(word: &str) -> u32 {
+    let (negative, digits) = match word.trim_start().strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, word.trim_start()),
+    };
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    let number: i64 = digits[..end].parse().unwrap_or(if end == 0 { 0 } else { i64::MAX });
+    (if negative { -number } else { number }) as u32
 }
 
 /// A number as the tools take it.

@@ -41,7 +41,7 @@ pub async fn run(job: &mut Job, action: Action) -> Result<Exit, Failure> {
         (Action::Delete, false) => FlowModCommand::Delete,
         (Action::Delete, true) => FlowModCommand::DeleteStrict,
     };
-    let from_file = action == Action::AddFile || (action != Action::Add && job.word(1) == Some("-"));
+    let from_file = action == Action::AddFile || job.word(1) == Some("-");
     let file = match (from_file, job.word(1)) {
         (true, Some(path)) => Some(Arc::new(read_text(path)?)),
         _ => None,
@@ -142,7 +142,9 @@ fn read_text(path: &str) -> Result<String, Failure> {
     };
     match text {
         Ok(text) => Ok(text),
-        Err(error) => fail(format!("{path}: open ({})", weft_jsonrpc::session::bare(&error))),
+        // a folder opens, but there is nothing to read in it
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::ISDIR.raw_os_error()) => Ok(String::new()),
+        Err(error) => fail(format!("{path}: open failed ({})", weft_jsonrpc::session::bare(&error))),
     }
 }
 
@@ -171,15 +173,21 @@ pub fn usable(mods: &[ParsedFlow]) -> Formats {
     Formats::of(mods.iter().fold(Protocols::ANY, |all, m| all.and(m.usable)))
 }
 
-/// Opens a connection and brings it to a form that says all of these.
-pub async fn open_for(options: &Options, target: &str, usable: &Formats) -> Result<Peer, Failure> {
+/// Those of these forms that the user allows; there must be one.
+fn sayable(usable: &Formats, options: &Options) -> Result<Formats, Failure> {
     let both = usable.and(&options.formats);
-    if both.is_empty() {
-        return fail(format!(
+    match both.is_empty() {
+        true => fail(format!(
             "none of the usable flow formats ({usable}) is among the allowed flow formats ({})",
             options.formats
-        ));
+        )),
+        false => Ok(both),
     }
+}
+
+/// Opens a connection and brings it to a form that says all of these.
+pub async fn open_for(options: &Options, target: &str, usable: &Formats) -> Result<Peer, Failure> {
+    let both = sayable(usable, options)?;
     let mut peer = Peer::open(options, target, both.versions()).await?;
     let version = peer.version();
     match both.iter().find(|format| format.version == version) {
@@ -233,7 +241,8 @@ async fn filter(job: &Job) -> Result<FlowStatsRequest, Failure> {
     let target = &job.words[0];
     let read = |text: &str, names: &Names, notes: &mut Vec<Note>| read_flow(text, FlowCommand::Filter, names, notes);
     let mut parsed = parse_all(&job.options, target, &text, read).await.map_err(|(_, error)| error)?;
-    let Some(m) = parsed.pop().map(|parsed| parsed.flow) else { return Ok(FlowStatsRequest::default()) };
+    let Some(ParsedFlow { flow: m, usable }) = parsed.pop() else { return Ok(FlowStatsRequest::default()) };
+    sayable(&Formats::of(usable), &job.options)?;
     Ok(FlowStatsRequest {
         matching: m.matching,
         table: m.table,
@@ -271,7 +280,7 @@ pub async fn dump(job: &mut Job) -> Result<Exit, Failure> {
     let print_names = names::to_print(options, target).await?;
     let mut peer = open_for_dump(options, target).await?;
     if options.sort.is_empty() && !options.show_names() && options.stats {
-        dump::print_stats(&mut peer, StatsRequest::Flow(request), &print_names, options.verbosity).await?;
+        dump::print_stats(&mut peer, StatsRequest::Flow(request), &print_names, options.depth()).await?;
         return Ok(Exit::OK);
     }
     let mut out = BufWriter::new(std::io::stdout().lock());
@@ -338,6 +347,6 @@ fn compare(a: &Sorted, b: &Sorted, criteria: &[Criterion]) -> Ordering {
 pub async fn aggregate(job: &mut Job) -> Result<Exit, Failure> {
     let request = filter(job).await?;
     let mut peer = open_for_dump(&job.options, &job.words[0]).await?;
-    dump::print_stats(&mut peer, StatsRequest::Aggregate(request), &Names::none(), job.options.verbosity).await?;
+    dump::print_stats(&mut peer, StatsRequest::Aggregate(request), &Names::none(), job.options.depth()).await?;
     Ok(Exit::OK)
 }

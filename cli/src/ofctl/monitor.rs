@@ -27,6 +27,11 @@ use crate::failure::{Exit, Failure, fail};
 pub async fn monitor(job: &mut Job) -> Result<Exit, Failure> {
     let options = &job.options;
     let target = job.words[0].clone();
+    let until_v12 = Version::V10.bit() | Version::V11.bit() | Version::V12.bit();
+    if job.words.iter().any(|word| word == "invalid_ttl") && options.versions & until_v12 == 0 {
+        let list = super::format::version_list(until_v12);
+        return fail(format!("invalid_ttl requires one of the OpenFlow versions {list} but none is enabled (use -O)"));
+    }
     let mut peer = Peer::open(options, &target, options.versions).await?;
     let mut watcher = Watcher::new(job).await?;
     let mut set_config = false;

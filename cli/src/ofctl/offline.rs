@@ -82,7 +82,8 @@ pub fn run(job: &mut Job, what: What) -> Result<Exit, Failure> {
         ),
         What::ParseNxMatch => parse_nxm(job, None),
         What::ParseOxm => {
-            let version = version(&job.words[0])?;
+            let name = &job.words[0];
+            let version = Version::by_name(name).ok_or_else(|| format!("{name}: not a valid version for OXM"))?;
             parse_nxm(job, Some(version))
         }
         What::ParseMatch10 => parse_fixed_match(Version::V10),
@@ -130,7 +131,10 @@ fn ofp_parse(job: &Job) -> Result<Exit, Failure> {
         "-" => std::io::stdin().read_to_end(&mut bytes),
         path => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
     };
-    if let Err(error) = read {
+    // a folder opens, but there is nothing to read in it
+    if let Err(error) = read
+        && error.raw_os_error() != Some(rustix::io::Errno::ISDIR.raw_os_error())
+    {
         return fail(format!("{path}: open ({})", weft_jsonrpc::session::bare(&error)));
     }
     let mut framer = codec::Framer::new();
@@ -143,7 +147,7 @@ fn ofp_parse(job: &Job) -> Result<Exit, Failure> {
         }
     }
     if framer.pending() > 0 {
-        return fail(format!("{path}: unexpected end of file in the middle of message"));
+        return fail(format!("{path}: unexpected end of file mid-message"));
     }
     Ok(Exit::OK)
 }
@@ -410,6 +414,10 @@ fn encode_error_reply(job: &Job) -> Result<Exit, Failure> {
     }
     let Some(version) = Version::from_wire(request[0]) else { return fail("unknown version") };
     let xid = Xid(u32::from_be_bytes([request[4], request[5], request[6], request[7]]));
+    if !code.is_of(version) {
+        let version = version.number();
+        tracing::error!(target: "ofp_errors", "cannot encode {} for OpenFlow {version}", code.name());
+    }
     let reply = codec::error_reply(code, &request);
     let bytes = codec::encode(&reply, xid, &codec::Dialect::new(version)).map_err(|e| e.to_string())?;
     say!("{}", show::plain_hex(&bytes).replace("-\n", "\n"));

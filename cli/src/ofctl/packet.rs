@@ -16,21 +16,24 @@ use crate::failure::{Exit, Failure, fail};
 
 /// `in_port=PORT packet=HEX actions=...`, with pipeline fields in OpenFlow 1.5.
 pub fn parse(text: &str, names: &Names) -> Result<PacketOut, String> {
-    let (head, actions) = match text.find("actions=").or_else(|| text.find("action=")) {
-        Some(at) => (&text[..at], &text[at..]),
-        None => return Err("must specify an action".to_string()),
-    };
+    // no actions at all: the packet goes nowhere
+    let (head, actions) = text.split_at(text.find("actions=").or_else(|| text.find("action=")).unwrap_or(text.len()));
     let mut metadata = Match::any();
     let mut packet = None;
     for word in Words::of(head) {
+        if word.text().is_empty() {
+            return Err(format!("field {} missing value", word.key));
+        }
         match word.key {
             "packet" | "data" => {
-                let hex = word.value.ok_or_else(|| format!("field {} missing value", word.key))?;
-                packet = Some(show::unhex(hex).map_err(|_| "Trailing garbage in packet data".to_string())?);
+                packet = Some(packet_data(word.text()).map_err(|error| format!("{}: {error}", word.key))?);
             }
             "in_port" => {
-                let text = word.value.ok_or("field in_port missing value")?;
+                let text = word.text();
                 let port = names.ports.parse(text).ok_or_else(|| format!("{text} is not a valid OpenFlow port"))?;
+                if port.0 >= OfPort::MAX.0 && ![OfPort::LOCAL, OfPort::CONTROLLER, OfPort::NONE].contains(&port) {
+                    return Err(format!("{text} is not a valid OpenFlow port for PACKET_OUT"));
+                }
                 metadata.set(FieldId::InPortOxm, port.0.into());
             }
             key => {
@@ -48,9 +51,18 @@ pub fn parse(text: &str, names: &Names) -> Result<PacketOut, String> {
     if metadata.get(FieldId::InPortOxm).1 == 0 {
         metadata.set(FieldId::InPortOxm, OfPort::CONTROLLER.0.into());
     }
-    let packet = packet.ok_or("must specify packet data")?;
+    let packet = packet.ok_or("must specify packet")?;
     let actions = actions.split_once('=').map_or("", |(_, actions)| actions);
     Ok(PacketOut { packet, buffer_id: None, metadata, actions: checked_actions(actions, names)? })
+}
+
+/// A packet's bytes; at least an Ethernet header.
+fn packet_data(hex: &str) -> Result<Vec<u8>, &'static str> {
+    match show::unhex(hex) {
+        Err(_) => Err("Trailing garbage in packet data"),
+        Ok(packet) if packet.len() < 14 => Err("Packet data too short for Ethernet"),
+        Ok(packet) => Ok(packet),
+    }
 }
 
 /// Actions that may stand together.
@@ -80,6 +92,9 @@ pub async fn packet_out(job: &mut Job) -> Result<Exit, Failure> {
 
 /// `packet-out SWITCH IN_PORT ACTIONS PACKET...`
 async fn old_form(job: &Job) -> Result<Vec<PacketOut>, Failure> {
+    if job.words.len() < 4 {
+        return fail(format!("Too many arguments ({})", job.words.len() + 1));
+    }
     let in_port = match job.words[1].as_str() {
         "none" | "NONE" => OfPort::NONE,
         word => dump::port(job, word).await?,
@@ -93,7 +108,7 @@ async fn old_form(job: &Job) -> Result<Vec<PacketOut>, Failure> {
     metadata.set(FieldId::InPortOxm, in_port.0.into());
     let mut out = Vec::new();
     for hex in &job.words[3..] {
-        let packet = show::unhex(hex).map_err(|_| "Trailing garbage in packet data")?;
+        let packet = packet_data(hex)?;
         out.push(PacketOut { packet, buffer_id: None, metadata: metadata.clone(), actions: actions.clone() });
     }
     Ok(out)
@@ -114,7 +129,7 @@ pub async fn probe(job: &mut Job) -> Result<Exit, Failure> {
 /// `ping`: ten echoes, a line each.
 pub async fn ping(job: &mut Job) -> Result<Exit, Failure> {
     let size = match job.word(1) {
-        Some(word) => dump::number(word, "size")? as usize,
+        Some(word) => dump::leading_number(word) as usize,
         None => 64,
     };
     if size > 65535 - 8 {
@@ -155,6 +170,10 @@ pub async fn benchmark(job: &mut Job) -> Result<Exit, Failure> {
         peer.ask(&Message::EchoRequest(vec![0; size])).await?;
     }
     let seconds = clock.now().since(start).as_secs_f64().max(1e-9);
+    if count == 0 {
+        sayln!("Finished in 0.0 ms (-nan packets/s) (-nan bytes/s)");
+        return Ok(Exit::OK);
+    }
     sayln!(
         "Finished in {:.1} ms ({:.0} packets/s) ({:.0} bytes/s)",
         seconds * 1000.0,

@@ -30,23 +30,21 @@ pub async fn mod_port(job: &mut Job) -> Result<Exit, Failure> {
         ("up", PortConfig::PORT_DOWN, false),
         ("down", PortConfig::PORT_DOWN, true),
         ("stp", PortConfig::NO_STP, false),
-        ("no-stp", PortConfig::NO_STP, true),
         ("receive", PortConfig::NO_RECV, false),
-        ("no-receive", PortConfig::NO_RECV, true),
         ("receive-stp", PortConfig::NO_RECV_STP, false),
-        ("no-receive-stp", PortConfig::NO_RECV_STP, true),
         ("flood", PortConfig::NO_FLOOD, false),
-        ("no-flood", PortConfig::NO_FLOOD, true),
         ("forward", PortConfig::NO_FWD, false),
-        ("no-forward", PortConfig::NO_FWD, true),
         ("packet-in", PortConfig::NO_PACKET_IN, false),
-        ("no-packet-in", PortConfig::NO_PACKET_IN, true),
     ];
-    let Some((_, bit, on)) =
-        settings.into_iter().find(|(name, ..)| *name == setting || name.replacen("no-", "no", 1) == *setting)
-    else {
+    // each can be said the other way round
+    let (word, negated) = match setting.strip_prefix("no-").or_else(|| setting.strip_prefix("no")) {
+        Some(word) => (word, true),
+        None => (setting.as_str(), false),
+    };
+    let Some((_, bit, on)) = settings.into_iter().find(|(name, ..)| *name == word) else {
         return fail(format!("unknown mod-port command '{}'", job.words[2]));
     };
+    let on = on != negated;
     let message = PortMod {
         port: port.port,
         hw_addr: port.hw_addr,
@@ -81,7 +79,10 @@ pub async fn mod_table(job: &mut Job) -> Result<Exit, Failure> {
         "drop" => m.miss = Some(TableMiss::Drop),
         "evict" | "noevict" => m.eviction = Some(setting == "evict"),
         "novacancy" => m.vacancy = Some(Vacancy::default()),
-        text if text.starts_with("vacancy:") => m.vacancy = Some(vacancy(&text[8..])?),
+        // the word may be cut short
+        text if "vacancy".starts_with(text.split(':').next().unwrap_or_default()) => {
+            m.vacancy = Some(vacancy(text.split_once(':').map_or("", |(_, values)| values))?);
+        }
         text if text.starts_with("name:") && table != TableId::ALL => name = Some(&text[5..]),
         text => return fail(format!("invalid table_mod setting {text}")),
     }
@@ -373,7 +374,7 @@ pub async fn tlv_map(job: &mut Job, action: TlvAction) -> Result<Exit, Failure> 
     if action == TlvAction::Dump {
         let mut peer = Peer::open(&job.options, &job.words[0], job.options.versions).await?;
         let reply = peer.ask(&Message::TlvTableRequest).await?;
-        say!("{}", show::message(&reply, &Names::none(), job.options.verbosity));
+        say!("{}", show::message(&reply, &Names::none(), job.options.depth()));
         return Ok(Exit::OK);
     }
     let maps = match job.word(1) {

@@ -52,7 +52,10 @@ pub fn parse(text: &str, id: u32, names: &Names) -> Result<FlowMonitorRequest, S
             }
             key => {
                 if !parse_match_key(&mut request.matching, key, word.value, &names.ports)? {
-                    return Err(format!("{text}: unknown keyword {key}"));
+                    return Err(match word.text() {
+                        "" => format!("{text}: field {key} missing value"),
+                        _ => format!("{text}: unknown keyword {key}"),
+                    });
                 }
             }
         }

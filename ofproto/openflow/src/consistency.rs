@@ -85,6 +85,14 @@ impl Known<'_> {
         }
     }
 
+    /// Whether the packet has certainly been through conntrack, which took it.
+    fn is_tracked(&self) -> bool {
+        const INVALID: u128 = 0x10;
+        const TRACKED: u128 = 0x20;
+        let (state, mask) = self.matching.get(FieldId::CtState);
+        (state & mask & (INVALID | TRACKED), mask & (INVALID | TRACKED)) == (TRACKED, INVALID | TRACKED)
+    }
+
     /// Neighbor discovery, where the match does not say otherwise of the code.
     fn is_neighbor(&self, types: &[u128]) -> bool {
         let (kind, code) = (self.matching.get(FieldId::Icmpv6Type), self.matching.get(FieldId::Icmpv6Code).0);
@@ -220,7 +228,7 @@ impl Check<'_> {
             }
             Action::Learn(learn) => return self.learn(learn, known),
             Action::Clone(inner) => return self.list(inner, &mut known.clone()),
-            Action::Resubmit(to) if to.ct && !known.promises(Prerequisite::Ip) => {
+            Action::Resubmit(to) if to.ct && !known.is_tracked() => {
                 return Err(ErrorCode::OFPBAC_MATCH_INCONSISTENT);
             }
             Action::Ct(ct) => {

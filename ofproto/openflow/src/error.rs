@@ -60,6 +60,11 @@ impl ErrorCode {
         }
     }
 
+    /// Whether a version has it; others send the nearest that they have.
+    pub fn is_of(self, version: Version) -> bool {
+        !matches!(ROWS[usize::from(self.0)].wire[version as usize - 1], Wire::Unencodable)
+    }
+
     /// Vendor (0: the standard), type and code, as `ofctl print-error` shows them.
     pub fn numbers(self, version: Version) -> (u32, u16, u16) {
         match self.to_wire(version) {

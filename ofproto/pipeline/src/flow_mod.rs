@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use weft_base::Time;
+use weft_flow::FieldId;
 use weft_openflow::flow::FlowRemovedReason;
 use weft_openflow::{Action, Cookie, ErrorCode, FlowMod, FlowModCommand, FlowModFlags, Instructions, TableId, Version};
 
@@ -138,6 +139,12 @@ pub(crate) fn steps(flows: &FlowTables, gone: &[Arc<Rule>], most: usize) -> Vec<
 
 /// Whether its sender may change the table that it names, which can be said before it is done.
 pub(crate) fn permitted(todo: &FlowMod) -> Result<(), ErrorCode> {
+    // what only the switch's own rules may look at
+    let hidden = todo.matching.get(FieldId::RecircId).0 != 0 || todo.matching.get(FieldId::DpHash).1 != 0;
+    let deletes = matches!(todo.command, FlowModCommand::Delete | FlowModCommand::DeleteStrict);
+    if hidden && !deletes && !todo.flags.contains(FlowModFlags::HIDDEN_FIELDS) {
+        return Err(ErrorCode::OFPBRC_EPERM);
+    }
     match todo.table == HIDDEN_TABLE && !todo.flags.contains(FlowModFlags::NO_READONLY) {
         true => Err(ErrorCode::OFPBRC_EPERM),
         false => Ok(()),

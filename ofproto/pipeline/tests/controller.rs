@@ -169,3 +169,66 @@ fn what_was_evicted_in_vain_is_told() {
     assert!(heard.iter().any(removed), "{heard:?}");
     assert!(heard.iter().any(|m| is_error(m, ErrorCode::OFPFMFC_TABLE_FULL)), "{heard:?}");
 }
+
+#[test]
+fn peers_that_ask_for_it_hear_what_others_do_to_meters() {
+    use weft_openflow::MeterId;
+    use weft_openflow::controller::AsyncConfig;
+    use weft_openflow::meter::{MeterConfig, MeterFlags, MeterMod, MeterModCommand};
+    let switch = Switch::new(FailMode::Secure, 3);
+    for version in [Version::V14, Version::V15] {
+        let (writer, listener, other) =
+            (Peer::new(&switch, version), Peer::new(&switch, version), Peer::new(&switch, version));
+        let wanted = AsyncConfig { request_forward: [Some(0b10), None], ..AsyncConfig::default() };
+        assert_eq!(listener.error(Message::SetAsync(wanted)), None);
+        let meter = |command, id| {
+            let meter = MeterConfig { id: MeterId(id), flags: MeterFlags::KBPS, bands: Vec::new() };
+            Message::MeterMod(MeterMod { command, meter })
+        };
+        for command in [MeterModCommand::Add, MeterModCommand::Modify, MeterModCommand::Delete] {
+            assert_eq!(writer.error(meter(command, 5)), None);
+            let heard = listener.heard();
+            let forwarded = matches!(&heard[..], [Message::RequestForward { xid: Xid(7), message }]
+                if **message == meter(command, 5));
+            assert!(forwarded, "{heard:?}");
+            assert_eq!((other.heard(), writer.heard()), (vec![], vec![]));
+        }
+        // what failed is nobody's business
+        assert_eq!(writer.error(meter(MeterModCommand::Modify, 77)), Some(ErrorCode::OFPMMFC_UNKNOWN_METER));
+        assert_eq!(writer.error(flow_mod(FlowModCommand::Add, "in_port=1,actions=2")), None);
+        assert_eq!(listener.heard(), vec![]);
+        for peer in [writer, listener, other] {
+            switch.pipeline.disconnect(peer.id);
+        }
+    }
+}
+
+#[test]
+fn fields_that_only_the_switch_may_look_at_are_refused() {
+    let switch = Switch::new(FailMode::Secure, 3);
+    let peer = Peer::new(&switch, Version::V13);
+    for text in ["recirc_id=5,actions=drop", "dp_hash=0/1,actions=drop", "dp_hash=3,actions=drop"] {
+        for command in [FlowModCommand::Add, FlowModCommand::Modify] {
+            assert_eq!(peer.error(flow_mod(command, text)), Some(ErrorCode::OFPBRC_EPERM), "{text}");
+        }
+    }
+    assert_eq!(peer.error(flow_mod(FlowModCommand::Add, "recirc_id=0,actions=drop")), None);
+    assert_eq!(peer.error(flow_mod(FlowModCommand::Delete, "recirc_id=5")), None);
+}
+
+#[test]
+fn reserved_ports_have_no_queues_and_all_is_no_port_with_counters() {
+    use weft_openflow::QueueId;
+    let switch = Switch::new(FailMode::Secure, 3);
+    let peer = Peer::new(&switch, Version::V13);
+    for port in [OfPort::LOCAL, OfPort::ALL, OfPort::CONTROLLER] {
+        let request = Message::QueueGetConfigRequest { port, queue: QueueId::ALL };
+        assert_eq!(peer.error(request), Some(ErrorCode::OFPQOFC_BAD_PORT), "{port}");
+    }
+    let counted = |port| match &peer.ask(Message::StatsRequest(StatsRequest::Port(port)))[..] {
+        [Message::StatsReply { body: StatsReply::Port(ports), .. }] => ports.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((counted(OfPort::ALL), counted(OfPort(1))), (0, 1));
+    assert!(counted(OfPort::NONE) >= 3);
+}

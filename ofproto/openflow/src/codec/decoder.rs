@@ -147,7 +147,7 @@ fn read_body(
         Kind::BarrierRequest => Message::BarrierRequest,
         Kind::BarrierReply => Message::BarrierReply,
         Kind::QueueGetConfigRequest => Message::QueueGetConfigRequest {
-            port: multipart::read_get_config_port(r, v, false)?,
+            port: multipart::read_get_config_port(r, v, false).and_then(multipart::with_queues)?,
             queue: crate::QueueId::ALL,
         },
         Kind::QueueGetConfigReply => {

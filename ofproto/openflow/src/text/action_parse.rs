@@ -316,7 +316,7 @@ fn parse_controller(arg: &str) -> Result<Action, String> {
             "id" => c.controller_id = number(value, "id")?,
             "userdata" => c.userdata = hex_bytes(value).ok_or("bad hex digit in `controller' action `userdata'")?,
             "pause" => c.pause = true,
-            "meter_id" => c.meter = Some(MeterId(number(value, "meter_id")?)),
+            "meter_id" => c.meter = Some(MeterId(number(value, "meter_id")?)).filter(|meter| meter.0 != 0),
             other => return Err(format!("unknown key \"{other}\" parsing controller action")),
         }
     }
@@ -328,11 +328,17 @@ fn parse_controller(arg: &str) -> Result<Action, String> {
 }
 
 pub(super) fn hex_bytes(text: &str) -> Option<Vec<u8>> {
-    let digits: String = text.chars().filter(|c| *c != '.').collect();
-    if !digits.len().is_multiple_of(2) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
+    let mut bytes = Vec::new();
+    // points stand between bytes only
+    for part in text.split('.') {
+        if !part.len().is_multiple_of(2) || !part.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        for i in (0..part.len()).step_by(2) {
+            bytes.push(u8::from_str_radix(&part[i..i + 2], 16).ok()?);
+        }
     }
-    (0..digits.len()).step_by(2).map(|i| u8::from_str_radix(&digits[i..i + 2], 16).ok()).collect()
+    Some(bytes)
 }
 
 fn parse_note(arg: &str) -> Result<Vec<u8>, String> {

@@ -44,6 +44,10 @@ pub fn parse_tuple(text: &str) -> Result<(CtTuple, u8), String> {
         let value = word.text();
         let failed = || format!("failed to parse field {}", word.key);
         let number = |max: u64| parse_u64(value).filter(|n| *n <= max).ok_or_else(failed);
+        // the protocol must be known by then
+        if word.key.starts_with("icmp_") && !matches!(proto, 1 | 58) {
+            return Err("invalid L4 fields".to_owned());
+        }
         match word.key {
             "ct_nw_src" | "ct_nw_dst" | "ct_ipv6_src" | "ct_ipv6_dst" => {
                 let v4 = word.key.starts_with("ct_nw");
@@ -67,8 +71,10 @@ pub fn parse_tuple(text: &str) -> Result<(CtTuple, u8), String> {
             other => return Err(format!("invalid conntrack tuple field: {other}")),
         }
     }
-    let is_icmp = matches!(proto, 1 | 58);
-    if (ports && (is_icmp || proto == 0)) || (icmp && !is_icmp) {
+    if ports && proto == 0 {
+        return Err("port is set without protocol".to_owned());
+    }
+    if icmp && !matches!(proto, 1 | 58) {
         return Err("invalid L4 fields".to_owned());
     }
     Ok((t, proto))

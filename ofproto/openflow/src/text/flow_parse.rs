@@ -1,11 +1,12 @@
 //! Whole flows from text: the flow syntax of ovs-ofctl(8).
 
 use weft_flow::text::number::{parse_u64, parse_u128};
-use weft_flow::text::{PortNames, Said, format_match, normalize_from, parse_value, read_field, read_match_key};
+use weft_flow::text::{Said, format_match, normalize_from, parse_value, read_field, read_match_key};
 use weft_flow::tun_metadata::TunValue;
 use weft_flow::{FieldId, Match};
 
 use super::action_parse::subfield;
+use super::color::paint_match;
 use super::flow_print::FLAG_WORDS;
 use super::instruction_parse::parse_instructions;
 use super::notes::{self, Note};
@@ -83,11 +84,12 @@ fn read_flow_into(
 
 /// What the tools say when a match's fields were dropped.
 pub fn normalized(before: &Match, after: &Match) -> [Note; 3] {
-    let ports = PortNames::new();
+    let names = Names::none();
+    let show = |of| paint_match(&format_match(of, &names.ports), &names).into_owned();
     [
         Note::info("ofp_match", "normalization changed ofp_match, details:"),
-        Note::info("ofp_match", format!(" pre: {}", format_match(before, &ports))),
-        Note::info("ofp_match", format!("post: {}", format_match(after, &ports))),
+        Note::info("ofp_match", format!(" pre: {}", show(before))),
+        Note::info("ofp_match", format!("post: {}", show(after))),
     ]
 }
 
@@ -104,7 +106,10 @@ fn parse(
     flow: &mut FlowMod,
 ) -> Result<(Protocols, Option<Box<Match>>), String> {
     let wants_actions = wants_actions(command);
-    let (fields, actions) = split_actions(text);
+    let (fields, actions) = match wants_actions {
+        true => split_actions(text),
+        false => (text, None), // there, it is a word like others, which nothing knows
+    };
     if wants_actions && actions.is_none() {
         return Err("must specify an action".to_owned());
     }
@@ -129,6 +134,9 @@ fn parse(
             if word.key == "table" && flow.table != TableId::ALL {
                 usable = usable.and(Protocols::TABLE_ID.or(Protocols::OXM).or(Protocols::OPENFLOW11));
             }
+            if word.key == "out_group" && flow.out_group != GroupId::ANY {
+                usable = usable.and(Protocols::OXM.or(Protocols::OPENFLOW11));
+            }
             continue;
         }
         if let Some((flag, _)) = FLAG_WORDS.iter().find(|(_, name)| *name == word.key).filter(|_| wants_actions) {
@@ -138,6 +146,8 @@ fn parse(
             usable = usable.and(match_bits(&mut flow.matching, word.key, word.text())?);
         } else if word.key == "allow_hidden_fields" {
             flow.flags |= FlowModFlags::HIDDEN_FIELDS;
+        } else if word.key == "no_readonly_table" {
+            // no table is read-only for those who write flows
         } else {
             let said = match is_specification_name(word.key) {
                 true => None,
@@ -250,7 +260,7 @@ fn of_word(key: &str, value: &str, said: Said) -> Protocols {
         Said::Field(field, mask) => of(field, mask),
         // A tunnel option; the names of protocols say what every version can say.
         Said::Other => FieldId::by_name(key).map_or(Protocols::ANY, |field| {
-            of(field, parse_value(field, value, &PortNames::new()).map_or(u128::MAX, |(_, mask)| mask))
+            of(field, parse_value(field, value, &weft_flow::text::PortNames::new()).map_or(u128::MAX, |(_, mask)| mask))
         }),
     }
 }
@@ -386,7 +396,7 @@ fn parse_cookie(flow: &mut FlowMod, command: FlowCommand, text: &str) -> Result<
     }
     match command {
         FlowCommand::Mod(FlowModCommand::Delete | FlowModCommand::DeleteStrict) | FlowCommand::Filter => {
-            Err("cannot set cookie (to match on a cookie, specify a mask, e.g. cookie=0x1/-1)".to_owned())
+            Err(format!("cannot set cookie (to match on a cookie, specify a mask, e.g. cookie={text}/-1)"))
         }
         FlowCommand::Mod(_) => {
             flow.cookie = Cookie(number(text)?);

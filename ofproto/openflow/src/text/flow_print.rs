@@ -7,6 +7,7 @@ use weft_flow::text::format_match;
 
 use super::Names;
 use super::action_print::format_instructions;
+use super::color::paint_match;
 use crate::flow::{FlowMod, FlowModFlags, FlowStats};
 
 /// One flow as `ovs-ofctl dump-flows` prints it, without the leading space and the line's end.
@@ -18,19 +19,21 @@ pub fn format_flow_stats(flow: &FlowStats, names: &Names) -> String {
 pub fn format_flow_stats_with(flow: &FlowStats, names: &Names, statistics: bool) -> String {
     let mut text = String::new();
     if statistics || flow.cookie.0 != 0 {
-        let _ = write!(text, "cookie={:#x}, ", flow.cookie.0);
+        let _ = write!(text, "{}{:#x}, ", names.param("cookie="), flow.cookie.0);
     }
     if statistics {
-        let _ = write!(text, "duration={}s, table={}, ", seconds(flow.duration), names.show_table(flow.table));
-        let _ = write!(text, "n_packets={}, n_bytes={}, ", counter(flow.packet_count), counter(flow.byte_count));
+        let _ = write!(text, "{}{}s, ", names.param("duration="), seconds(flow.duration));
+        let _ = write!(text, "{}{}, ", names.special("table="), names.show_table(flow.table));
+        let _ = write!(text, "{}{}, ", names.param("n_packets="), counter(flow.packet_count));
+        let _ = write!(text, "{}{}, ", names.param("n_bytes="), counter(flow.byte_count));
     } else if flow.table.0 != 0 || names.has_table(flow.table) {
-        let _ = write!(text, "table={}, ", names.show_table(flow.table));
+        let _ = write!(text, "{}{}, ", names.special("table="), names.show_table(flow.table));
     }
     if flow.idle_timeout.0 != 0 {
-        let _ = write!(text, "idle_timeout={}, ", flow.idle_timeout.0);
+        let _ = write!(text, "{}{}, ", names.param("idle_timeout="), flow.idle_timeout.0);
     }
     if flow.hard_timeout.0 != 0 {
-        let _ = write!(text, "hard_timeout={}, ", flow.hard_timeout.0);
+        let _ = write!(text, "{}{}, ", names.param("hard_timeout="), flow.hard_timeout.0);
     }
     for (flag, word) in FLAG_WORDS {
         if flow.flags.contains(flag) {
@@ -38,18 +41,18 @@ pub fn format_flow_stats_with(flow: &FlowStats, names: &Names, statistics: bool)
         }
     }
     if flow.importance != 0 {
-        let _ = write!(text, "importance={}, ", flow.importance);
+        let _ = write!(text, "{}{}, ", names.param("importance="), flow.importance);
     }
     if statistics {
         if let Some(age) = flow.idle_age {
-            let _ = write!(text, "idle_age={age}, ");
+            let _ = write!(text, "{}{age}, ", names.param("idle_age="));
         }
         if let Some(age) = flow.hard_age.filter(|age| u64::from(*age) != flow.duration.as_secs()) {
-            let _ = write!(text, "hard_age={age}, ");
+            let _ = write!(text, "{}{age}, ", names.param("hard_age="));
         }
     }
     text.push_str(&format_pattern(&flow.matching, flow.priority, names));
-    let _ = write!(text, "actions={}", format_instructions(&flow.instructions, names));
+    let _ = write!(text, "{}{}", names.actions_word(), format_instructions(&flow.instructions, names));
     text
 }
 
@@ -57,9 +60,10 @@ pub fn format_flow_stats_with(flow: &FlowStats, names: &Names, statistics: bool)
 pub fn format_pattern(matching: &weft_flow::Match, priority: u16, names: &Names) -> String {
     let mut text = String::new();
     if priority != FlowMod::DEFAULT_PRIORITY {
-        let _ = write!(text, "priority={priority}");
+        let _ = write!(text, "{}{priority}", names.special("priority="));
     }
     let fields = format_match(matching, &names.ports);
+    let fields = paint_match(&fields, names);
     if !text.is_empty() && !fields.is_empty() {
         text.push(',');
     }

@@ -3,6 +3,7 @@
 //! - [`words`]: how a line falls into `key=value`, `key:value` and `key(value)`.
 //! - [`action_print`], [`learn_print`]: from actions to text.
 //! - [`action_parse`], [`learn_parse`], [`instruction_parse`]: from text to actions.
+//! - [`color`]: the colours of `--color`.
 //! - [`verify`]: what must not stand together; [`usable`]: which forms of OpenFlow can say it; [`notes`]: what to log.
 //! - [`flow_print`], [`flow_parse`]: whole flows.
 //! - [`message`]: whole messages, print only.
@@ -11,6 +12,7 @@
 
 pub mod action_parse;
 pub mod action_print;
+pub mod color;
 pub mod conntrack;
 mod ct_parse;
 mod encap_parse;
@@ -62,7 +64,8 @@ pub fn normalize_logged(pattern: &mut weft_flow::Match) -> bool {
     // a peer that keeps sending such flows does not fill the log
     static SAID: AtomicU32 = AtomicU32::new(0);
     if changed && SAID.fetch_add(1, Ordering::Relaxed) < 5 {
-        let show = |of| weft_flow::text::format_match(of, &PortNames::new());
+        let names = Names::none();
+        let show = |of| color::paint_match(&weft_flow::text::format_match(of, &names.ports), &names).into_owned();
         tracing::info!(target: "ofp_match", "normalization changed ofp_match, details:");
         tracing::info!(target: "ofp_match", " pre: {}", show(&before));
         tracing::info!(target: "ofp_match", "post: {}", show(pattern));
@@ -102,11 +105,13 @@ fn note_port(number: i64) {
     notes::say(Note::warn("ofp_port", note));
 }
 
-/// The names that text may use for a bridge's ports and tables.
+/// The names that text may use for a bridge's ports and tables, and the colours to print in.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     /// Port names.
     pub ports: PortNames,
+    /// Colours; as the process has them.
+    colors: Option<&'static color::Colors>,
     /// Table names, both ways.
     tables: HashMap<TableId, String>,
 }
@@ -114,7 +119,7 @@ pub struct Names {
 impl Names {
     /// Numbers and reserved names only.
     pub fn none() -> Names {
-        Names::default()
+        Names { colors: color::Colors::installed(), ..Names::default() }
     }
 
     /// Name a table.
@@ -123,7 +128,7 @@ impl Names {
     }
 
     /// The port that `text` means; what is odd about its number is noted.
-    pub(crate) fn parse_port(&self, text: &str) -> Option<OfPort> {
+    pub fn parse_port(&self, text: &str) -> Option<OfPort> {
         if let Some(number) = signed(text) {
             note_port(number);
         }

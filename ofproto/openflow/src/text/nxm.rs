@@ -20,7 +20,7 @@ pub fn parse(text: &str) -> Result<Vec<u8>, String> {
         return Ok(Vec::new());
     }
     while !rest.is_empty() {
-        let (name, behind) = rest.split_once('(').ok_or_else(|| format!("{rest}: missing ( following field name"))?;
+        let (name, behind) = rest.split_once('(').ok_or_else(|| format!("{rest}: missing ( at end of nx_match"))?;
         let (body, behind) = behind.split_once(')').ok_or_else(|| format!("{rest}: missing ) following value"))?;
         rest = behind.trim_start_matches([',', ' ', '\t']);
         let (value, mask) = body.split_once('/').map_or((body, None), |(v, m)| (v, Some(m)));

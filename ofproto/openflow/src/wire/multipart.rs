@@ -5,9 +5,10 @@
 use zerocopy::byteorder::big_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::buf::{DecodeError, Decoded, Encoded, Reader, Writer, cannot};
+use super::buf::{DecodeError, Decoded, Encoded, Reader, Writer, bad, cannot};
 use super::{flow, group, meter, monitor, port, switch, table};
 use crate::codec::kind::Kind;
+use crate::error::ErrorCode;
 use crate::ids::{GroupId, MeterId, Version};
 use crate::message::{IpfixStats, StatsReply, StatsRequest};
 
@@ -350,6 +351,15 @@ fn write_ipfix(w: &mut Writer, s: &IpfixStats) {
 }
 
 /// QUEUE_GET_CONFIG (before 1.4): the port, and the queues of a reply.
+/// Ports of the switch have queues, reserved ones have none.
+pub(crate) fn with_queues(port: weft_flow::OfPort) -> Decoded<weft_flow::OfPort> {
+    match port {
+        weft_flow::OfPort::NONE => Ok(port),
+        port if port.0 < weft_flow::OfPort::MAX.0 => Ok(port),
+        _ => bad(ErrorCode::OFPQOFC_BAD_PORT, format!("port {} has no queues", port.0)),
+    }
+}
+
 pub(crate) fn read_get_config_port(r: &mut Reader<'_>, v: Version, reply: bool) -> Decoded<weft_flow::OfPort> {
     if v == Version::V10 && !reply {
         let port = weft_flow::OfPort::from_u16(r.get::<U16>("port")?.get());

@@ -115,10 +115,15 @@ pub(super) fn read_property<'a>(r: &mut Reader<'a>) -> Decoded<(u16, Reader<'a>)
     if len < 4 {
         return bad(ErrorCode::OFPBPC_BAD_LEN, format!("a property of {len} bytes"));
     }
+    let kind = wire.kind.get();
+    // experimenters' have a number and a type of their own
+    if kind >= 0xfffe && len < 12 {
+        return bad(ErrorCode::OFPBPC_BAD_LEN, format!("an experimenter's property of {len} bytes"));
+    }
     let body = p.sub(len - 4, "property")?;
     p.skip((len.next_multiple_of(8) - len).min(p.len()), "property's padding")?;
     r.skip(r.len() - p.len(), "property")?;
-    Ok((wire.kind.get(), body))
+    Ok((kind, body))
 }
 
 /// The inverse of [`read_property`].

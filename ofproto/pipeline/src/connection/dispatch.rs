@@ -117,7 +117,8 @@ impl Pipeline {
                 Ok(Vec::new())
             }
             Message::MeterMod(todo) => {
-                self.meter_mod(control, bridge, todo, now)?;
+                self.meter_mod(control, bridge, todo.clone(), now)?;
+                self.forward_request(control, id, xid, bridge, Message::MeterMod(todo));
                 Ok(Vec::new())
             }
             Message::TlvTableRequest => {

@@ -11,8 +11,9 @@ use crate::group::modify;
 use crate::pipeline::{Control, Pipeline};
 use crate::tables::BridgeId;
 
-/// OFPRFR_*
+/// OFPRFR_GROUP_MOD, OFPRFR_METER_MOD
 const FORWARD_GROUP_MOD: u8 = 0;
+const FORWARD_METER_MOD: u8 = 1;
 
 impl Pipeline {
     /// A group mod, alone.
@@ -45,7 +46,10 @@ impl Pipeline {
         bridge: BridgeId,
         request: Message,
     ) {
-        let reason = FORWARD_GROUP_MOD;
+        let reason = match request {
+            Message::MeterMod(_) => FORWARD_METER_MOD,
+            _ => FORWARD_GROUP_MOD,
+        };
         let whom: Vec<ConnectionId> = control
             .connections
             .of_bridge(bridge)

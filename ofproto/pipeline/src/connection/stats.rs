@@ -81,7 +81,7 @@ impl Pipeline {
         self.with(bridge, |b| {
             let asked = queue == QueueId::ALL || queue == QueueId(0);
             match port {
-                OfPort::NONE | OfPort::ALL => Ok(b.ports().filter(|p| p.dp().is_some() && asked).map(config).collect()),
+                OfPort::NONE => Ok(b.ports().filter(|p| p.dp().is_some() && asked).map(config).collect()),
                 one => {
                     let port = b.port(one).ok_or(ErrorCode::OFPQOFC_BAD_PORT)?;
                     if !asked {
@@ -99,7 +99,7 @@ impl Pipeline {
         }
         // the daemon is asked without a lock
         let ports: Vec<(OfPort, String, Time, Option<PortCounters>)> = self.with(bridge, |b| {
-            let wanted = b.ports().filter(|p| which == OfPort::NONE || which == OfPort::ALL || p.number == which);
+            let wanted = b.ports().filter(|p| which == OfPort::NONE || p.number == which);
             wanted.map(|p| (p.number, p.settings.name.clone(), p.added, patch_counters(p))).collect()
         })?;
         Ok(ports

@@ -3,7 +3,7 @@
 use weft_base::Time;
 use weft_jsonrpc::address::Remote;
 use weft_openflow::{Message, Version, codec};
-use weft_pipeline::{ConnectionSettings, Ended, Versions};
+use weft_pipeline::{ConnectionKind, ConnectionSettings, Ended, Versions};
 
 use super::{Link, settings};
 use crate::owner::Owner;
@@ -43,6 +43,10 @@ impl Owner {
 
     fn accepted(&mut self, listener: ListenerId, connection: Connection) {
         let Some(listening) = self.controllers.listeners.get(&listener) else { return };
+        if listening.kind == ConnectionKind::Snoop && !self.has_controller(&listening.bridge) {
+            tracing::debug!(target: "connmgr", "{}: no controller to snoop on", listening.bridge);
+            return;
+        }
         let mut settings = match &listening.settings {
             Some(config) => settings(config, &connection.peer),
             None => ConnectionSettings::new(listening.kind, &connection.peer),
@@ -50,6 +54,15 @@ impl Owner {
         settings.kind = listening.kind;
         let bridge = listening.bridge.clone();
         self.link(bridge, Some(listener), settings, connection);
+    }
+
+    /// Whether there is one to snoop on: a controller that we connect to, or one that came.
+    fn has_controller(&self, bridge: &str) -> bool {
+        let came = |link: &Link| {
+            let listening = link.listener.and_then(|id| self.controllers.listeners.get(&id));
+            listening.is_some_and(|listening| listening.bridge == bridge && listening.settings.is_some())
+        };
+        self.controllers.actives.keys().any(|(of, _)| of == bridge) || self.controllers.links.values().any(came)
     }
 
     fn dialed(&mut self, dial: Dial, outcome: Result<Connection, String>) {
@@ -87,7 +100,7 @@ impl Owner {
         connection: Connection,
     ) {
         let name = settings.name.clone();
-        let snoops = settings.kind == weft_pipeline::ConnectionKind::Snoop;
+        let snoops = settings.kind == ConnectionKind::Snoop;
         let Ok(id) = self.switch.pipeline.connect(&bridge, settings, self.now()) else { return };
         self.controllers.by_pipeline.insert(id, connection.id);
         let link = Link { id, out: connection.out, bridge, name, up: snoops, listener };

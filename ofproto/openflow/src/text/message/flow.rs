@@ -8,6 +8,7 @@ use weft_flow::text::format_match;
 use super::words;
 use crate::flow::*;
 use crate::monitor::*;
+use crate::text::color::paint_match;
 use crate::text::flow_print::{FLAG_WORDS, format_flow_stats, format_pattern, seconds};
 use crate::text::{Names, format_actions, format_instructions};
 use crate::{Cookie, GroupId, TableId, Version};
@@ -116,6 +117,7 @@ pub(super) fn stats_request(filter: &FlowStatsRequest, names: &Names) -> String 
         let _ = write!(text, " out_port={}", names.ports.show(filter.out_port));
     }
     let fields = format_match(&filter.matching, &names.ports);
+    let fields = paint_match(&fields, names);
     if !fields.is_empty() {
         let _ = write!(text, " {fields}");
     }
@@ -146,7 +148,7 @@ pub(super) fn monitor_requests(requests: &[FlowMonitorRequest], names: &Names) -
         if r.table != TableId::ALL {
             let _ = write!(text, " table={}", names.show_table(r.table));
         }
-        let _ = write!(text, " {}", format_match(&r.matching, &names.ports));
+        let _ = write!(text, " {}", paint_match(&format_match(&r.matching, &names.ports), names));
         text = text.trim_end().to_owned();
     }
     text
@@ -189,7 +191,8 @@ fn full_update(u: &FlowUpdateFull, names: &Names) -> String {
         0 => write!(text, " cookie=0"),
         cookie => write!(text, " cookie={cookie:#x}"),
     };
-    let pattern = format_pattern(&u.matching, u.priority, names);
+    // the priority is there, but nobody prints it
+    let pattern = format_pattern(&u.matching, FlowMod::DEFAULT_PRIORITY, names);
     let _ = write!(text, " {}", pattern.trim_end());
     if !u.actions.is_empty() {
         text = text.trim_end().to_owned();

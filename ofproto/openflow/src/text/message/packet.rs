@@ -8,6 +8,7 @@ use weft_packet::Frame;
 
 use crate::packet::{PacketIn, PacketInReason, PacketOut};
 use crate::text::action_print::REASONS;
+use crate::text::color::paint_match;
 use crate::text::{Names, format_actions};
 use crate::wire::said::dump;
 
@@ -30,7 +31,7 @@ pub(super) fn packet_in(p: &PacketIn, names: &Names, verbosity: u32) -> String {
         let _ = write!(text, " cookie={:#x}", cookie.0);
     }
     let _ = write!(text, " total_len={} ", p.total_len);
-    text.push_str(&format_match(&p.metadata, &names.ports));
+    text.push_str(&paint_match(&format_match(&p.metadata, &names.ports), names));
     let _ = write!(text, " (via {})", reason_name(p.reason));
     let _ = write!(text, " data_len={}", p.packet.len());
     match p.buffer_id {
@@ -67,7 +68,7 @@ pub(super) fn packet_in(p: &PacketIn, names: &Names, verbosity: u32) -> String {
 }
 
 pub(super) fn packet_out(p: &PacketOut, names: &Names, verbosity: u32) -> String {
-    let mut text = format!(" {}", format_match(&p.metadata, &names.ports));
+    let mut text = format!(" {}", paint_match(&format_match(&p.metadata, &names.ports), names));
     let _ = write!(text, " actions={}", format_actions(&p.actions, names));
     match p.buffer_id {
         Some(id) => {
@@ -105,7 +106,7 @@ pub fn format_packet(packet: &[u8], metadata: &Match, names: &Names) -> String {
     FieldId::InPortOxm.set(&mut key, u128::from(OfPort::NONE.0));
     let shown = format_key(&key, &names.ports);
     let shown = shown.replacen(&format!("in_port={},", names.ports.show(OfPort::NONE)), "", 1);
-    format!("{shown}{}\n", checksum(&frame, &key))
+    format!("{}{}\n", paint_match(&shown, names), checksum(&frame, &key))
 }
 
 fn checksum(frame: &Frame, key: &FlowKey) -> String {

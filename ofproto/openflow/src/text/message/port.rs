@@ -2,8 +2,6 @@
 
 use std::fmt::Write;
 
-use weft_flow::OfPort;
-
 use super::words;
 use crate::port::*;
 use crate::text::Names;
@@ -116,8 +114,9 @@ pub(super) fn stats(ports: &[PortStats], names: &Names) -> String {
     let mut text = format!(" {} ports\n", ports.len());
     for p in ports {
         let name = names.ports.show(p.port).to_string();
-        let width = if p.port.0 < OfPort::MAX.0 { 2 } else { 0 };
-        let _ = write!(text, "  port {name:>width$}: ");
+        // made for numbers; names get the space of theirs
+        let space = if p.port.0 < 10 { " " } else { "" };
+        let _ = write!(text, "  port {space}{name}: ");
         let rx = [
             ("rx pkts", p.rx_packets),
             ("bytes", p.rx_bytes),

@@ -64,8 +64,10 @@ fn nested(bytes: &[u8], style: Style<'_>, depth: u8) -> String {
 /// A message of the right length.
 fn whole(bytes: &[u8], version: Option<Version>, xid: u32, style: Style<'_>, depth: u8) -> String {
     let dialect = Dialect { flow_mod_table_id: style.table_id, ..Dialect::new(version.unwrap_or(Version::V10)) };
-    let named = codec::kind_of_sound(bytes).ok().zip(version);
-    let decoded = codec::decode_what_goes(bytes, &dialect).map_err(|error| error.code);
+    let sound = codec::kind_of_sound(bytes);
+    let named = sound.as_ref().ok().copied().zip(version);
+    // what is wrong is said once
+    let decoded = sound.and_then(|_| codec::decode_what_goes(bytes, &dialect)).map_err(|error| error.code);
     if let Some((kind @ (Kind::BundleAdd | Kind::OnfBundleAdd), version)) = named
         && decoded.as_ref().err().is_none_or(|code| !code.name().starts_with("OFPBFC_"))
     {
