@@ -57,7 +57,10 @@ struct Symbol {
     uuid: Uuid,
     defined: bool,
     needs_reference: bool,
+    /// Something keeps it alive.
     referenced: bool,
+    /// Something names it that does not.
+    mentioned: bool,
 }
 
 impl<'a> Context<'a> {
@@ -240,8 +243,9 @@ impl Symbols {
             if symbol.needs_reference && !symbol.referenced {
                 tracing::warn!(
                     target: "vsctl",
-                    "row id \"{name}\" was created but no reference to it was inserted, \
-                     so it will not actually appear in the database"
+                    "row id \"{name}\" was created but {} reference to it was inserted, \
+                     so it will not actually appear in the database",
+                    if symbol.mentioned { "only a weak" } else { "no" }
                 );
             }
         }
@@ -254,6 +258,7 @@ impl Symbols {
             defined: false,
             needs_reference: false,
             referenced: false,
+            mentioned: false,
         })
     }
 }
@@ -262,6 +267,12 @@ impl NamedUuids for Symbols {
     fn resolve(&mut self, name: &str) -> Uuid {
         let symbol = self.entry(name);
         symbol.referenced = true;
+        symbol.uuid
+    }
+
+    fn resolve_weakly(&mut self, name: &str) -> Uuid {
+        let symbol = self.entry(name);
+        symbol.mentioned = true;
         symbol.uuid
     }
 }

@@ -47,6 +47,11 @@ pub enum Atom {
 pub trait NamedUuids {
     /// The UUID for `name`; the same one each time.
     fn resolve(&mut self, name: &str) -> Uuid;
+
+    /// The same where the reference does not keep the row alive.
+    fn resolve_weakly(&mut self, name: &str) -> Uuid {
+        self.resolve(name)
+    }
 }
 
 impl AtomType {

@@ -57,6 +57,7 @@ impl Atom {
             AtomType::String if text.starts_with('"') => Atom::from(unquote(text)?),
             AtomType::String => Atom::from(text),
             AtomType::Uuid => match (text.strip_prefix('@'), names) {
+                (Some(_), Some(names)) if base.is_weak() => Atom::Uuid(names.resolve_weakly(text)),
                 (Some(_), Some(names)) => Atom::Uuid(names.resolve(text)),
                 _ => Atom::Uuid(parse_uuid(text).ok_or_else(|| format!("\"{text}\" is not a valid UUID"))?),
             },
