@@ -62,7 +62,7 @@ impl Slowpath for Pipeline {
         let tables = self.read();
         let entry = match Entry::of(&tables, upcall.key) {
             Ok(entry) => entry,
-            Err(why) => return no_entry(&tables, why),
+            Err(why) => return no_entry(&tables, upcall.key, why),
         };
         let mut translation = entry.translate(&tables, upcall.key);
         self.learn(&tables, &translation.learn, now);
@@ -148,7 +148,8 @@ impl<'t> Entry<'t> {
             let bridge = tables.bridge(frozen.state.bridge).ok_or(DropReason::RecircUnknown)?;
             return Ok(Entry { bridge, in_port: None, frozen: Some(frozen) });
         }
-        let (bridge, port) = tables.port_of_key(key).ok_or(DropReason::NoSuchPort)?;
+        let unknown = if weft_flow::tunnel::is_there(key) { DropReason::TunnelUnknown } else { DropReason::NoSuchPort };
+        let (bridge, port) = tables.port_of_key(key).ok_or(unknown)?;
         Ok(Entry { bridge, in_port: Some(port.number), frozen: None })
     }
 
@@ -248,7 +249,7 @@ pub(crate) fn set_in_port(key: &mut FlowKey, port: OfPort) {
     key.set_word(0, word);
 }
 
-fn no_entry(tables: &Tables, why: DropReason) -> Verdict {
+fn no_entry(tables: &Tables, key: &FlowKey, why: DropReason) -> Verdict {
     let mut mask = FlowMask::new();
     mask.set_word(0, u64::MAX);
     mask.set_word(1, 0xffff_ffff_ffff_ff00);
@@ -260,7 +261,12 @@ fn no_entry(tables: &Tables, why: DropReason) -> Verdict {
     };
     let actions = vec![DpAction::Drop(why)];
     // nobody would tell when an unknown recirculation becomes a known one
-    let install = why == DropReason::NoSuchPort;
+    let install = matches!(why, DropReason::NoSuchPort | DropReason::TunnelUnknown);
+    if weft_flow::tunnel::is_there(key) {
+        // other packets of the same port may be for somebody
+        use FieldId::{TunDst, TunId, TunIpv6Dst, TunIpv6Src, TunSrc};
+        [TunId, TunSrc, TunDst, TunIpv6Src, TunIpv6Dst].into_iter().for_each(|field| field.unwildcard(&mut mask));
+    }
     Verdict { actions, mask, install, attachment: Box::new(attachment) }
 }
 

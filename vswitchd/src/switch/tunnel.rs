@@ -223,6 +223,9 @@ impl Switch {
 
     /// Tells the pipeline which addresses a dummy has.
     pub fn push_addresses(&self, name: &str) {
+        if self.dummy == Dummy::Off {
+            return;
+        }
         let Some(device) = self.interfaces.get(name).and_then(super::Interface::device) else {
             return self.pipeline.set_device(name, None);
         };

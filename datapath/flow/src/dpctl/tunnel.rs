@@ -76,6 +76,8 @@ pub fn format(key: &FlowKey, mask: &FlowMask, verbose: bool) -> String {
     }
     let bits = u128::from(mask.word(FLAGS_WORD) >> FLAGS_SHIFT) & FLAGS;
     let flags = u128::from(key.word(FLAGS_WORD) >> FLAGS_SHIFT) & FLAGS;
+    // that there is no key goes without saying: `tun_id` would say it
+    let bits = if bits != FLAGS { bits & (!u128::from(weft_packet::tunnel::KEY) | flags) } else { bits };
     match bits {
         0 => {}
         FLAGS if flags == 0 => {}

@@ -187,6 +187,9 @@ impl TunLayout {
         let Some(place) = self.place(index) else { return Some(Some(TunValue::present())) };
         let (bytes, ones) = (self.bytes(index, key.words()), self.bytes(index, mask.words()));
         let exact = ones.iter().all(|m| *m == 0xff) && !place.masked && place.len > 0;
+        if self.bridge && place.len == 0 {
+            return Some(Some(TunValue::present())); // there is nothing else to it
+        }
         let zero = place.len == 0 && !place.masked;
         Some(Some(if exact || zero { TunValue::exact(&bytes) } else { TunValue::masked(&bytes, &ones) }))
     }

@@ -146,10 +146,7 @@ impl<'t> Context<'t, '_> {
     /// says of neighbours.
     pub(super) fn for_a_tunnel(&mut self, port: &Port) -> Option<DpPort> {
         let tunnels = &self.tables.tunnels;
-        if port.number != OfPort::LOCAL
-            || !tunnels.watches_neighbours()
-            || !self.tables.features.has(Feature::TunnelPushPop)
-        {
+        if port.number != OfPort::LOCAL || !tunnels.is_there() || !self.tables.features.has(Feature::TunnelPushPop) {
             return None;
         }
         self.deps.tunnels = Some(tunnels.generation());

@@ -80,9 +80,12 @@ impl<'t> Context<'t, '_> {
         } else {
             self.credits.push(Credit::PatchTx(port.patch.clone()));
             self.deps.tunnels = Some(self.tables.tunnels.generation());
+            let mut sent = true;
             if self.tables.features.has(Feature::TunnelPushPop) && !self.is_over_host(&set.tunnel) {
                 self.note(NodeKind::Detail, || "output to native tunnel".into());
+                let before = self.out.len();
                 self.push_tunnel(settings, set);
+                sent = self.out.len() > before;
             } else {
                 self.note(NodeKind::Detail, || "output to kernel tunnel".into());
                 self.set_tunnel(set);
@@ -90,7 +93,9 @@ impl<'t> Context<'t, '_> {
                 self.commit();
                 self.out.push(DpAction::Output(settings.dp));
             }
-            self.fact(|ctx| Fact::Sent { bridge: ctx.bridge.name.clone(), port: port.settings.name.clone() });
+            if sent {
+                self.fact(|ctx| Fact::Sent { bridge: ctx.bridge.name.clone(), port: port.settings.name.clone() });
+            }
         }
         self.key = shape.0;
         self.pending = shape.1;

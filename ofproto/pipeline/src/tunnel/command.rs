@@ -27,8 +27,7 @@ impl Pipeline {
 
     pub(crate) fn show_tunnel_ports(&self, with_matches: bool) -> String {
         let tables = self.read();
-        let routed = tables.tunnels.routed();
-        tables.tunnels.listeners.show(with_matches.then_some(&routed))
+        tables.tunnels.listeners.show(with_matches.then_some(&tables.tunnels.routed))
     }
 
     pub(crate) fn add_route(&self, args: &[&str]) -> Result<String, String> {
@@ -53,7 +52,7 @@ impl Pipeline {
         let source = source_for(to.addr(), gateway, addresses).ok_or("Error while inserting route.")?;
         let device = device.to_owned();
         tables.tunnels.routes.add(Route { to, mark, device, gateway, source, local: false, by_user: true });
-        tables.tunnels.changed();
+        tables.tunnels.find_routed();
         drop(tables);
         self.changed();
         Ok("OK".into())
@@ -69,7 +68,7 @@ impl Pipeline {
         if !tables.tunnels.routes.remove(to, mark) {
             return Err("Not found".into());
         }
-        tables.tunnels.changed();
+        tables.tunnels.find_routed();
         drop(tables);
         self.changed();
         Ok("OK".into())

@@ -76,7 +76,7 @@ impl Listeners {
     }
 
     /// The tunnel port that a packet is for; the bits on which the answer rests are put into `mask`.
-    pub fn find(&self, devices: &[&Device], key: &FlowKey, mask: &mut FlowMask) -> Option<DpPort> {
+    pub fn find(&self, devices: &[Device], key: &FlowKey, mask: &mut FlowMask) -> Option<DpPort> {
         let v4 = match FieldId::EthType.get(key) {
             0x0800 => true,
             0x86dd => false,
@@ -92,7 +92,7 @@ impl Listeners {
         }
         FieldId::EthDst.unwildcard(mask);
         let mac = Mac::from_u64(FieldId::EthDst.get(key) as u64);
-        let of_family = |device: &&&Device| device.addresses.iter().any(|(addr, _)| addr.is_ipv4() == v4);
+        let of_family = |device: &&Device| device.addresses.iter().any(|(addr, _)| addr.is_ipv4() == v4);
         let ours: Vec<_> = devices.iter().filter(|device| device.mac == mac).filter(of_family).collect();
         if ours.is_empty() {
             return None;
@@ -131,7 +131,7 @@ impl Listeners {
     }
 
     /// `tnl/ports/show`; with every match if devices are given.
-    pub fn show(&self, devices: Option<&[&Device]>) -> String {
+    pub fn show(&self, devices: Option<&[Device]>) -> String {
         let mut text = String::from("Listening ports:\n");
         let mut lines: Vec<String> = Vec::new();
         match devices {
@@ -204,7 +204,7 @@ mod tests {
 
     fn find_bits(all: &Listeners, device: &Device, port: u16) -> u128 {
         let mut mask = FlowMask::new();
-        all.find(&[device], &packet(device.mac.to_u64(), [192, 0, 2, 2], UDP, port), &mut mask);
+        all.find(std::slice::from_ref(device), &packet(device.mac.to_u64(), [192, 0, 2, 2], UDP, port), &mut mask);
         FieldId::TcpDst.get_mask(&mask)
     }
 
@@ -228,7 +228,8 @@ mod tests {
         let device = device();
         let mac = device.mac.to_u64();
         let find = |mac, dst, protocol, port| {
-            all.find(&[&device], &packet(mac, dst, protocol, port), &mut FlowMask::new()).map(|dp| dp.0)
+            all.find(std::slice::from_ref(&device), &packet(mac, dst, protocol, port), &mut FlowMask::new())
+                .map(|dp| dp.0)
         };
         assert_eq!(find(mac, [192, 0, 2, 2], UDP, 4789), Some(4789));
         assert_eq!(find(mac, [192, 0, 2, 2], UDP, 4790), None);
@@ -241,7 +242,7 @@ mod tests {
         );
         // captured from Open vSwitch 3.1
         assert_eq!(
-            all.show(Some(&[&device])),
+            all.show(Some(std::slice::from_ref(&device))),
             "Listening ports:\n\
              gre_sys (1) : eth(dst=02:fc:00:00:00:01),eth_type(0x0800),ipv4(dst=192.0.2.2,proto=47,frag=no)\n\
              vxlan_sys_4789 (4789) : eth(dst=02:fc:00:00:00:01),eth_type(0x0800),ipv4(dst=192.0.2.2,proto=17,frag=no),\

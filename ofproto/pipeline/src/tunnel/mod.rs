@@ -25,6 +25,7 @@ pub mod options;
 pub mod ports;
 pub mod route;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,6 +60,8 @@ pub struct Tunnels {
     listeners: Listeners,
     routes: Routes,
     devices: Devices,
+    /// Those of them that packets are routed through.
+    routed: Vec<Device>,
     neighbours: Mutex<Neighbours>,
     asking: Mutex<ask::Asking>,
     generation: AtomicU64,
@@ -109,7 +112,7 @@ impl Tunnels {
         };
         let news = before != device;
         if news {
-            self.changed();
+            self.find_routed();
         }
         news
     }
@@ -123,7 +126,7 @@ impl Tunnels {
     pub(crate) fn set_kernel_routes(&mut self, routes: Vec<Route>) -> bool {
         let news = self.routes.set_kernel(routes);
         if news {
-            self.changed();
+            self.find_routed();
         }
         news
     }
@@ -133,23 +136,17 @@ impl Tunnels {
         &self.routes
     }
 
-    /// Devices that packets are routed through.
-    fn routed(&self) -> Vec<&Device> {
-        let is_routed = |name: &str| self.routes.iter().any(|route| route.device == name);
-        self.devices.iter().filter(|(name, d)| !d.mac.is_zero() && is_routed(name)).map(|(_, device)| device).collect()
+    /// Routes or devices have changed.
+    fn find_routed(&mut self) {
+        let names: BTreeSet<&str> = self.routes.iter().map(|route| route.device.as_str()).collect();
+        let is_one = |(name, device): &(&String, &Device)| !device.mac.is_zero() && names.contains(name.as_str());
+        self.routed = self.devices.iter().filter(is_one).map(|(_, device)| device.clone()).collect();
+        self.changed();
     }
 
     /// The tunnel port that a packet for the local port of a bridge is for; see [`Listeners::find`].
     pub(crate) fn terminates(&self, key: &FlowKey, mask: &mut FlowMask) -> Option<DpPort> {
-        if self.listeners.is_empty() || self.devices.is_empty() {
-            return None;
-        }
-        self.listeners.find(&self.routed(), key, mask)
-    }
-
-    /// Whether anybody could want to know of neighbours.
-    pub(crate) fn watches_neighbours(&self) -> bool {
-        !self.devices.is_empty()
+        self.listeners.find(&self.routed, key, mask)
     }
 
     /// Somebody is there; whether that is news.

@@ -6,9 +6,11 @@
 //!
 //! Invariants: a bridge's frames teach that bridge only; there are never more than [`MAX`] entries.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use weft_base::Time;
 use weft_packet::Mac;
 
@@ -20,7 +22,6 @@ pub const AGING: Duration = Duration::from_secs(900);
 #[derive(Clone, Debug)]
 struct Entry {
     bridge: String,
-    ip: IpAddr,
     mac: Mac,
     until: Time,
 }
@@ -28,13 +29,15 @@ struct Entry {
 /// The cache.
 #[derive(Clone, Debug)]
 pub struct Neighbours {
-    entries: Vec<Entry>,
+    /// By address; few bridges have neighbours of the same.
+    entries: BTreeMap<IpAddr, SmallVec<[Entry; 1]>>,
+    count: usize,
     aging: Duration,
 }
 
 impl Default for Neighbours {
     fn default() -> Neighbours {
-        Neighbours { entries: Vec::new(), aging: AGING }
+        Neighbours { entries: BTreeMap::new(), count: 0, aging: AGING }
     }
 }
 
@@ -42,52 +45,66 @@ impl Neighbours {
     /// Somebody is there. Whether that is news.
     pub fn set(&mut self, bridge: &str, ip: IpAddr, mac: Mac, now: Time) -> bool {
         let until = now + self.aging;
-        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.ip == ip && entry.bridge == bridge) {
+        if let Some(entry) = self.entry(bridge, ip) {
             entry.until = until;
             return std::mem::replace(&mut entry.mac, mac) != mac;
         }
-        if self.entries.len() >= MAX
-            && let Some(oldest) = (0..self.entries.len()).min_by_key(|&i| self.entries[i].until)
-        {
-            self.entries.swap_remove(oldest);
+        if self.count >= MAX {
+            self.forget_oldest();
         }
-        self.entries.push(Entry { bridge: bridge.to_owned(), ip, mac, until });
+        self.entries.entry(ip).or_default().push(Entry { bridge: bridge.to_owned(), mac, until });
+        self.count += 1;
         true
     }
 
     /// Who has this address.
     pub fn find(&self, bridge: &str, ip: IpAddr) -> Option<Mac> {
-        self.entries.iter().find(|entry| entry.ip == ip && entry.bridge == bridge).map(|entry| entry.mac)
+        self.entries.get(&ip)?.iter().find(|entry| entry.bridge == bridge).map(|entry| entry.mac)
     }
 
     /// It is still in use.
     pub fn refresh(&mut self, bridge: &str, ip: IpAddr, now: Time) {
         let until = now + self.aging;
-        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.ip == ip && entry.bridge == bridge) {
+        if let Some(entry) = self.entry(bridge, ip) {
             entry.until = entry.until.max(until);
         }
     }
 
+    fn entry(&mut self, bridge: &str, ip: IpAddr) -> Option<&mut Entry> {
+        self.entries.get_mut(&ip)?.iter_mut().find(|entry| entry.bridge == bridge)
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.next_deadline() {
+            self.retain(|entry| entry.until > oldest);
+        }
+    }
+
+    /// Whether any went.
+    fn retain(&mut self, keep: impl Fn(&Entry) -> bool) -> bool {
+        let before = std::mem::take(&mut self.count);
+        self.entries.retain(|_, of_address| {
+            of_address.retain(|entry| keep(entry));
+            self.count += of_address.len();
+            !of_address.is_empty()
+        });
+        self.count != before
+    }
+
     /// Forget what nobody used for too long. Whether anything went.
     pub fn forget_old(&mut self, now: Time) -> bool {
-        let before = self.entries.len();
-        self.entries.retain(|entry| entry.until > now);
-        self.entries.len() != before
+        self.retain(|entry| entry.until > now)
     }
 
     /// When the next entry is too old.
     pub fn next_deadline(&self) -> Option<Time> {
-        self.entries.iter().map(|entry| entry.until).min()
+        self.entries.values().flatten().map(|entry| entry.until).min()
     }
 
     /// Forget all.
     pub fn flush(&mut self) {
         self.entries.clear();
-    }
-
-    /// Forget those of a bridge that is gone.
-    pub fn flush_bridge(&mut self, bridge: &str) {
-        self.entries.retain(|entry| entry.bridge != bridge);
+        self.count = 0;
     }
 
     /// How long an unused entry stays.
@@ -98,7 +115,7 @@ impl Neighbours {
     /// Others stay so long from now on, and those that are there no longer.
     pub fn set_aging(&mut self, aging: Duration, now: Time) {
         self.aging = aging;
-        for entry in &mut self.entries {
+        for entry in self.entries.values_mut().flatten() {
             entry.until = entry.until.min(now + aging);
         }
     }
@@ -106,8 +123,10 @@ impl Neighbours {
     /// `tnl/neigh/show`.
     pub fn show(&self) -> String {
         let mut text = format!("{:<46}{:<20}{}\n{}\n", "IP", "MAC", "Bridge", "=".repeat(74));
-        for Entry { bridge, ip, mac, .. } in &self.entries {
-            text += &format!("{:<46}{:<20}{bridge}\n", ip.to_string(), mac.to_string());
+        for (ip, of_address) in &self.entries {
+            for Entry { bridge, mac, .. } in of_address {
+                text += &format!("{:<46}{:<20}{bridge}\n", ip.to_string(), mac.to_string());
+            }
         }
         text
     }
@@ -151,7 +170,7 @@ mod tests {
         for i in 0..MAX as u32 + 10 {
             cache.set("br0", std::net::Ipv4Addr::from(i).into(), MAC, at(u64::from(i)));
         }
-        assert_eq!(cache.entries.len(), MAX);
+        assert_eq!((cache.entries.len(), cache.count), (MAX, MAX));
         assert_eq!(cache.find("br0", [0, 0, 0, 3].into()), None);
     }
 

@@ -2,10 +2,13 @@
 //!
 //! What: routes of the kernel and routes by hand (`ovs/route/add`), looked up by destination and packet mark. A route names
 //! a device; a bridge of that name carries the packet.
-//! How: a short list, the most particular route first. The kernel's routes are replaced as a whole.
+//! How: a map for each length of prefixes, the most particular first: a look-up costs as many probes as there are lengths. The
+//! kernel's routes are replaced as a whole.
 //!
 //! Invariant: no I/O; whoever knows the kernel tells it.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A route.
@@ -113,47 +116,61 @@ impl std::fmt::Display for Route {
     }
 }
 
+/// Routes of one rank: whose prefixes are equally long, and who come from the same place.
+type Rank = BTreeMap<(IpAddr, u32), Route>;
+
 /// The table.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Routes(Vec<Route>);
+pub struct Routes(BTreeMap<(Reverse<u32>, bool, u8), Rank>);
 
 impl Routes {
-    /// The kernel's routes, instead of those that it had. Whether anything differs.
+    /// The kernel's routes, instead of those that it had; of those to the same network the first counts. Whether anything
+    /// differs.
     pub fn set_kernel(&mut self, routes: Vec<Route>) -> bool {
-        let before = self.0.clone();
-        self.0.retain(|route| route.by_user);
-        self.0.extend(routes.into_iter().map(|route| Route { by_user: false, ..route }));
-        self.sort();
-        self.0 != before
+        let mut new = Routes::default();
+        for route in routes {
+            let route = Route { by_user: false, ..route };
+            new.rank(&route).entry((route.to.addr, route.mark)).or_insert(route);
+        }
+        self.iter().filter(|route| route.by_user).for_each(|route| new.insert(route.clone()));
+        let news = new != *self;
+        *self = new;
+        news
     }
 
     /// A route by hand, instead of one to the same.
     pub fn add(&mut self, route: Route) {
-        let same = |old: &Route| old.by_user && (old.to, old.mark) == (route.to, route.mark);
-        self.0.retain(|old| !same(old));
-        self.0.push(Route { by_user: true, ..route });
-        self.sort();
+        self.insert(Route { by_user: true, ..route });
     }
 
     /// Whether there was one by hand.
     pub fn remove(&mut self, to: Prefix, mark: u32) -> bool {
-        let before = self.0.len();
-        self.0.retain(|old| !(old.by_user && (old.to, old.mark) == (to, mark)));
-        self.0.len() != before
+        let mut gone = false;
+        self.0.retain(|_, rank| {
+            let is_it = rank.get(&(to.addr, mark)).is_some_and(|route| route.by_user && route.to == to);
+            gone |= is_it && rank.remove(&(to.addr, mark)).is_some();
+            !rank.is_empty()
+        });
+        gone
     }
 
     /// The best route there.
     pub fn lookup(&self, to: IpAddr, mark: u32) -> Option<&Route> {
-        self.0.iter().find(|route| route.mark == mark && route.to.contains(to))
+        let of_family = self.0.iter().filter(|((_, is_v6, _), _)| *is_v6 == to.is_ipv6());
+        of_family.filter_map(|((_, _, len), rank)| rank.get(&(Prefix::new(to, *len)?.addr, mark))).next()
     }
 
     /// All, the most particular first.
     pub fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.0.iter()
+        self.0.values().flat_map(BTreeMap::values)
     }
 
-    fn sort(&mut self) {
-        self.0.sort_by(|a, b| (b.priority(), a.to, a.mark).cmp(&(a.priority(), b.to, b.mark)));
+    fn insert(&mut self, route: Route) {
+        self.rank(&route).insert((route.to.addr, route.mark), route);
+    }
+
+    fn rank(&mut self, route: &Route) -> &mut Rank {
+        self.0.entry((Reverse(route.priority()), route.to.addr.is_ipv6(), route.to.len)).or_default()
     }
 }
 
