@@ -15,7 +15,7 @@ use weft_pipeline::{BridgeSettings, BundleSettings, Hooks, Pipeline, PortKind, P
 use weft_vswitchd::config::{Reader, Touched};
 use weft_vswitchd::plan::{Running, Step, plan};
 
-/// A switch as it is: two bridges with a tap, a patch, a dummy and a bond.
+/// A switch as it is: two bridges with a tap, a patch, a dummy, a tunnel and a bond.
 const BEFORE: &str = r#"
 [bridges.br0.ports.p1]
 tag = 10
@@ -28,6 +28,9 @@ interfaces = { e1 = { type = "tap" }, e2 = { type = "tap" } }
 [bridges.br1.ports.pa.interface]
 type = "patch"
 options = { peer = "pb" }
+[bridges.br1.ports.t1.interface]
+type = "vxlan"
+options = { remote_ip = "1.1.1.1" }
 [bridges.br1.controllers."tcp:127.0.0.1:6653"]
 "#;
 
@@ -39,6 +42,7 @@ const PIECES: &[&str] = &[
     "[bridges.br0.ports.bond0]\nexact = true\ninterfaces = { e1 = { type = 'tap' } }\n",
     "[bridges.br0.ports.bond0]\ninterfaces = { e1 = { options = { a = 1 } }, e3 = { type = 'tap' } }\n",
     "[bridges.br1.ports.pa.interface]\noptions = { peer = 'pc' }\n",
+    "[bridges.br1.ports.t1.interface]\noptions = { remote_ip = '1.1.1.2' }\n",
     "[bridges]\nbr1 = false\n",
     "[bridges.br1]\ndatapath_type = 'netdev'\n",
     "[bridges.br1]\nfail_mode = 'secure'\n",

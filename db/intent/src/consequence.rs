@@ -273,7 +273,7 @@ impl Compare<'_> {
         let (had, has) = both("type");
         let kind = has.and_then(Datum::as_str).unwrap_or_default();
         let (options, other_options) = both("options");
-        let lively = matches!(kind, "patch" | "dummy" | "dummy-pmd");
+        let lively = LIVELY.contains(&kind);
         let number = |datum: Option<&Datum>| datum.and_then(Datum::as_integer);
         let (asked, asks) = both("ofport_request");
         let present = number(self.old.value("Interface", old, "ofport"));
@@ -344,3 +344,22 @@ fn union<'a>(a: &'a BTreeMap<String, Uuid>, b: &'a BTreeMap<String, Uuid>) -> BT
 pub(crate) fn atom(atom: &Atom) -> String {
     shown(&Datum::One(atom.clone()))
 }
+
+/// Types whose options change while the interface lives: those of tunnels, and those without a device of the machine.
+const LIVELY: [&str; 15] = [
+    "patch",
+    "internal",
+    "dummy",
+    "dummy-pmd",
+    "vxlan",
+    "geneve",
+    "gre",
+    "ip6gre",
+    "erspan",
+    "ip6erspan",
+    "gtpu",
+    "bareudp",
+    "srv6",
+    "stt",
+    "lisp",
+];

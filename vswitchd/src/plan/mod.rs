@@ -205,8 +205,9 @@ fn change_port(
 fn must_reopen(wanted: &InterfaceConfig, running: &RunningInterface) -> bool {
     let had = &*running.config;
     let other_device = wanted.kind != had.kind || wanted.id != had.id;
-    // A dummy or a tunnel takes other options and a patch another peer while it lives; other devices read theirs when opened.
-    let takes_options = matches!(wanted.kind.as_str(), "patch" | "dummy" | "dummy-pmd")
+    // A dummy or a tunnel takes other options and a patch another peer while it lives, and an internal port has none unless it
+    // is a dummy; other devices read theirs when opened.
+    let takes_options = matches!(wanted.kind.as_str(), "patch" | "internal" | "dummy" | "dummy-pmd")
         || weft_pipeline::tunnel::options::kind_of(&wanted.kind).is_some();
     let other_options = wanted.options != had.options && !takes_options;
     let other_number = wanted.ofport_request.is_some()
