@@ -66,6 +66,8 @@ pub struct Switch {
     /// What the log said last of how cores are used.
     said: Option<queues::Said>,
     numbers: Numbers,
+    /// The machine has told its routes.
+    routes_known: bool,
     /// Devices of the machine whose addresses the pipeline knows.
     addressed: BTreeSet<String>,
     /// The datapath's ports for tunnels.
@@ -112,6 +114,7 @@ impl Switch {
             cores: Cores::new(topology),
             said: None,
             numbers: Numbers::default(),
+            routes_known: false,
             addressed: BTreeSet::new(),
             backers: tunnel::Backers::new(),
             dummy,
@@ -142,6 +145,7 @@ impl Switch {
             }
         }
         self.arrange_queues();
+        self.settle_over_host();
         for bridge in bridges {
             interfaces.extend(self.settle_bridge(&bridge));
         }

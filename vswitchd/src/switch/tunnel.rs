@@ -31,8 +31,8 @@ pub struct Backer {
     pub dp: DpPort,
     /// What `dpctl/show` says of it.
     pub shown: String,
-    /// The host's stack sends and receives for it, too.
-    over_host: bool,
+    /// The host's stack shall send and receive for it; whether it can.
+    over_host: Option<bool>,
     users: usize,
 }
 
@@ -138,12 +138,52 @@ impl Switch {
         }
         let dp = self.numbers.take(&name, guessable)?;
         self.engine.tunnel_set(dp, Some(config.dialect()));
-        let over_host = self.dummy == Dummy::Off && self.open_over_host(&name, dp, config);
-        self.backers.insert(name, Backer { dp, shown: config.dp_shown(), over_host, users: 1 });
+        self.backers.insert(name, Backer { dp, shown: config.dp_shown(), over_host: None, users: 1 });
         Some(dp)
     }
 
-    /// Where no bridge of ours carries the outer packets the host's own stack does.
+    /// Where no bridge of ours carries the outer packets the host's own stack does: opens its sockets where they are needed,
+    /// and closes them where a bridge has come to carry the packets, which would come twice.
+    pub(super) fn settle_over_host(&mut self) {
+        if self.dummy != Dummy::Off || !self.routes_known {
+            return;
+        }
+        let tunnels = self.interfaces.values().filter_map(|interface| match &interface.state {
+            State::Tunnel { config, .. } => Some((config.dp_name(), &**config)),
+            _ => None,
+        });
+        let mut wanted: BTreeMap<String, TunnelConfig> = BTreeMap::new();
+        for (name, config) in tunnels.filter(|(_, config)| !self.pipeline.is_carried(config.remote)) {
+            wanted.entry(name).or_insert_with(|| config.clone());
+        }
+        let changed: Vec<_> = self
+            .backers
+            .iter()
+            .filter(|(name, backer)| backer.over_host.is_some() != wanted.contains_key(*name))
+            .map(|(name, backer)| (name.clone(), backer.dp))
+            .collect();
+        for (name, dp) in changed {
+            let is_open = match wanted.get(&name) {
+                Some(config) => Some(self.open_over_host(&name, dp, config)),
+                None => {
+                    self.close_over_host(&name);
+                    None
+                }
+            };
+            if let Some(backer) = self.backers.get_mut(&name) {
+                backer.over_host = is_open;
+            }
+        }
+    }
+
+    fn close_over_host(&mut self, name: &str) {
+        if let Some(backer) = self.backers.get_mut(name)
+            && backer.over_host.take() == Some(true)
+        {
+            self.engine.port_remove(backer.dp);
+        }
+    }
+
     fn open_over_host(&self, name: &str, dp: DpPort, config: &TunnelConfig) -> bool {
         if matches!(config.kind, Kind::Stt | Kind::Srv6) {
             return false;
@@ -166,11 +206,10 @@ impl Switch {
         let Some(backer) = self.backers.get_mut(&name) else { return };
         backer.users -= 1;
         if backer.users == 0 {
-            if backer.over_host {
-                self.engine.port_remove(backer.dp);
-            }
-            self.engine.tunnel_set(backer.dp, None);
-            self.numbers.give_back(backer.dp);
+            let dp = backer.dp;
+            self.close_over_host(&name);
+            self.engine.tunnel_set(dp, None);
+            self.numbers.give_back(dp);
             self.backers.remove(&name);
         }
     }
@@ -201,6 +240,8 @@ impl Switch {
             Some(Route { to, mark: 0, device, gateway, source, local, by_user: false })
         });
         self.pipeline.set_kernel_routes(routes.collect());
+        self.routes_known = true;
+        self.settle_over_host();
     }
 
     /// The tunnels' names.

@@ -46,6 +46,16 @@ impl Pipeline {
         self.changed();
     }
 
+    /// Whether a bridge carries packets to a tunnel's other end. For one that flows say: whether any bridge has addresses.
+    pub fn is_carried(&self, remote: super::config::End) -> bool {
+        let tables = self.read();
+        let tunnels = &tables.tunnels;
+        match remote.addr() {
+            Some(to) => tunnels.routes().lookup(to, 0).is_some_and(|route| tables.carrier(&route.device).is_some()),
+            None => tables.bridges().any(|bridge| tunnels.device(&bridge.name).is_some()),
+        }
+    }
+
     /// The device by which the kernel would send packets to a tunnel's other end.
     pub fn tunnel_egress(&self, to: std::net::IpAddr) -> Option<String> {
         let tables = self.read();
