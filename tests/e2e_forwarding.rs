@@ -162,6 +162,9 @@ fn a_patch_is_plugged_elsewhere_and_counted() {
             let found = stage.vsctl("get Open_vSwitch . statistics")?;
             Ok(["cpu=", "load_average=", "memory=", "process_"].iter().all(|key| found.contains(key)))
         })?;
+        // Looking at the daemons' pidfiles must not cost our own its lock.
+        let again = stage.program("ovs-vswitchd", &["--pidfile", "--no-chdir", "-vconsole:off"]).output()?;
+        ensure!(!again.ok() && again.stderr.contains("already running"), "a second daemon starts: {again:?}");
         stage.vsctl("remove Open_vSwitch . other_config enable-statistics")?;
         let found = stage.vsctl("get Open_vSwitch . statistics")?;
         ensure!(found == "{}\n", "nobody wants them any more:\n{found}");

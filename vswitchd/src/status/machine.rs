@@ -21,10 +21,8 @@ pub fn read(run_dir: &Path) -> BTreeMap<String, String> {
     for entry in std::fs::read_dir(run_dir).into_iter().flatten().flatten() {
         let path = entry.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".pid")) else { continue };
-        let Some(pid) = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<u32>().ok()) else {
-            continue;
-        };
-        if path.metadata().is_ok_and(|file| is_locked(&locks, pid, file.ino())) {
+        // Our own is among them: opening and closing it would give up the lock that we hold on it.
+        if let Some(pid) = path.metadata().ok().and_then(|file| holder(&locks, file.dev(), file.ino())) {
             put(&format!("process_{name}"), process(pid));
         }
     }
@@ -88,13 +86,13 @@ fn usage(mount: &str) -> Option<(u64, u64)> {
     Some((kb(found.f_blocks), kb(found.f_blocks.saturating_sub(found.f_bfree))))
 }
 
-/// Whether the process holds a lock on the file: else the pidfile is of one that is gone.
-fn is_locked(locks: &str, pid: u32, inode: u64) -> bool {
-    locks.lines().any(|line| {
+/// The process that holds a lock on the file; a pidfile without one is of a process that is gone.
+fn holder(locks: &str, device: u64, inode: u64) -> Option<u32> {
+    let file = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(device), rustix::fs::minor(device));
+    locks.lines().find_map(|line| {
         let mut words = line.split_whitespace().skip(4);
-        let holder = words.next().and_then(|word| word.parse::<u32>().ok());
-        let file = words.next().and_then(|word| word.rsplit(':').next()?.parse::<u64>().ok());
-        (holder, file) == (Some(pid), Some(inode))
+        let (pid, of) = (words.next()?, words.next()?);
+        (of == file).then(|| pid.parse().ok())?
     })
 }
 
@@ -199,7 +197,11 @@ mod tests {
         assert_eq!(crashes("ovs-vswitchd: monitoring pid 7 (2 crashes: pid 5 died)"), Some(2));
         assert_eq!(crashes("/usr/sbin/ovs-vswitchd"), None);
         let locks = "1: POSIX  ADVISORY  WRITE 7 fe:00:123 0 EOF\n2: FLOCK ADVISORY WRITE 8 fe:00:5 0 EOF\n";
-        assert!(is_locked(locks, 7, 123) && !is_locked(locks, 8, 123) && !is_locked("", 1, 1));
+        let device = rustix::fs::makedev(0xfe, 0);
+        assert_eq!(holder(locks, device, 123), Some(7));
+        assert_eq!(holder(locks, device, 12), None);
+        assert_eq!(holder(locks, rustix::fs::makedev(8, 1), 123), None);
+        assert_eq!(holder("", 1, 1), None);
     }
 
     #[test]
