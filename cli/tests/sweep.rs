@@ -187,7 +187,7 @@ impl Side {
 
     /// Without what differs from one run to the next.
     fn plain(&self, text: &str) -> String {
-        let text = without_durations(text);
+        let text = without_numbers(&without_durations(text), "(xid=0x", |c| c.is_ascii_hexdigit());
         let text = text.replace(&self.path(), "DIR").replace(&format!("{}/", self.tools.display()), "");
         let mut out = String::new();
         let mut word = String::new();
@@ -224,6 +224,13 @@ fn without_durations(text: &str) -> String {
         parts.push(if i == 0 { part.to_owned() } else { format!("{}{number}", &part[..start]) });
     }
     parts.join("duration=")
+}
+
+/// Numbers behind some words: how many names a tool asked for first is its own affair.
+fn without_numbers(text: &str, word: &str, digit: impl Fn(char) -> bool) -> String {
+    let parts = text.split(word).enumerate();
+    let bare = parts.map(|(i, part)| if i == 0 { part } else { part.trim_start_matches(&digit) });
+    bare.collect::<Vec<_>>().join(word)
 }
 
 /// A UUID, its first part, or a digest.

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use weft_flow::{CompactMatch, Masks, Match};
 use weft_openflow::flow::{FlowMod, FlowModCommand, FlowStatsRequest};
 use weft_openflow::message::{StatsReply, StatsRequest};
-use weft_openflow::text::flow_print::{FLAG_WORDS, format_pattern};
+use weft_openflow::text::flow_print::format_pattern;
 use weft_openflow::text::{FlowCommand, Names, Note, Protocols, format_instructions, read_flow};
 use weft_openflow::{Cookie, FlowModFlags, Instructions, TableId, Timeout, Version};
 
-use super::flows::{open_for, open_for_dump, parse_all, read_lines};
+use super::flows::{open_for, open_for_dump, parse_all, read_lines_or};
 use super::format::Formats;
 use super::peer::Peer;
 use super::{Job, Options, bulk, names, notes};
@@ -111,7 +111,7 @@ async fn from_file(
     path: &str,
     masks: &mut Masks,
 ) -> Result<(Side, Formats), Failure> {
-    let lines = read_lines(path)?;
+    let lines = read_lines_or(path, "open")?;
     let mut side = Side::default();
     let mut usable = Protocols::ANY;
     let mut take = |text: &str, names: &Names, notes: &mut Vec<Note>| {
@@ -218,7 +218,9 @@ fn line(key: &Key, content: &Content, names: &Names) -> String {
     if key.table != TableId(0) {
         text.push_str(&format!("table={} ", key.table));
     }
-    text.push_str(&format_pattern(&key.matching.unpack(), key.priority, names));
+    let pattern = format_pattern(&key.matching.unpack(), key.priority, names);
+    // the space behind it is there even if it says nothing
+    text.push_str(if pattern.is_empty() { " " } else { &pattern });
     if content.cookie.0 != 0 {
         text.push_str(&format!("cookie={} ", content.cookie));
     }
@@ -230,11 +232,6 @@ fn line(key: &Key, content: &Content, names: &Names) -> String {
     }
     if content.importance != 0 {
         text.push_str(&format!("importance={} ", content.importance));
-    }
-    for (flag, word) in FLAG_WORDS {
-        if content.flags.contains(flag) {
-            text.push_str(&format!("{word} "));
-        }
     }
     text.push_str(&format!("actions={}", format_instructions(&content.instructions, names)));
     text

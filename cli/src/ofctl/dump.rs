@@ -3,10 +3,11 @@
 use weft_flow::OfPort;
 use weft_openflow::message::StatsRequest;
 use weft_openflow::text::Names;
+use weft_openflow::text::notes::noted;
 use weft_openflow::{GroupId, Message, MeterId, QueueId, Version, codec};
 
 use super::peer::Peer;
-use super::{Job, names, show};
+use super::{Job, names, notes, show};
 use crate::failure::{Exit, Failure, fail};
 
 /// What is asked for.
@@ -76,9 +77,6 @@ pub async fn print_stats(peer: &mut Peer, request: StatsRequest, names: &Names, 
         say!("{}", show::message(&bytes, names, verbosity));
         match codec::decode(&bytes, &peer.dialect) {
             Ok(codec::Incoming { message: Message::StatsReply { more: true, .. }, .. }) => {}
-            Ok(codec::Incoming { message: Message::Error(_), .. }) => {
-                return Err(Failure::with_status(String::new(), 1));
-            }
             Ok(_) => return Ok(()),
             // The part's header says whether more follow, even if its body makes no sense.
             Err(_) if bytes.get(11).is_some_and(|flags| flags & 1 == 1) => {}
@@ -173,7 +171,9 @@ async fn open(job: &Job, what: What) -> Result<Peer, Failure> {
 
 /// A port by number, by reserved name, or by its name on the switch.
 pub async fn port(job: &Job, word: &str) -> Result<OfPort, Failure> {
-    if let Some(port) = Names::none().parse_port(word) {
+    let (port, said) = noted(|| Names::none().parse_port(word));
+    notes::log(&said);
+    if let Some(port) = port {
         return Ok(port);
     }
     let target = &job.words[0];

@@ -43,7 +43,7 @@ pub async fn run(job: &mut Job, action: Action) -> Result<Exit, Failure> {
     };
     let from_file = action == Action::AddFile || job.word(1) == Some("-");
     let file = match (from_file, job.word(1)) {
-        (true, Some(path)) => Some(Arc::new(read_text(path)?)),
+        (true, Some(path)) => Some(Arc::new(read_text(path, "open failed")?)),
         _ => None,
     };
     if options.verbosity < 5
@@ -131,11 +131,16 @@ pub async fn parse_with_names<T>(
 
 /// Lines of a file (or of standard input) that say something, with their numbers.
 pub fn read_lines(path: &str) -> Result<Vec<(usize, String)>, Failure> {
-    Ok(lines_of(&read_text(path)?))
+    Ok(lines_of(&read_text(path, "open failed")?))
+}
+
+/// As [`read_lines`]; `failed` is what is said of a file that cannot be opened.
+pub fn read_lines_or(path: &str, failed: &str) -> Result<Vec<(usize, String)>, Failure> {
+    Ok(lines_of(&read_text(path, failed)?))
 }
 
 /// A file (or standard input) as it is.
-fn read_text(path: &str) -> Result<String, Failure> {
+fn read_text(path: &str, failed: &str) -> Result<String, Failure> {
     let text = match path {
         "-" => std::io::read_to_string(std::io::stdin()),
         path => std::fs::read_to_string(path),
@@ -144,7 +149,7 @@ fn read_text(path: &str) -> Result<String, Failure> {
         Ok(text) => Ok(text),
         // a folder opens, but there is nothing to read in it
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::ISDIR.raw_os_error()) => Ok(String::new()),
-        Err(error) => fail(format!("{path}: open failed ({})", weft_jsonrpc::session::bare(&error))),
+        Err(error) => fail(format!("{path}: {failed} ({})", weft_jsonrpc::session::bare(&error))),
     }
 }
 

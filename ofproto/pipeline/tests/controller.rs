@@ -189,7 +189,7 @@ fn peers_that_ask_for_it_hear_what_others_do_to_meters() {
             assert_eq!(writer.error(meter(command, 5)), None);
             let heard = listener.heard();
             let forwarded = matches!(&heard[..], [Message::RequestForward { xid: Xid(7), message }]
-                if **message == meter(command, 5));
+                if matches!(&**message, Message::MeterMod(m) if (m.command, m.meter.id) == (command, MeterId(5))));
             assert!(forwarded, "{heard:?}");
             assert_eq!((other.heard(), writer.heard()), (vec![], vec![]));
         }
@@ -207,7 +207,9 @@ fn peers_that_ask_for_it_hear_what_others_do_to_meters() {
 fn fields_that_only_the_switch_may_look_at_are_refused() {
     let switch = Switch::new(FailMode::Secure, 3);
     let peer = Peer::new(&switch, Version::V13);
-    for text in ["recirc_id=5,actions=drop", "dp_hash=0/1,actions=drop", "dp_hash=3,actions=drop"] {
+    for text in
+        ["table=0,recirc_id=5,actions=drop", "table=0,dp_hash=0/1,actions=drop", "table=0,dp_hash=3,actions=drop"]
+    {
         for command in [FlowModCommand::Add, FlowModCommand::Modify] {
             assert_eq!(peer.error(flow_mod(command, text)), Some(ErrorCode::OFPBRC_EPERM), "{text}");
         }

@@ -356,7 +356,7 @@ fn apply_option(
 ) -> Result<bool, String> {
     use FlowModCommand::*;
     let adds = matches!(command, FlowCommand::Mod(Add | Modify | ModifyStrict));
-    let prioritized = matches!(command, FlowCommand::Mod(Add | ModifyStrict | DeleteStrict));
+    let prioritized = adds || command == FlowCommand::Mod(DeleteStrict);
     let filters = !matches!(command, FlowCommand::Mod(Add | Modify | ModifyStrict));
     let text = || value.filter(|text| !text.is_empty()).ok_or_else(|| format!("field {key} missing value"));
     match key {

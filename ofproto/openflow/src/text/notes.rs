@@ -39,6 +39,13 @@ pub(super) fn take() -> Vec<Note> {
     SAID.take()
 }
 
+/// What `read` makes of a word that stands alone, and what there is to say of it.
+pub fn noted<T>(read: impl FnOnce() -> T) -> (T, Vec<Note>) {
+    take();
+    let made = read();
+    (made, take())
+}
+
 impl Note {
     /// A failure.
     pub fn error(module: &'static str, text: impl Into<String>) -> Note {
