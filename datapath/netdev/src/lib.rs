@@ -44,5 +44,6 @@ pub use monitor::{LinkEvent, Monitor};
 pub use queue::{BURST, RxQueue, TxCaps, TxQueue, TxReport};
 pub use route::{RouteMonitor, RouteSnapshot};
 pub use spec::{Kind, OpenError, Spec};
+pub use sys::heap::trim_heap;
 pub use sys::signal::die_of_crashes;
 pub use wake::{Sleeper, Waker};

@@ -30,6 +30,7 @@ async fn serve(base: Base, options: &Options) -> Result<ExitCode> {
         sync: options.sync.clone(),
         tls: options.tls_columns.clone(),
         spin: SPIN,
+        trim: Some(weft_netdev::trim_heap),
         ..OvsdbServerConfig::default()
     })
     .map_err(|error| anyhow::anyhow!("{error}"))?;

@@ -10,10 +10,12 @@
 //! - `tun`: taps.
 //! - `ethtool`: drivers and link modes.
 //! - `signal`: what a crash does.
+//! - `heap`: unused memory goes back to the system.
 #![allow(unsafe_code)]
 
 pub(crate) mod datagram;
 pub(crate) mod ethtool;
+pub(crate) mod heap;
 pub(crate) mod mmsg;
 pub(crate) mod packet;
 pub(crate) mod ring;

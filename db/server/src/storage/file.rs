@@ -249,7 +249,7 @@ impl Storage for FileStorage {
             };
         };
         let mode = self.file.metadata().map_err(failed)?.mode() & 0o777;
-        write_note(&path, mode, Box::new(|out| out.write_all(note))).map_err(failed)
+        write_note(&path, mode, |out| out.write_all(note)).map_err(failed)
     }
 
     fn kept(&mut self, name: &str) -> Option<Vec<u8>> {
@@ -283,7 +283,7 @@ fn lock(path: &Path) -> Result<File> {
 }
 
 /// Replaces a note in one step.
-fn write_note(path: &Path, mode: u32, note: Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + '_>) -> io::Result<()> {
+fn write_note(path: &Path, mode: u32, note: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
     // A left-over of a note that was cut short.
     let _ = std::fs::remove_file(&temporary);
