@@ -188,7 +188,8 @@ fn an_arp_frame_without_an_operation_is_not_rewritten() {
     assert_eq!(switch.receive(1, &frame).len(), 2);
 }
 
-/// debug_recirc stops inside nested tables: what was left goes on when the frame is back, and nothing is lost.
+/// debug_recirc stops inside nested tables: what was left goes on when the frame is back. What stops in a clone ends the
+/// lists around the clone, as in ovs-vswitchd 3.1.
 #[test]
 fn a_frame_that_comes_back_goes_on_where_it_stopped() {
     let mut switch = Switch::new(FailMode::Secure, 4);
@@ -206,7 +207,7 @@ fn a_frame_that_comes_back_goes_on_where_it_stopped() {
     bytes.resize(60, 0);
     let second = switch.recirculate(id, 1, &bytes);
     let Some(DpAction::Recirc(inner)) = second.get(1) else { panic!("{second:?}") };
-    assert_eq!(second, [outputs(&[2]), vec![DpAction::Recirc(*inner)], outputs(&[4, 3])].concat());
+    assert_eq!(second, [outputs(&[2]), vec![DpAction::Recirc(*inner)]].concat());
     assert_eq!(switch.recirculate(*inner, 1, &bytes), outputs(&[2]));
     // a flow that changes behind the stop takes effect
     switch.flow("table=3,reg5=1,dl_src=00:00:00:00:00:01,actions=drop").unwrap();
