@@ -106,9 +106,16 @@ fn program_of(line: &str) -> Option<String> {
     line.strip_prefix("    `-p ")?.strip_suffix('`').map(|words| format!("-p {words}"))
 }
 
+/// Where the random cases of property and fuzz tests come from: the same ones in every run of all checks, so that what is red or
+/// green is the commit. A plain `cargo test` draws new ones each time; set a variable to try another seed.
+const SEEDS: [&str; 2] = ["PROPTEST_RNG_SEED", "BOLERO_RANDOM_SEED"];
+
 fn command(args: &[&str], e2e_required: bool) -> Command {
     let mut command = Command::new(env!("CARGO"));
     command.args(args).current_dir(root()).stdin(Stdio::null()).env("CARGO_TARGET_DIR", dist::target());
+    for seed in SEEDS {
+        command.env(seed, std::env::var(seed).unwrap_or_else(|_| "7047".to_owned()));
+    }
     if e2e_required {
         command.env(weft_tests::sandbox::REQUIRED, "1");
     }

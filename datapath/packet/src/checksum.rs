@@ -163,6 +163,8 @@ mod tests {
         #[test]
         fn sums_agree_with_the_definition(bytes in prop::collection::vec(any::<u8>(), 0..3000)) {
             prop_assert_eq!(Sum::of(&bytes).finish(), naive(&bytes));
+            // pnet says 0 of nothing, where the definition says 0xffff
+            prop_assume!(!bytes.is_empty());
             prop_assert_eq!(pnet_packet::util::checksum(&bytes, usize::MAX), naive(&bytes));
         }
 
