@@ -115,7 +115,17 @@ pub struct SubField {
 impl SubField {
     /// The whole field.
     pub fn whole(field: FieldId) -> SubField {
-        SubField { field, ofs: 0, n_bits: field.field().bits }
+        SubField { field, ofs: 0, n_bits: SubField::width(field) }
+    }
+
+    /// How many bits of a field may be named: of vlan_vid's 13 not the one that says that there is a tag, and of arp_op
+    /// 16, though only 8 are ever kept.
+    pub fn width(field: FieldId) -> u16 {
+        match field {
+            FieldId::VlanVid => 12,
+            FieldId::ArpOp => 16,
+            _ => field.field().bits,
+        }
     }
 
     /// Ones where the bits lie in the field.

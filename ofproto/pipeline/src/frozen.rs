@@ -3,8 +3,9 @@
 //! What: a [`FrozenState`] holds what the datapath does not carry (registers, OpenFlow metadata, port, tunnel fields as
 //! actions left them) and how translation goes on: at a table, or with the [`Step`]s that were left over. A packet-in
 //! needs only the first half.
-//! How: the datapath carries a number (OVS shows it as `recirc_id`); equal states share one. A state lives as long as some
-//! verdict holds its `Arc`; the newest ones live a little longer, for frames whose verdict was not installed.
+//! How: the datapath carries a number (OVS shows it as `recirc_id`); equal states that somebody holds share one. A state lives as long as some
+//! verdict holds its `Arc`; the newest ones live a little longer, for frames whose verdict was not installed. Those can be
+//! found by number, but their number is not given out again.
 //!
 //! Invariant: a number is not given to another state while the first lives.
 
@@ -29,6 +30,8 @@ pub struct Frozen {
     pub id: u32,
     /// What it stands for.
     pub state: FrozenState,
+    /// How often it is among the newest.
+    newest: AtomicUsize,
 }
 
 /// What the datapath does not carry.
@@ -143,9 +146,12 @@ const NEWEST: usize = 1024;
 impl Inner {
     /// It is new, or wanted anew.
     fn keep(&mut self, frozen: Arc<Frozen>) {
-        if self.newest.len() >= NEWEST {
-            self.newest.pop_front();
+        if self.newest.len() >= NEWEST
+            && let Some(oldest) = self.newest.pop_front()
+        {
+            oldest.newest.fetch_sub(1, Ordering::Relaxed);
         }
+        frozen.newest.fetch_add(1, Ordering::Relaxed);
         self.newest.push_back(frozen);
     }
 }
@@ -154,7 +160,9 @@ impl FrozenStates {
     /// The number of a state.
     pub fn intern(&self, state: FrozenState) -> Arc<Frozen> {
         let mut inner = lock(&self.inner);
-        if let Some(there) = inner.by_state.get(&state).and_then(Weak::upgrade) {
+        // one that nobody holds any more is on its way out; the state gets a new number, as in OVS
+        let held = |f: &Arc<Frozen>| Arc::strong_count(f) > 1 + f.newest.load(Ordering::Relaxed);
+        if let Some(there) = inner.by_state.get(&state).and_then(Weak::upgrade).filter(held) {
             // whoever held it may let go of it while this frame is under way
             if !inner.newest.iter().rev().take(64).any(|newer| Arc::ptr_eq(newer, &there)) {
                 inner.keep(there.clone());
@@ -173,7 +181,7 @@ impl FrozenStates {
                 break id;
             }
         };
-        let frozen = Arc::new(Frozen { id, state: state.clone() });
+        let frozen = Arc::new(Frozen { id, state: state.clone(), newest: AtomicUsize::new(0) });
         inner.by_state.insert(state, Arc::downgrade(&frozen));
         inner.by_id.insert(id, Arc::downgrade(&frozen));
         inner.keep(frozen.clone());
@@ -183,5 +191,32 @@ impl FrozenStates {
     /// The state of a number.
     pub fn find(&self, id: u32) -> Option<Arc<Frozen>> {
         lock(&self.inner).by_id.get(&id).and_then(Weak::upgrade)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_has_one_number_while_somebody_holds_it_and_a_new_one_after() {
+        let states = FrozenStates::default();
+        let state = FrozenState {
+            bridge: BridgeId(1),
+            in_port: 1,
+            words: [0; WORDS - OPENFLOW_WORDS],
+            tunnel: [0; TUNNEL.end - TUNNEL.start],
+            table: TableId(3),
+            steps: None,
+            stack: Vec::new(),
+            action_set: Vec::new(),
+            conntracked: false,
+        };
+        let held = states.intern(state.clone());
+        assert_eq!(states.intern(state.clone()).id, held.id);
+        let old = held.id;
+        drop(held);
+        assert!(states.find(old).is_some(), "a frame may be under way with it");
+        assert_ne!(states.intern(state).id, old);
     }
 }

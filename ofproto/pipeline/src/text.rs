@@ -64,7 +64,7 @@ pub(crate) fn matching(of: &Match, ports: &PortNames) -> String {
 /// `NXM_OF_ETH_DST[] is now 00:00:00:00:00:00`
 pub(crate) fn is_now(dst: SubField, value: u128) -> String {
     let text = match dst == SubField::whole(dst.field) {
-        true => format_value(dst.field, value, dst.mask(), &PortNames::new()),
+        true => format_value(dst.field, value, dst.field.field().all_ones(), &PortNames::new()),
         false => format!("{:#x}", (value & dst.mask()) >> dst.ofs),
     };
     let text = if text == "0x0" { "0" } else { &text };

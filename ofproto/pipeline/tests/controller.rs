@@ -234,3 +234,30 @@ fn reserved_ports_have_no_queues_and_all_is_no_port_with_counters() {
     assert_eq!((counted(OfPort::ALL), counted(OfPort(1))), (0, 1));
     assert!(counted(OfPort::NONE) >= 3);
 }
+
+#[test]
+fn a_table_that_the_configuration_named_keeps_its_name() {
+    use weft_openflow::table::{FeaturesCommand, TableFeatures};
+    let switch = Switch::new(FailMode::Secure, 3);
+    let named = TableSettings { name: "front".into(), ..TableSettings::default() };
+    let settings =
+        BridgeSettings { fail_mode: FailMode::Secure, tables: [(0, named)].into(), ..BridgeSettings::default() };
+    switch.pipeline.set_bridge("br0", settings, switch.now).unwrap();
+    let peer = Peer::new(&switch, Version::V15);
+    let now = || {
+        let answers = peer.ask(Message::StatsRequest(StatsRequest::TableFeatures(Vec::new())));
+        let tables = answers.into_iter().flat_map(|message| match message {
+            Message::StatsReply { body: StatsReply::TableFeatures(tables), .. } => tables,
+            other => panic!("{other:?}"),
+        });
+        tables.take(2).collect::<Vec<TableFeatures>>()
+    };
+    let rename = |nth: usize, name: &str| {
+        let mut one = now().swap_remove(nth);
+        (one.command, one.name) = (FeaturesCommand::Modify, name.into());
+        peer.ask(Message::StatsRequest(StatsRequest::TableFeatures(vec![one])))
+    };
+    assert!(is_error(&rename(0, "back")[0], ErrorCode::OFPTFFC_EPERM));
+    assert!(!is_error(&rename(1, "back")[0], ErrorCode::OFPTFFC_EPERM));
+    assert_eq!(now().iter().map(|table| table.name.as_str()).collect::<Vec<_>>(), ["front", "back"]);
+}

@@ -30,12 +30,31 @@ fn compare(tables: u64, flows: usize, frames: usize) {
     let mut found = Vec::new();
     for table in 0..tables {
         let mut rng = Rng::new(seed.wrapping_mul(1_000_003).wrapping_add(table));
-        let mut flows: Vec<String> = (0..flows).map(|nth| random::flow(&mut rng, nth)).collect();
+        // a frame of bytes has effects, which a later frame must not meet
+        let forgetful = rng.one_in(3);
+        let kind = random::Table { forgetful, encaps: rng.one_in(2) };
+        let mut flows: Vec<String> = (0..flows).map(|nth| random::flow(&mut rng, nth, kind)).collect();
         pair.replace_all(&mut flows);
         for _ in 0..frames {
-            let frame = random::frame(&mut rng);
+            let (frame, port);
             let mut args = random::tracked(&mut rng);
-            args.splice(0..0, ["br0", &frame]);
+            match rng.below(8) {
+                0 => {
+                    frame = random::bare(&mut rng);
+                    args.splice(0..0, ["ovs-dummy", &frame]);
+                }
+                1..5 if forgetful => {
+                    let (bridge, number) = random::place(&mut rng);
+                    port = format!("in_port={number}");
+                    frame = random::raw::frame(&mut rng);
+                    args.splice(0..0, [bridge, &port, &frame]);
+                }
+                _ => {
+                    let (bridge, number) = random::place(&mut rng);
+                    frame = random::frame(&mut rng, number);
+                    args.splice(0..0, [bridge, &frame]);
+                }
+            }
             let Err(difference) = pair.compare(&args) else { continue };
             if difference.contains(DIED) {
                 // no shame of ours

@@ -252,3 +252,40 @@ fn headers_around_packets_trace_alike() {
     }
     check(&pair, &cases.iter().map(|case| vec!["br0", case.as_str()]).collect::<Vec<_>>());
 }
+
+/// What is left where translation stopped, and how it goes on.
+#[test]
+fn what_is_left_is_said_alike() {
+    let Some(pair) = Pair::with_ports(4) else { return };
+    let lists = [
+        "resubmit(,2)",
+        "resubmit(1,2)",
+        "output:2",
+        "dec_ttl",
+        "output:NXM_NX_REG0[]",
+        "learn(table=1)",
+        "ct(table=1)",
+        "load:1->NXM_NX_REG0[],resubmit(,2),output:2",
+        "controller",
+        "clone(output:1)",
+        "enqueue:1:2",
+        "bundle(eth_src,0,active_backup,ofport,members:1,2)",
+        "normal",
+        "fin_timeout(idle_timeout=10)",
+        "exit",
+        "check_pkt_larger(100)->NXM_NX_REG0[0]",
+        "output(port=1,max_len=100)",
+        "pop_queue",
+        "push:NXM_NX_REG0[],pop:NXM_NX_REG1[]",
+        "ct_clear",
+        "debug_recirc",
+    ];
+    let mut differences = Vec::new();
+    for (nth, list) in lists.iter().enumerate() {
+        let flow = format!("priority={},cookie=0x5,tcp,tcp_dst={},actions=debug_recirc,{list}", 10 + nth, 1 + nth);
+        pair.flows("br0", &[&flow]);
+        let frame = format!("in_port=1,tcp,nw_src=10.0.0.1,nw_dst=10.0.0.2,nw_ttl=64,tcp_dst={}", 1 + nth);
+        differences.extend(pair.compare_resumed("br0", &frame).err());
+    }
+    real::report(differences, lists.len());
+}

@@ -35,6 +35,7 @@ pub fn format_key_with(key: &FlowKey, ports: &PortNames, options: Option<&Arc<Tu
         take(&TUNNEL);
     }
     match key.word(36) >> 48 & u64::from(weft_packet::tunnel::KEY) {
+        0 if in_tunnel => {} // its header had none
         0 => take(&nonzero(&[FieldId::TunId])),
         _ => take(&[FieldId::TunId]), // a key of 0 is one
     }
@@ -46,7 +47,11 @@ pub fn format_key_with(key: &FlowKey, ports: &PortNames, options: Option<&Arc<Tu
         take(&[FieldId::EthSrc, FieldId::EthDst, FieldId::VlanTci, FieldId::EthType]);
         inner_tag = (FieldId::VlanTci.get(key) != 0).then(|| key.word(4) >> 48 << 48);
     }
-    let eth_type = FieldId::EthType.get(key);
+    // a packet without an Ethernet header is what it came as, though a label lie on it
+    let eth_type = match packet_type {
+        0x1_0800 | 0x1_86dd => packet_type & 0xffff,
+        _ => FieldId::EthType.get(key),
+    };
     match eth_type {
         0x0800 => take(&[FieldId::IpSrc, FieldId::IpDst]),
         0x86dd => take(&[FieldId::Ipv6Src, FieldId::Ipv6Dst, FieldId::Ipv6Label]),

@@ -193,7 +193,7 @@ pub fn subfield(text: &str) -> Result<SubField, String> {
         Some((start, end)) => (bit(start)?, bit(end)?),
         None => (bit(range)?, bit(range)?),
     };
-    let width = id.field().bits;
+    let width = SubField::width(id);
     let known = |bit: i32| (0..i32::from(width)).contains(&bit);
     if start > end {
         Err(format!("{text}: starting bit {start} is after ending bit {end}"))

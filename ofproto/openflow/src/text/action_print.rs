@@ -141,7 +141,7 @@ pub fn format_action(action: &Action, names: &Names) -> String {
 pub fn format_subfield(sub: SubField) -> String {
     let field = sub.field.field();
     let name = field.oxm.first().map_or(field.name, |oxm| oxm.name);
-    if sub.ofs == 0 && sub.n_bits == field.bits {
+    if sub.ofs == 0 && sub.n_bits == SubField::width(sub.field) {
         format!("{name}[]")
     } else if sub.n_bits == 1 {
         format!("{name}[{}]", sub.ofs)

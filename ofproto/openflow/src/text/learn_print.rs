@@ -56,7 +56,7 @@ fn format_spec(spec: &LearnSpec, names: &Names) -> String {
     match (spec.src, spec.dst) {
         (LearnSrc::Immediate(value), LearnDst::Match(dst)) => {
             let field = dst.field.field();
-            if dst.ofs == 0 && spec.n_bits == field.bits {
+            if dst.ofs == 0 && spec.n_bits == SubField::width(dst.field) {
                 let value = format_value(dst.field, value, field.all_ones(), &names.ports);
                 format!("{}{value}", names.param(&format!("{}=", field.name)))
             } else {

@@ -393,7 +393,7 @@ pub(super) fn check_source(sub: SubField) -> Decoded<()> {
 }
 
 fn check_bits(sub: SubField, what: &str) -> Decoded<()> {
-    let (bits, name) = (bits_of(sub.field), sub.field.field().name);
+    let (bits, name) = (SubField::width(sub.field), sub.field.field().name);
     let why = if sub.ofs >= bits {
         format!("bit offset {} exceeds {bits}-bit width of {what} field {name}", sub.ofs)
     } else if u32::from(sub.ofs) + u32::from(sub.n_bits) > u32::from(bits) {
@@ -406,11 +406,6 @@ fn check_bits(sub: SubField, what: &str) -> Decoded<()> {
     };
     warn(Module::MetaFlow, || why.clone());
     bad(ErrorCode::OFPBAC_BAD_SET_LEN, why)
-}
-
-/// How many bits actions may name: arp_op has 16, though only 8 are ever kept.
-pub(super) fn bits_of(field: FieldId) -> u16 {
-    if field == FieldId::ArpOp { 16 } else { field.field().bits }
 }
 
 /// The bits exist and may be written.

@@ -209,7 +209,7 @@ fn reg_loads(w: &mut Writer, set: &SetField, version: Version) -> Encoded<()> {
     }
     let mut rest = set.mask;
     if rest == set.field.field().all_ones() {
-        let bits = super::action::bits_of(set.field);
+        let bits = SubField::width(set.field);
         rest = if bits >= 128 { u128::MAX } else { (1 << bits) - 1 };
     }
     while rest != 0 {

@@ -58,7 +58,10 @@ impl Pipeline {
         };
         let names = if request.names { dp_names(&tables) } else { DpNames::new() };
         let mut forks = Forks::new(request.ct_next.clone());
-        let scene = Scene { side_effects: request.side_effects, with_names: request.names, names: &names };
+        let bare_nsh = crate::translate::packet_type(&key) == 0x1_894f
+            && request.flow.contains('=')
+            && !request.flow.contains("(ns=");
+        let scene = Scene { side_effects: request.side_effects, with_names: request.names, names: &names, bare_nsh };
         let state = frozen.as_deref().map(|f| &f.state);
         let input = Input { tables: &tables, bridge, key: &key, actions: actions.as_deref(), frozen: state };
         let (mut out, first) = show(&scene, &input, Trace::new(request.side_effects), &mut forks);
@@ -95,11 +98,19 @@ struct Scene<'a> {
     side_effects: bool,
     with_names: bool,
     names: &'a DpNames,
+    /// A service header without an Ethernet header, in the tools' syntax: OVS shows no EtherType of it.
+    bare_nsh: bool,
+}
+
+fn without_eth_type(key: &FlowKey) -> FlowKey {
+    let mut key = key.clone();
+    FieldId::EthType.set(&mut key, 0);
+    key
 }
 
 /// Translate with a listener and write down what it heard.
 fn show(scene: &Scene<'_>, input: &Input<'_>, mut trace: Trace, forks: &mut Forks) -> (String, Translation) {
-    let Scene { names, side_effects, with_names } = *scene;
+    let Scene { names, side_effects, with_names, bare_nsh } = *scene;
     let Input { bridge, key, frozen, .. } = *input;
     trace.with_names = with_names;
     let ports = if with_names { port_names(bridge) } else { Default::default() };
@@ -110,12 +121,16 @@ fn show(scene: &Scene<'_>, input: &Input<'_>, mut trace: Trace, forks: &mut Fork
         frozen.thaw(&mut thawed);
     }
     let key = &thawed;
-    let mut out = format!("Flow: {}\n", text::flow(key, bridge, &ports));
+    let said = |key: &FlowKey| match bare_nsh && FieldId::EthType.get(key) == 0x894f {
+        true => text::flow(&without_eth_type(key), bridge, &ports),
+        false => text::flow(key, bridge, &ports),
+    };
+    let mut out = format!("Flow: {}\n", said(key));
     out.push_str(&trace.render());
     out.push_str("\nFinal flow: ");
     match trace.final_key() {
         Some(last) if *last != with_empty_set(key) => {
-            let _ = writeln!(out, "{}", text::flow(last, bridge, &ports));
+            let _ = writeln!(out, "{}", said(last));
         }
         _ => out.push_str("unchanged\n"),
     }

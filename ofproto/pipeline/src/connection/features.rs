@@ -63,7 +63,9 @@ impl Pipeline {
                 Some(table) if one.table < HIDDEN_TABLE => table_features(table, version),
                 _ => return Err(ErrorCode::OFPTFFC_EPERM),
             };
-            if !is_renamed_only(&now, one) {
+            // a name that the configuration gave stays
+            let kept = bridge.flows.table(one.table).is_some_and(|t| !t.name.is_empty() && t.name != one.name);
+            if kept || !is_renamed_only(&now, one) {
                 return Err(ErrorCode::OFPTFFC_EPERM);
             }
         }

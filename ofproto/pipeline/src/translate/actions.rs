@@ -60,7 +60,9 @@ impl<'t> Context<'t, '_> {
                 }
             }
             // as OVS, which looks for a port of that very number
-            Action::OutputTrunc { port: OfPort::IN_PORT, .. } => self.cannot_truncate(OfPort::IN_PORT),
+            Action::OutputTrunc { port, .. } if *port == OfPort::IN_PORT || self.bridge.port(*port).is_none() => {
+                self.cannot_truncate(*port);
+            }
             Action::OutputTrunc { port, max_len } => {
                 self.trunc = Some(*max_len);
                 self.output(*port, u16::try_from(*max_len).unwrap_or(u16::MAX));
@@ -90,8 +92,13 @@ impl<'t> Context<'t, '_> {
             Action::SetVlanPcp { pcp, push } => self.set_tci(u64::from(*pcp) << 13, 0xe000, *push),
             Action::StripVlan(_) => self.pop_vlan(),
             Action::PushVlan { ethertype } => {
-                self.unwildcard_tags();
                 let outer = outer_tag(&self.key);
+                match outer.tci {
+                    // that the frame came without one; not that it lost what it had
+                    0 if !self.came_tagged => self.mask.or_word(2, u64::from(TAG_PRESENT)),
+                    0 => {}
+                    _ => self.unwildcard_tags(),
+                }
                 set_tags(&mut self.key, Tag { tpid: *ethertype, tci: TAG_PRESENT }, outer);
                 self.pristine = false;
             }
@@ -186,12 +193,11 @@ impl<'t> Context<'t, '_> {
     }
 
     fn enqueue(&mut self, port: OfPort, queue: u32) {
-        let port = if port == OfPort::IN_PORT { self.in_port() } else { port };
-        if port == self.in_port() && port != OfPort::IN_PORT {
-            self.note(NodeKind::Warn, || "skipping output to input port".into());
-            self.no_output(DropReason::SamePort);
-            return;
+        self.unwildcard(FieldId::SkbPriority);
+        if port == self.in_port() {
+            return self.no_output(DropReason::SamePort);
         }
+        let port = if port == OfPort::IN_PORT { self.in_port() } else { port };
         let before = FieldId::SkbPriority.get(&self.key);
         FieldId::SkbPriority.set(&mut self.key, queue.into());
         self.output_to_port(port);
@@ -213,7 +219,8 @@ impl<'t> Context<'t, '_> {
             (_, field) => field,
         };
         // an IP header is only written where there is a protocol in it
-        if matches!(field.field().prerequisite, Prerequisite::Ipv4 | Prerequisite::Ipv6 | Prerequisite::Ip)
+        if (field != FieldId::IpDscp || set.form == SetForm::Mod)
+            && matches!(field.field().prerequisite, Prerequisite::Ipv4 | Prerequisite::Ipv6 | Prerequisite::Ip)
             && self.has(field.field().prerequisite)
         {
             self.unwildcard(FieldId::NwProto);
@@ -240,7 +247,8 @@ impl<'t> Context<'t, '_> {
             if !push {
                 return;
             }
-            outer = Tag { tpid: 0x8100, tci: TAG_PRESENT };
+            outer.tci |= TAG_PRESENT;
+            outer.tpid = if outer.tpid == 0 { 0x8100 } else { outer.tpid };
         }
         outer.tci = outer.tci & !(bits as u16) | (value & bits) as u16;
         let inner = inner_tag(&self.key);

@@ -84,7 +84,7 @@ impl Context<'_, '_> {
             }
             ETH_ARP | ETH_RARP => {
                 use FieldId::{ArpOp, ArpSha, ArpSpa, ArpTha, ArpTpa};
-                if ArpOp.get(&self.base) == 0 {
+                if ArpOp.get(&self.key) == 0 {
                     if [5, 11, 12].into_iter().any(|i| self.differs(i, u64::MAX)) {
                         self.unwildcard(ArpOp);
                     }
@@ -113,9 +113,10 @@ impl Context<'_, '_> {
     /// One `set` with those of the fields that changed.
     fn commit_set(&mut self, header: SetHeader, of: &[FieldId]) {
         let mut fields: SmallVec<[(FieldId, u128, u128); 3]> = SmallVec::new();
+        let all = self.is_written_as_a_whole(header, of);
         for &field in of {
             let (new, old) = (field.get(&self.key), field.get(&self.base));
-            if new == old {
+            if new == old && !all {
                 continue;
             }
             field.add_mask(&mut self.mask, new ^ old);
@@ -128,20 +129,28 @@ impl Context<'_, '_> {
         }
         if !fields.is_empty() {
             self.out.push(DpAction::Set(SetFields { header, fields }));
-            self.slow_where_open_vswitch_is(header, of);
+            self.slow_where_open_vswitch_is(header);
         }
     }
 
     /// Open vSwitch's datapaths write no ARP, ICMP and ND; ours does. A `dummy` datapath is there to be compared with that
     /// of Open vSwitch, and so it says what that one would say.
-    fn slow_where_open_vswitch_is(&mut self, header: SetHeader, of: &[FieldId]) {
+    fn slow_where_open_vswitch_is(&mut self, header: SetHeader) {
         let cannot = matches!(header, SetHeader::Arp | SetHeader::Icmpv4 | SetHeader::Icmpv6 | SetHeader::Nd);
         if cannot && self.bridge.settings.datapath_type == "dummy" {
             self.slow = Some(SlowPathReason::Action);
-            if matches!(header, SetHeader::Icmpv4 | SetHeader::Icmpv6) {
-                of.iter().for_each(|field| self.unwildcard(*field));
-            }
         }
+    }
+
+    /// ... and it writes ICMP's type and code together.
+    fn is_written_as_a_whole(&mut self, header: SetHeader, of: &[FieldId]) -> bool {
+        let whole = matches!(header, SetHeader::Icmpv4 | SetHeader::Icmpv6)
+            && self.bridge.settings.datapath_type == "dummy"
+            && of.iter().any(|field| field.get(&self.key) != field.get(&self.base));
+        if whole {
+            of.iter().for_each(|field| self.unwildcard(*field));
+        }
+        whole
     }
 
     /// Pop what is not wanted any more, push what is new; equal inner tags stay. A pop rests on all of

@@ -154,7 +154,8 @@ impl Context<'_, '_> {
                 self.take_off(beneath);
             }
             _ => {
-                let text = format!("decap() is not supported for packet type ({},{:#x})", kind >> 16, kind & 0xffff);
+                self.commit();
+                let text = format!("the decap() does not support packet type ({},{:#x})", kind >> 16, kind & 0xffff);
                 self.unsupported(text);
             }
         }

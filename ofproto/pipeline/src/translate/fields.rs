@@ -64,6 +64,11 @@ pub(super) fn set_tags(key: &mut FlowKey, outer: Tag, inner: Tag) {
     }
 }
 
+/// Of a field's bits those that are its own: beneath nw_tos lies ECN, which is no part of it (ovs-fields(7)).
+pub(super) fn carried(field: FieldId, bits: u128) -> u128 {
+    if field == FieldId::NwTos { bits & 0xfc } else { bits }
+}
+
 impl Context<'_, '_> {
     /// Every bit of both tags matters.
     pub(super) fn unwildcard_tags(&mut self) {
@@ -83,8 +88,9 @@ impl Context<'_, '_> {
         if let Some(index) = sub.field.tun_metadata_index() {
             return self.read_option(index, sub);
         }
-        sub.field.add_mask(&mut self.mask, sub.mask());
-        (sub.field.get(&self.key) & sub.mask()) >> sub.ofs
+        let bits = carried(sub.field, sub.mask());
+        sub.field.add_mask(&mut self.mask, bits);
+        (sub.field.get(&self.key) & bits) >> sub.ofs
     }
 
     pub(super) fn write(&mut self, sub: SubField, value: u128) {
@@ -104,6 +110,7 @@ impl Context<'_, '_> {
 
     /// Write the bits of a field, if the frame has that field; whether it has.
     pub(super) fn write_field(&mut self, field: FieldId, value: u128, bits: u128) -> bool {
+        let bits = carried(field, bits);
         let row = field.field();
         if row.word() >= OPENFLOW_WORDS || row.word() == 0 {
             let old = field.get(&self.key);
@@ -124,14 +131,11 @@ impl Context<'_, '_> {
         true
     }
 
-    /// After a write to the whole TCI: no CFI bit means no tag, a new tag is an 802.1Q one.
+    /// After a write to the whole TCI: a new tag is an 802.1Q one. Without the CFI bit there is none, whatever else is
+    /// written; what is written stays to be seen.
     fn normalise_tags(&mut self) {
         let (mut outer, inner) = (outer_tag(&self.key), inner_tag(&self.key));
-        if outer.tci & TAG_PRESENT == 0 {
-            set_tags(&mut self.key, inner, Tag::default());
-            return;
-        }
-        if outer.tpid == 0 {
+        if outer.tci & TAG_PRESENT != 0 && outer.tpid == 0 {
             outer.tpid = 0x8100;
         }
         set_tags(&mut self.key, outer, inner);

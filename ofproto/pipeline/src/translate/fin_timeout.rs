@@ -10,8 +10,8 @@ use super::{Context, Credit};
 
 impl Context<'_, '_> {
     pub(super) fn fin_timeout(&mut self, idle: Timeout, hard: Timeout) {
-        if let Some(rule) = self.rule
-            && self.has(Prerequisite::Tcp)
+        if self.has(Prerequisite::Tcp)
+            && let Some(rule) = self.rule
         {
             let rule = rule.clone();
             self.credits.push(Credit::FinTimeout { bridge: self.bridge.id, rule, idle, hard });

@@ -18,7 +18,7 @@ use weft_openflow::group::GroupKind;
 use super::hash::mix;
 use super::recirc::{GoOn, Then};
 use super::trace::NodeKind;
-use super::{Context, Credit};
+use super::{Context, Credit, Failure};
 use crate::group::spread::Spread;
 use crate::group::{Bucket, Choice, Group};
 
@@ -101,6 +101,10 @@ impl<'t> Context<'t, '_> {
             self.clone_and_run(&bucket.actions, Then::Nothing);
             self.in_group = in_group;
             self.last = nothing_after;
+            // what a frame cannot carry or lose ends this bucket; running out of depth ends all
+            if matches!(self.failure, Some(Failure::TooManyLabels | Failure::UnsupportedPacketType)) {
+                (self.failure, self.exit) = (None, false);
+            }
         }
         self.close();
     }

@@ -405,6 +405,8 @@ pub(crate) struct Context<'t, 'l> {
     conntracked: bool,
     /// The EtherType as it came in.
     first_eth_type: u16,
+    /// It came in with a VLAN tag.
+    came_tagged: bool,
     /// It came in without an Ethernet header.
     came_without_link: bool,
     /// A label stack was popped, and nobody knows yet what lies beneath.
@@ -472,6 +474,7 @@ impl<'t, 'l> Context<'t, 'l> {
             tail: None,
             conntracked: false,
             first_eth_type: fields::eth_type(input.key),
+            came_tagged: fields::outer_tag(input.key).tci != 0,
             came_without_link: encap::packet_type(input.key) != 0,
             was_mpls: false,
             network_unknown: false,

@@ -114,7 +114,10 @@ impl Context<'_, '_> {
             FieldId::IpDscp.unwildcard(&mut self.mask);
             self.unwildcard(FieldId::NwTtl);
             class = FieldId::IpDscp.get(&self.key) as u32 & 7;
-            ttl = FieldId::NwTtl.get(&self.key) as u32;
+            ttl = match FieldId::NwTtl.get(&self.key) as u32 {
+                0 => ttl, // as OVS
+                ttl => ttl,
+            };
         }
         label << 12 | class << 9 | BOTTOM | ttl
     }
@@ -248,10 +251,10 @@ fn goes_without_network(action: &Action) -> bool {
         Action::Output { .. }
         | Action::OutputReg { .. }
         | Action::OutputTrunc { .. }
-        | Action::Controller(_)
         | Action::Group(_)
         | Action::Enqueue { .. }
         | Action::SetQueue(_) => true,
+        Action::Controller(to) => !to.pause,
         // metadata and layer 2 come before MPLS in the registry
         Action::SetField(set) => set.field < FieldId::MplsLabel,
         _ => false,

@@ -1,5 +1,6 @@
 //! Tunnel options: reading, writing and removing `tun_metadata` fields of the bridge at hand.
 
+use smallvec::SmallVec;
 use weft_flow::key::{TUN_METADATA_WORD, UsedWords};
 use weft_flow::tun_metadata::{PRESENT_WORD, TunValue};
 use weft_flow::{FieldId, FlowKey};
@@ -50,14 +51,36 @@ impl Context<'_, '_> {
         self.mask.or_word(TUN_FLAGS_WORD, DF_CSUM_KEY << 48);
     }
 
+    /// The next bridge knows nothing of the tunnel, neither the one that the frame came by nor the one that is meant.
+    pub(super) fn forget_tunnel(&mut self) {
+        for word in UsedWords(self.key.used() & TUNNEL_WORDS) {
+            let keep = if word == TUN_METADATA_WORD - 1 { SKB_PRIORITY } else { 0 };
+            let left = self.key.word(word) & keep;
+            self.pristine &= left == self.key.word(word);
+            self.key.set_word(word, left);
+        }
+    }
+
+    /// What the verdict rests on so far of the tunnel's fields.
+    pub(super) fn tunnel_mask(&self) -> SmallVec<[(usize, u64); 8]> {
+        UsedWords(self.mask.used() & TUNNEL_WORDS).map(|word| (word, self.mask.word(word))).collect()
+    }
+
+    /// Back to that: a bridge that did not see the tunnel does not rest on it.
+    pub(super) fn set_tunnel_mask(&mut self, known: &[(usize, u64)]) {
+        for word in UsedWords(self.mask.used() & TUNNEL_WORDS) {
+            let was = known.iter().find(|(known, _)| *known == word).map_or(0, |(_, bits)| *bits);
+            let keep = if word == TUN_METADATA_WORD - 1 { SKB_PRIORITY } else { 0 };
+            self.mask.set_word(word, self.mask.word(word) & keep | was);
+        }
+    }
+
     /// A frame of no tunnel has no tunnel fields, so a megaflow does not speak of them.
     pub(super) fn forget_options_of_untunnelled(&mut self) {
         if self.tunnelled {
             return;
         }
-        const SKB_PRIORITY: u64 = 0xffff_ffff;
-        let tunnel = (1u128 << (PRESENT_WORD + 1)) - (1 << FIRST_TUNNEL_WORD);
-        for word in UsedWords(self.mask.used() & tunnel) {
+        for word in UsedWords(self.mask.used() & TUNNEL_WORDS) {
             let keep = if word == TUN_METADATA_WORD - 1 { SKB_PRIORITY } else { 0 };
             self.mask.set_word(word, self.mask.word(word) & keep);
         }
@@ -69,3 +92,6 @@ const TUN_FLAGS_WORD: usize = 36;
 const DF_CSUM_KEY: u64 = 0b1110;
 /// tun_src and tun_dst; the words from here to the options are the tunnel's.
 const FIRST_TUNNEL_WORD: usize = 30;
+const TUNNEL_WORDS: u128 = (1 << (PRESENT_WORD + 1)) - (1 << FIRST_TUNNEL_WORD);
+/// What is no tunnel's of the word before the options.
+const SKB_PRIORITY: u64 = 0xffff_ffff;

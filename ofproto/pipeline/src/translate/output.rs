@@ -95,12 +95,14 @@ impl<'t> Context<'t, '_> {
     /// The frame goes on at another bridge, where it comes in by this port.
     pub(super) fn enter_other_bridge(&mut self, to: &'t Bridge, port: OfPort) {
         let (bridge, table, rule) = (self.bridge, self.table, self.rule);
+        let known_of_tunnel = self.tunnel_mask();
         self.on_a_copy(|ctx| {
             for word in OPENFLOW_WORDS..WORDS {
                 if ctx.key.used() >> word & 1 == 1 {
                     ctx.key.set_word(word, 0);
                 }
             }
+            ctx.forget_tunnel();
             super::ct::forget_connection(&mut ctx.key);
             ctx.conntracked = false;
             ctx.clone_rule = !ctx.last;
@@ -117,8 +119,11 @@ impl<'t> Context<'t, '_> {
             }
             ctx.leave_bridge();
             ctx.depth -= 1;
+            // what the other bridge cannot do is its own affair
+            ctx.failure = None;
         });
         (self.bridge, self.table, self.rule) = (bridge, table, rule);
+        self.set_tunnel_mask(&known_of_tunnel);
     }
 
     /// Send to the controllers, as the frame is now.

@@ -141,7 +141,9 @@ impl<'t> Context<'t, '_> {
         if pause.is_some() && self.trace.as_deref().is_some_and(|trace| !trace.learns) {
             return;
         }
-        let frozen = self.freeze(TableId(0), Some(freezing.steps));
+        // as OVS: where nothing is left to do the frame begins at table 0 again
+        let steps = Some(freezing.steps).filter(|steps| pause.is_some() || !steps.is_empty());
+        let frozen = self.freeze(TableId(0), steps);
         match pause {
             Some((action, meter)) => {
                 let action = ControllerAction { recirc_id: frozen.id, ..action };
@@ -212,6 +214,9 @@ impl<'t> Context<'t, '_> {
     }
 
     pub(super) fn run_steps(&mut self, steps: &'t [Step]) {
+        if steps.is_empty() {
+            self.note(NodeKind::Action, || "drop".into());
+        }
         for (i, step) in steps.iter().enumerate() {
             self.last = i + 1 == steps.len();
             if let Step::Act(action @ Action::CheckPktLarger { pkt_len, dst }) = step {
@@ -245,7 +250,10 @@ impl<'t> Context<'t, '_> {
             Step::Unroll(table, cookie) => {
                 let names = self.names();
                 self.note(NodeKind::Action, || text::step(step, &names));
-                self.note(NodeKind::Action, || format!("restored state: table={}, cookie={:x}", table.0, cookie.0));
+                // OVS shows the cookie's bytes the other way round
+                let shown = format!("{:#x}", cookie.0.swap_bytes());
+                let shown = if cookie.0 == 0 { "0" } else { &shown };
+                self.note(NodeKind::Action, || format!("restored state: table={}, cookie={shown}", table.0));
                 self.table = *table;
                 self.resumed = Some(*cookie);
             }
@@ -332,33 +340,23 @@ impl<'t> Context<'t, '_> {
 /// How deep samples must nest to stand in for a clone.
 const LEAST_NESTING: u32 = 3;
 
-/// Whether a step's doing depends on whose rule says it.
+/// Whether a step's doing depends on whose rule says it: outputs may become packet-ins, a resubmit may say no table.
 fn asks_where(step: &Step) -> bool {
-    use Action::{
-        Bundle, Clone, Conjunction, Controller, DecMplsTtl, DecNshTtl, DecTtl, Enqueue, FinTimeout, Group, Learn,
-        Output, OutputReg, OutputTrunc, Resubmit,
-    };
+    use Action::{Controller, DecMplsTtl, DecNshTtl, DecTtl, Group, Output, OutputReg, OutputTrunc, Resubmit};
     match step {
-        Step::Goto(_) => true,
-        Step::Clear | Step::Write(_) | Step::Metadata(_) | Step::Unroll(..) => false,
+        Step::Act(Resubmit(to)) => to.table == TableId::ALL,
         Step::Act(action) => matches!(
             action,
             Output { .. }
                 | OutputReg { .. }
                 | OutputTrunc { .. }
                 | Controller(_)
-                | Enqueue { .. }
                 | Group(_)
-                | Bundle(_)
-                | Resubmit(_)
                 | DecTtl(_)
                 | DecMplsTtl
                 | DecNshTtl
-                | Learn(_)
-                | Conjunction { .. }
-                | FinTimeout { .. }
-                | Clone(_)
         ),
+        Step::Goto(_) | Step::Clear | Step::Write(_) | Step::Metadata(_) | Step::Unroll(..) => false,
     }
 }
 

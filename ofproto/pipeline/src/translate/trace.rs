@@ -246,7 +246,7 @@ impl Context<'_, '_> {
         if self.trace.is_some() {
             let value = match dst.field.tun_metadata_index() {
                 Some(index) => self.bridge.tlv.layout().get_bits(&self.key, index, 0, 128),
-                None => dst.field.get(&self.key),
+                None => super::fields::carried(dst.field, dst.field.get(&self.key)),
             };
             self.note(NodeKind::Detail, || crate::text::is_now(dst, value));
         }

@@ -1,6 +1,6 @@
 //! Random lists of actions that fit a match.
 
-use super::{Kind, Rng, TABLES, ipv4, ipv6, l4, mac};
+use super::{Kind, Rng, TABLES, Table, ipv4, ipv6, l4, mac};
 use crate::real::PORTS;
 
 /// What is known of the frame at some point of a list.
@@ -12,6 +12,10 @@ pub struct Known {
     pub depth: u32,
     /// Whether it has an Ethernet header.
     pub ethernet: bool,
+    /// The cable to the next bridge.
+    pub onward: Option<u64>,
+    /// What its table is like.
+    pub of: Table,
 }
 
 impl Known {
@@ -61,7 +65,7 @@ pub fn list(rng: &mut Rng, mut known: Known) -> String {
 fn set(rng: &mut Rng, known: &Known) -> String {
     let mut all = vec![match rng.below(5) {
         0 => format!("group:{}", group(rng, known)),
-        _ => format!("output:{}", output(rng)),
+        _ => format!("output:{}", output(rng, known)),
     }];
     if known.is_ethernet() && rng.one_in(2) {
         all.push(format!("set_field:{}->eth_dst", mac(rng)));
@@ -86,20 +90,34 @@ fn group(rng: &mut Rng, known: &Known) -> u64 {
     }
 }
 
-fn output(rng: &mut Rng) -> u64 {
-    if rng.one_in(6) { 10 } else { 1 + rng.below(PORTS) }
+fn output(rng: &mut Rng, known: &Known) -> u64 {
+    match known.onward {
+        Some(cable) if rng.one_in(6) => cable,
+        _ => 1 + rng.below(PORTS),
+    }
 }
 
 fn action(rng: &mut Rng, known: &mut Known) -> String {
-    let port = output(rng);
+    let port = output(rng, known);
     if rng.one_in(3) {
         return newer(rng, known);
     }
     let inside = Known { depth: known.depth + 1, ..*known };
-    match rng.below(24) {
+    match rng.below(26) {
         0..=4 => format!("output:{port}"),
-        5 => rng.pick(&["in_port", "local", "normal", "output:9"]).to_string(),
-        6 => format!("output(port={port},max_len={})", 64 + rng.below(3) * 50),
+        5 if known.of.forgetful => rng.pick(&["in_port", "local", "flood", "all", "output:9"]).to_string(),
+        5 => rng.pick(&["in_port", "local", "normal", "flood", "all", "output:9"]).to_string(),
+        6 => {
+            let len = 64 + rng.below(3) * 50;
+            match rng.below(8) {
+                0 => format!("output(port={},max_len={len})", rng.pick(&["local", "in_port", "9"])),
+                _ => format!("output(port={port},max_len={len})"),
+            }
+        }
+        23 if known.depth == 0 && known.table == 0 && !known.of.encaps => {
+            format!("check_pkt_larger({})->NXM_NX_REG{}[{}]", 100 * (1 + rng.below(2)), rng.below(3), rng.below(2))
+        }
+        24 => rng.pick(&OPTIONS).to_string(),
         7 if known.has_later_table() => format!("resubmit(,{})", known.later_table(rng)),
         8 if known.has_later_table() => format!("resubmit({port},{})", known.later_table(rng)),
         9 => format!("load:0x{:x}->NXM_NX_REG{}[]", rng.below(3), rng.below(3)),
@@ -115,7 +133,7 @@ fn action(rng: &mut Rng, known: &mut Known) -> String {
             "pop_vlan".into()
         }
         14 if known.tagged => format!("set_field:{}->vlan_pcp", rng.below(8)),
-        15 if known.depth < 2 => format!("clone({})", list(rng, inside)),
+        15 if known.depth < 2 && !known.of.encaps => format!("clone({})", list(rng, inside)),
         16 => format!("move:NXM_NX_REG{}[0..15]->NXM_NX_REG{}[16..31]", rng.below(3), rng.below(3)),
         17 if known.is_ethernet() => {
             "push:NXM_NX_REG0[],push:NXM_OF_ETH_SRC[],pop:NXM_OF_ETH_DST[],pop:NXM_NX_REG1[]".into()
@@ -126,11 +144,25 @@ fn action(rng: &mut Rng, known: &mut Known) -> String {
         21 => format!("output:NXM_NX_REG{}[0..15]", rng.below(3)),
         22 if known.depth == 0 && rng.one_in(3) => "exit".into(),
         _ => match known.kind {
-            Some(kind) => header(rng, kind),
+            Some(kind) => header(rng, known, kind),
             None => format!("output:{port}"),
         },
     }
 }
+
+/// What is written of a tunnel's fields, and read.
+const OPTIONS: [&str; 10] = [
+    "set_field:0x5->tun_metadata0",
+    "set_field:0x10/0xf0->tun_metadata0",
+    "set_field:0x100000002->tun_metadata1",
+    "move:NXM_NX_TUN_METADATA0[0..7]->NXM_NX_REG0[0..7]",
+    "move:NXM_NX_REG1[0..7]->NXM_NX_TUN_METADATA1[32..39]",
+    "push:NXM_NX_TUN_METADATA1[0..15],pop:NXM_NX_REG2[0..15]",
+    "delete_field:tun_metadata0",
+    "set_field:1.1.1.1->tun_src",
+    "set_field:2.2.2.2->tun_dst",
+    "move:NXM_NX_TUN_IPV4_SRC[]->NXM_NX_REG0[]",
+];
 
 /// Nicira's and later versions' actions.
 fn newer(rng: &mut Rng, known: &mut Known) -> String {
@@ -141,14 +173,14 @@ fn newer(rng: &mut Rng, known: &mut Known) -> String {
             let algorithm = rng.pick(&["modulo_n", "hash_threshold", "hrw", "iter_hash"]);
             format!("multipath({fields},50,{algorithm},1,0,NXM_NX_REG{}[4..20])", rng.below(3))
         }
-        3 => format!("bundle(eth_src,0,active_backup,ofport,members:9,{},{})", output(rng), output(rng)),
-        4 => format!("bundle({},7,hrw,ofport,members:{})", rng.pick(&HASHES), output(rng)),
+        3 => format!("bundle(eth_src,0,active_backup,ofport,members:9,{},{})", output(rng, known), output(rng, known)),
+        4 => format!("bundle({},7,hrw,ofport,members:{})", rng.pick(&HASHES), output(rng, known)),
         5 => format!(
             "bundle_load({},7,{},ofport,NXM_NX_REG{}[0..15],members:{})",
             rng.pick(&HASHES),
             rng.pick(&["hrw", "active_backup"]),
             rng.below(3),
-            output(rng)
+            output(rng, known)
         ),
         6 if known.has_later_table() => format!("resubmit(,{},ct)", known.later_table(rng)),
         7..=9 if known.is_ip() => conntrack(rng, known),
@@ -167,6 +199,7 @@ fn newer(rng: &mut Rng, known: &mut Known) -> String {
             known.kind = beneath;
             text.into()
         }
+        13 if !known.of.encaps => "ct_clear".into(),
         13 if known.is_ethernet() && rng.one_in(2) => {
             (known.kind, known.tagged) = (Some(Kind::Nsh), false);
             known.ethernet = rng.one_in(2);
@@ -212,7 +245,7 @@ fn newer(rng: &mut Rng, known: &mut Known) -> String {
         21 if matches!(known.kind, Some(Kind::Tcp | Kind::Tcp6)) => {
             "fin_timeout(idle_timeout=10,hard_timeout=20)".into()
         }
-        22 => learn(rng, known),
+        22 if !known.of.forgetful => learn(rng, known),
         23 => rng
             .pick(&[
                 "set_field:0x5->tun_id",
@@ -322,7 +355,7 @@ const HASHES: [&str; 7] =
     ["eth_src", "symmetric_l4", "symmetric_l3l4", "symmetric_l3l4+udp", "nw_src", "nw_dst", "symmetric_l3"];
 
 /// Something that only this kind of frame has.
-fn header(rng: &mut Rng, kind: Kind) -> String {
+fn header(rng: &mut Rng, known: &Known, kind: Kind) -> String {
     if kind.is_v4() || kind.is_v6() {
         let choice = rng.below(6);
         if choice == 0 {
@@ -349,7 +382,13 @@ fn header(rng: &mut Rng, kind: Kind) -> String {
             .into(),
         Kind::Mpls => rng.pick(&["dec_mpls_ttl", "set_mpls_ttl:9", "set_mpls_label:7", "set_mpls_tc:1"]).into(),
         Kind::Nsh => rng
-            .pick(&["dec_nsh_ttl", "decap()", "set_field:7->nsh_si", "set_field:8->nsh_spi", "set_field:9->nsh_c2"])
+            .pick(&[
+                "dec_nsh_ttl",
+                if known.of.encaps { "decap()" } else { "note:02" },
+                "set_field:7->nsh_si",
+                "set_field:8->nsh_spi",
+                "set_field:9->nsh_c2",
+            ])
             .into(),
         _ => "note:01".into(),
     }

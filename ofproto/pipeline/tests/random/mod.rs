@@ -5,6 +5,7 @@
 //! has one choice only, so that no two switches need the same hash.
 
 mod actions;
+pub mod raw;
 
 use std::fmt::Write as _;
 
@@ -129,15 +130,29 @@ fn l4(rng: &mut Rng) -> u64 {
     [1, 2, 80, 443][rng.below(4) as usize]
 }
 
+/// What the flows of a case are like.
+#[derive(Clone, Copy)]
+pub struct Table {
+    /// They teach nothing, so that frames may be real ones.
+    pub forgetful: bool,
+    /// They put headers around packets and take them off, and so do without copies: a header that is new or gone inside
+    /// a copy, and never sent, has Open vSwitch push an Ethernet header onto the next frame that goes out.
+    pub encaps: bool,
+}
+
 /// One flow with its table and a priority of its own: equal ones would leave the choice between overlapping flows open.
-pub fn flow(rng: &mut Rng, nth: usize) -> String {
-    let bridge = if rng.one_in(6) { "br1 " } else { "" };
+pub fn flow(rng: &mut Rng, nth: usize, kind_of_table: Table) -> String {
+    let bridge = ["", "", "", "", "", "br1 ", "br2 "][rng.below(7) as usize];
     let (kind, table) = (Kind::any(rng), if rng.one_in(2) { 0 } else { rng.below(TABLES) });
     let priority = [1, 10, 10, 100, 600][rng.below(5) as usize] * 100 + nth;
     let mut text = format!("{bridge}table={table},priority={priority}");
     let mut tagged = false;
     if rng.one_in(3) {
-        let port = if bridge.is_empty() { 1 + rng.below(PORTS) } else { 10 };
+        let port = match bridge {
+            "" => 1 + rng.below(PORTS),
+            "br1 " => 10 + rng.below(2),
+            _ => 10,
+        };
         let _ = write!(text, ",in_port={port}");
     }
     let is_any = rng.one_in(6);
@@ -176,6 +191,9 @@ pub fn flow(rng: &mut Rng, nth: usize) -> String {
             ",actset_output=2",
         ]));
     }
+    if rng.one_in(12) {
+        text.push_str(rng.pick(&TUNNEL_MATCHES));
+    }
     let conjunctive = kind.is_some() && rng.one_in(25);
     if conjunctive {
         let _ = write!(text, ",actions=conjunction({},{}/2)", 1 + rng.below(2), 1 + rng.below(2));
@@ -184,18 +202,40 @@ pub fn flow(rng: &mut Rng, nth: usize) -> String {
     if rng.one_in(25) {
         let _ = write!(text, ",conj_id={}", 1 + rng.below(2));
     }
-    let known = Known { kind, tagged, table, depth: 0, ethernet };
+    let onward = match bridge {
+        "" => Some(10),
+        "br1 " => Some(11),
+        _ => None,
+    };
+    let known = Known { kind, tagged, table, depth: 0, ethernet, onward, of: kind_of_table };
     // whether what is behind a patch cable needs a clone of its own is each switch's own judgement; and no circles
-    let for_good = ["max_len", "ct(", "cap(", "nsh", "meter", "in_port", "IN_PORT", ":10", "group:6"];
+    let for_good = ["max_len", "ct(", "cap(", "nsh", "meter", "in_port", "IN_PORT", "group:6", "pause"];
+    // in which order a flood goes is each switch's own: not where there are cables
+    let floods = |part: &str| matches!(part, "flood" | "all") || (part == "normal" && bridge == "br1 ");
     let list = loop {
         let list = actions::list(rng, known);
-        if bridge.is_empty() || !for_good.iter().any(|word| list.contains(word)) {
+        let cannot_be_undone = !bridge.is_empty() && for_good.iter().any(|word| list.contains(word));
+        if !cannot_be_undone && (bridge == "br2 " || !list.split([',', '(', ')']).any(floods)) {
             break list;
         }
     };
     let _ = write!(text, ",actions={list}");
     text
 }
+
+/// Of a frame that came in through a tunnel.
+const TUNNEL_MATCHES: [&str; 10] = [
+    ",tun_id=5",
+    ",tun_src=1.1.1.1",
+    ",tun_dst=2.2.2.2/31",
+    ",tun_ipv6_src=fd00::1",
+    ",tun_metadata0=0x5",
+    ",tun_metadata0=0x1/0xf",
+    ",tun_metadata1=0x100000002",
+    ",tun_metadata1",
+    ",tun_ttl=64",
+    ",tun_tos=4",
+];
 
 /// Fields of the kind.
 fn matching(rng: &mut Rng, kind: Kind, text: &mut String) {
@@ -276,6 +316,26 @@ fn matching(rng: &mut Rng, kind: Kind, text: &mut String) {
     }
 }
 
+/// A packet without an Ethernet header as `ofproto/trace` takes it: in the datapath's words.
+pub fn bare(rng: &mut Rng) -> String {
+    let port = 1 + rng.below(PORTS);
+    let (src, dst, ttl) = (1 + rng.below(3), 1 + rng.below(3), [1, 2, 64][rng.below(3) as usize]);
+    let (protocol, name) = [(6, "tcp"), (17, "udp")][rng.below(2) as usize];
+    let ports = format!("{name}(src={},dst={})", l4(rng), l4(rng));
+    let of = |kind: &str| format!("recirc_id(0),in_port({port}),packet_type(ns=1,id={kind}),eth_type({kind})");
+    match rng.below(4) {
+        0 => format!(
+            "{},ipv6(src=fd00::{src},dst=fd00:1::{dst},label=0,proto={protocol},tclass=0,hlimit={ttl},frag=no),{ports}",
+            of("0x86dd")
+        ),
+        1 => format!("{},mpls(label={},tc=0,ttl={ttl},bos=1)", of("0x8847"), 100 * rng.below(2)),
+        _ => format!(
+            "{},ipv4(src=10.0.0.{src},dst=10.1.0.{dst},proto={protocol},tos=0,ttl={ttl},frag=no),{ports}",
+            of("0x800")
+        ),
+    }
+}
+
 /// What conntrack would say, frame by frame, as options of `ofproto/trace`.
 pub fn tracked(rng: &mut Rng) -> Vec<&'static str> {
     match rng.below(4) {
@@ -285,11 +345,20 @@ pub fn tracked(rng: &mut Rng) -> Vec<&'static str> {
     }
 }
 
+/// A bridge, and the ports by which frames come in there.
+pub fn place(rng: &mut Rng) -> (&'static str, u64) {
+    match rng.below(10) {
+        0 => ("br1", 1 + rng.below(2)),
+        1 => ("br2", 10),
+        _ => ("br0", 1 + rng.below(PORTS)),
+    }
+}
+
 /// A frame as `ofproto/trace` takes it.
-pub fn frame(rng: &mut Rng) -> String {
+pub fn frame(rng: &mut Rng, port: u64) -> String {
     // the real one's traces take a packet without an Ethernet header for one without an EtherType
     let kind = Some(Kind::any(rng)).filter(|kind| *kind != L3).unwrap_or(Ip);
-    let mut text = format!("in_port={},{}", 1 + rng.below(PORTS), kind.word());
+    let mut text = format!("in_port={port},{}", kind.word());
     if matches!(kind, Ip | Ipv6) {
         // without a protocol OVS forgets that it writes no header then
         text.push_str(",nw_proto=47");
@@ -298,6 +367,14 @@ pub fn frame(rng: &mut Rng) -> String {
     let dst = if rng.one_in(6) { "ff:ff:ff:ff:ff:ff".into() } else { mac(rng) };
     let _ = write!(text, ",dl_dst={dst}");
     text.push_str(rng.pick(&["", "", "", ",dl_vlan=5,dl_vlan_pcp=0", ",dl_vlan=6,dl_vlan_pcp=3", ",dl_vlan=7"]));
+    if rng.one_in(6) {
+        text.push_str(rng.pick(&[
+            ",tun_src=1.1.1.1,tun_dst=2.2.2.2,tun_id=5",
+            ",tun_src=1.1.1.1,tun_dst=2.2.2.3,tun_id=6,tun_metadata0=0x5,tun_ttl=64",
+            ",tun_ipv6_src=fd00::1,tun_ipv6_dst=fd00::2,tun_metadata1=0x100000002",
+            ",tun_src=1.1.1.2,tun_dst=2.2.2.2,tun_metadata0=0x11,tun_metadata1=0x3,tun_tos=4",
+        ]));
+    }
     let mut later = false;
     if kind.is_v4() {
         let _ = write!(text, ",nw_src={},nw_dst={}", ipv4(rng), ipv4(rng));

@@ -1,6 +1,8 @@
 //! The real ovs-vswitchd on its dummy datapath beside our pipeline, configured alike, for tests that compare their traces.
 #![allow(dead_code, reason = "each test uses its part")]
 
+mod normal;
+
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -11,10 +13,14 @@ use std::time::Duration;
 use weft_base::Time;
 use weft_flow::OfPort;
 use weft_openflow::codec::{self, Dialect};
+use weft_openflow::switch::{TlvMap, TlvTableCommand, TlvTableMod};
 use weft_openflow::text::{FlowCommand, Names, parse_flow};
 use weft_openflow::{Message, Version, Xid};
 use weft_packet::DpPort;
 use weft_pipeline::{BridgeSettings, BundleSettings, FailMode, Hooks, Pipeline, PortKind, PortSettings, PortState};
+use weft_pipeline::{ConnectionKind, ConnectionSettings};
+
+pub use normal::normal;
 
 /// The real daemons in a directory of their own.
 pub struct Real {
@@ -120,18 +126,21 @@ impl Pair {
         Some(pair)
     }
 
-    /// Two bridges, joined by port 10 of each, with equal groups.
+    /// Three bridges in a row, joined by [`CABLES`], with equal groups and tunnel options.
     pub fn joined() -> Option<Pair> {
         let pair = Pair::start()?;
-        pair.bridge(BRIDGES[0], true, 100);
-        pair.bridge(BRIDGES[1], true, 101);
+        (100..).zip(BRIDGES).for_each(|(local, bridge)| pair.bridge(bridge, true, local));
         for (bridge, number, dp, name) in joined_ports() {
             pair.port_at(bridge, number, dp, BundleSettings::trunk(&name), &[]);
         }
-        for (bridge, name, peer) in CABLE {
-            pair.patch(bridge, 10, name, peer);
+        for (bridge, number, name, peer) in CABLES {
+            pair.patch(bridge, number, name, peer);
         }
-        BRIDGES.iter().for_each(|bridge| pair.groups(bridge, &GROUPS));
+        for bridge in BRIDGES {
+            pair.groups(bridge, &GROUPS);
+            pair.real.run("ovs-ofctl", &["add-tlv-map", bridge, OPTIONS]);
+            ours_options(&pair.ours, bridge);
+        }
         Some(pair)
     }
 
@@ -236,7 +245,7 @@ impl Pair {
         flows.iter().for_each(|flow| program_over_the_wire(&self.ours, bridge, flow));
     }
 
-    /// As [`Pair::replace_flows`], of both bridges of [`Pair::joined`]: flows of the second begin with its name.
+    /// As [`Pair::replace_flows`], of all bridges of [`Pair::joined`]: flows of others than the first begin with its name.
     pub fn replace_all(&self, lines: &mut Vec<String>) {
         let mut kept = Vec::new();
         for bridge in BRIDGES {
@@ -269,8 +278,32 @@ impl Pair {
 
     /// Compare; returns a description of the difference.
     pub fn compare(&self, args: &[&str]) -> Result<(), String> {
-        let real = normal(&self.real.trace(args));
-        let ours = normal(&self.ours.command("ofproto/trace", args, Time::ZERO).unwrap_or_else(|e| format!("{e}\n")));
+        difference(args, &self.real.trace(args), &self.trace_ours(args))
+    }
+
+    fn trace_ours(&self, args: &[&str]) -> String {
+        self.ours.command("ofproto/trace", args, Time::ZERO).unwrap_or_else(|e| format!("{e}\n"))
+    }
+
+    /// Compare how the translation of a frame goes on after its recirculation.
+    pub fn compare_resumed(&self, bridge: &str, frame: &str) -> Result<(), String> {
+        let resumed = |said: String, trace: &dyn Fn(&[&str]) -> String| {
+            let id = said.split_once("recirc(").and_then(|(_, rest)| rest.split_once(')')).map(|(id, _)| id);
+            match id {
+                Some(id) => trace(&[bridge, &format!("recirc_id={id},{frame}")]),
+                None => said,
+            }
+        };
+        let args = [bridge, frame];
+        let real = resumed(self.real.trace(&args), &|args| self.real.trace(args));
+        difference(&args, &real, &resumed(self.trace_ours(&args), &|args| self.trace_ours(args)))
+    }
+}
+
+/// What only one of two traces says.
+fn difference(args: &[&str], real: &str, ours: &str) -> Result<(), String> {
+    {
+        let (real, ours) = (normal(real), normal(ours));
         if real == ours {
             return Ok(());
         }
@@ -290,8 +323,10 @@ impl Pair {
 /// Ports of the first bridge.
 pub const PORTS: u64 = 4;
 /// The bridges of [`Pair::joined`].
-pub const BRIDGES: [&str; 2] = ["br0", "br1"];
-/// The groups of both.
+pub const BRIDGES: [&str; 3] = ["br0", "br1", "br2"];
+/// The options of all.
+const OPTIONS: &str = "{class=0x102,type=0x80,len=4}->tun_metadata0,{class=0xffff,type=1,len=8}->tun_metadata1";
+/// The groups of all.
 pub const GROUPS: [&str; 9] = [
     "group_id=1,type=all,bucket=output:1,bucket=set_field:50:54:00:00:00:04->eth_dst,output:2,bucket=resubmit(,3)",
     "group_id=2,type=indirect,bucket=push_vlan:0x8100,set_field:4101->vlan_vid,output:3",
@@ -310,25 +345,51 @@ pub const DIED: &str = "the real one has died of this";
 /// Our pipeline by itself, as [`Pair::joined`] has it.
 pub fn ours_joined() -> Arc<Pipeline> {
     let ours = ours_alone(BRIDGES[0]);
-    add_bridge(&ours, BRIDGES[1], true, 101);
+    (101..).zip(&BRIDGES[1..]).for_each(|(local, bridge)| add_bridge(&ours, bridge, true, local));
     for (bridge, number, dp, name) in joined_ports() {
         add_port(&ours, bridge, BundleSettings::trunk(&name), PortKind::Device(DpPort(dp)), OfPort(number));
     }
-    for (bridge, name, peer) in CABLE {
+    for (bridge, number, name, peer) in CABLES {
         let kind = PortKind::Patch { peer: peer.into() };
-        add_port(&ours, bridge, BundleSettings::trunk(name), kind, OfPort(10));
+        add_port(&ours, bridge, BundleSettings::trunk(name), kind, OfPort(number));
     }
-    BRIDGES.iter().for_each(|bridge| ours_groups(&ours, bridge, &GROUPS));
+    for bridge in BRIDGES {
+        ours_groups(&ours, bridge, &GROUPS);
+        ours_options(&ours, bridge);
+    }
     ours
 }
 
-/// The patch cable of [`Pair::joined`], port 10 of both: bridge, port, peer.
-const CABLE: [(&str, &str, &str); 2] = [(BRIDGES[0], "a-b", "b-a"), (BRIDGES[1], "b-a", "a-b")];
+/// The patch cables of [`Pair::joined`]: bridge, number, port, peer.
+const CABLES: [(&str, u32, &str, &str); 4] = [
+    (BRIDGES[0], 10, "a-b", "b-a"),
+    (BRIDGES[1], 10, "b-a", "a-b"),
+    (BRIDGES[1], 11, "b-c", "c-b"),
+    (BRIDGES[2], 10, "c-b", "b-c"),
+];
+
+/// Give a bridge of ours what [`OPTIONS`] says.
+fn ours_options(ours: &Pipeline, bridge: &str) {
+    let map = |class, kind, len, index| TlvMap { class, kind, len, index };
+    let maps = vec![map(0x102, 0x80, 4, 0), map(0xffff, 1, 8, 1)];
+    let id = ours.connect(bridge, ConnectionSettings::new(ConnectionKind::Service, "test"), Time::ZERO);
+    let (id, dialect) = (id.expect("the bridge is there"), Dialect::new(Version::V10));
+    let table = Message::TlvTableMod(TlvTableMod { command: TlvTableCommand::Add, maps });
+    for message in [Message::Hello { versions: Version::V10.bit() }, table] {
+        let bytes = codec::encode(&message, Xid(1), &dialect).expect("1.0 can say it");
+        ours.input(id, &bytes, Time::ZERO);
+    }
+    ours.run(Time::ZERO);
+    ours.disconnect(id);
+}
 
 /// Bridge, OpenFlow number, datapath number, name.
 fn joined_ports() -> impl Iterator<Item = (&'static str, u32, u32, String)> {
     let first = (1..=PORTS as u32).map(|port| (BRIDGES[0], port, port, format!("p{port}")));
-    first.chain((1..=2).map(|port| (BRIDGES[1], port, 20 + port, format!("q{}", 20 + port))))
+    let others = [(BRIDGES[1], 20), (BRIDGES[2], 30)].into_iter();
+    first.chain(
+        others.flat_map(|(bridge, n)| (1..=2).map(move |port| (bridge, port, n + port, format!("q{}", n + port)))),
+    )
 }
 
 fn ours_groups(ours: &Pipeline, bridge: &str, groups: &[&str]) {
@@ -341,10 +402,8 @@ fn ours_groups(ours: &Pipeline, bridge: &str, groups: &[&str]) {
 
 /// The bridge that a line speaks of, and the flow.
 pub fn bridge_of(line: &str) -> (&'static str, &str) {
-    match line.strip_prefix("br1 ") {
-        Some(flow) => (BRIDGES[1], flow),
-        None => (BRIDGES[0], line),
-    }
+    let named = BRIDGES.into_iter().find_map(|bridge| Some((bridge, line.strip_prefix(bridge)?.strip_prefix(' ')?)));
+    named.unwrap_or((BRIDGES[0], line))
 }
 
 /// Our pipeline by itself, with a bridge that drops what no flow matches.
@@ -384,72 +443,6 @@ pub fn program_over_the_wire(ours: &Pipeline, bridge: &str, text: &str) {
         Message::FlowMod(todo) => ours.program(bridge, todo, Time::ZERO).expect(text),
         _ => panic!("{text}: no flow mod any more"),
     }
-}
-
-/// Without numbers that are each daemon's own, and without what only OVS's datapath cannot do.
-pub fn normal(text: &str) -> String {
-    let mut out = String::new();
-    let skipped = |l: &&str| !l.contains("slow path because") && !l.contains("not supported by datapath");
-    for line in text.lines().filter(skipped) {
-        // a whim about packets that came without an Ethernet header
-        let unsaid = ["ct_nw_src=0.0.0.0,ct_nw_dst=0.0.0.0,", "ct_ipv6_src=::,ct_ipv6_dst=::,"];
-        let shorter = match line.contains("packet_type=(1,") {
-            true => unsaid.iter().fold(line.to_owned(), |line, whim| line.replace(whim, "")),
-            false => line.to_owned(),
-        };
-        let line = &*shorter;
-        // hashes are each switch's own
-        let mut rest = match line.find(": score ").filter(|_| line.contains("-> bucket")) {
-            Some(at) => &line[..at],
-            None => line,
-        };
-        while let Some(at) = rest.find(",recirc_id=") {
-            let end = rest[at + 11..].find([',', ')']).map_or(rest.len(), |n| at + 11 + n);
-            out.push_str(&rest[..at]);
-            out.push_str(",recirc_id=N");
-            rest = &rest[end..];
-        }
-        out.push_str(rest);
-        out.push('\n');
-    }
-    // a translation that failed has no megaflow worth the name; without an Ethernet header ours may say more than it needs
-    let failed = out.contains("Translation failed");
-    let unwanted = |l: &&str| l.starts_with("Megaflow:") && (failed || l.contains(",packet_type=(1,"));
-    let out: String = out.lines().filter(|l| !unwanted(l)).map(|l| format!("{l}\n")).collect();
-    // cut, and then not sent
-    let out: String = out.lines().map(|line| uncut(line).to_owned() + "\n").collect();
-    number_recirculations(&out)
-}
-
-/// The datapath's actions without a truncation at the end.
-fn uncut(line: &str) -> &str {
-    match line.strip_prefix("Datapath actions: ").and_then(|actions| actions.rfind("trunc(")) {
-        Some(0) if !line.contains("),") => "Datapath actions: drop",
-        Some(at) if line.ends_with(')') && !line["Datapath actions: ".len() + at..].contains(',') => line
-            ["Datapath actions: ".len()..][..at]
-            .strip_suffix(',')
-            .map_or(line, |actions| &line[..18 + actions.len()]),
-        _ => line,
-    }
-}
-
-/// Recirculation ids in the order of their appearance: 0x1, 0x2, ...
-fn number_recirculations(text: &str) -> String {
-    let mut seen: Vec<String> = Vec::new();
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = ["recirc(0x", "recirc_id=0x"].iter().filter_map(|p| Some(rest.find(p)? + p.len())).min() {
-        let end = rest[at..].find(|c: char| !c.is_ascii_hexdigit()).map_or(rest.len(), |n| at + n);
-        let id = &rest[at..end];
-        let n = seen.iter().position(|s| s == id).unwrap_or_else(|| {
-            seen.push(id.to_owned());
-            seen.len() - 1
-        });
-        out.push_str(&rest[..at]);
-        out.push_str(&format!("{:x}", n + 1));
-        rest = &rest[end..];
-    }
-    out + rest
 }
 
 pub fn report(differences: Vec<String>, cases: usize) {
