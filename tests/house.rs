@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("weft-flow", 2),
     ("weft-ovsdb", 2),
     ("weft-engine", 3),
+    ("weft-link", 2),
     ("weft-openflow", 3),
     ("weft-server", 3),
     ("weft-intent", 3),
