@@ -15,6 +15,7 @@ use weft_packet::DpPort;
 
 use crate::config::{BridgeSettings, BundleSettings, PortKind, PortSettings};
 use crate::flow_table::FlowTables;
+use crate::liveness::Monitoring;
 use crate::mac_table::MacTable;
 use crate::meter::Meters;
 use crate::rule::Rule;
@@ -76,6 +77,10 @@ pub struct Port {
     pub added: Time,
     /// Counted for patch ports and tunnels, which have no device that would.
     pub patch: Arc<PatchCounters>,
+    /// What watches its link.
+    pub monitoring: Monitoring,
+    /// Whether that says that frames arrive.
+    pub link_works: bool,
 }
 
 /// What went through a patch port.
@@ -252,7 +257,16 @@ impl Bundle {
 
 impl Port {
     pub(crate) fn new(number: OfPort, bundle: BundleId, settings: PortSettings, now: Time) -> Port {
-        Port { number, bundle, settings, config: PortConfig::empty(), added: now, patch: Arc::default() }
+        Port {
+            number,
+            bundle,
+            settings,
+            config: PortConfig::empty(),
+            added: now,
+            patch: Arc::default(),
+            monitoring: Monitoring::default(),
+            link_works: true,
+        }
     }
 
     /// Its number in the datapath; patch ports have none, tunnels share that of their kind.
@@ -291,7 +305,7 @@ impl Port {
     /// Whether frames that are sent there arrive, as far as is known: what groups and bundles go by.
     #[inline]
     pub fn is_live(&self) -> bool {
-        self.is_up() && self.settings.state.link_up
+        self.is_up() && self.settings.state.link_up && self.link_works
     }
 
     /// OFPPC_*, as a controller sees them.

@@ -22,6 +22,7 @@ pub mod flow_table;
 pub mod frozen;
 pub mod group;
 pub mod learn;
+pub mod liveness;
 pub mod mac_table;
 pub mod meter;
 pub mod pipeline;

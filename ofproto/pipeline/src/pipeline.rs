@@ -31,6 +31,7 @@ use weft_openflow::{ErrorCode, FlowMod, Message, Version};
 use crate::config::{BridgeSettings, BundleSettings, ConfigError, PortCounters, PortSettings, PortState};
 use crate::connection::{Connections, features};
 use crate::flow_mod;
+use crate::liveness::{Machines, Monitoring, Pdu};
 use crate::revalidate::{Limits, Revalidator};
 use crate::shared::Shared;
 use crate::tables::Tables;
@@ -42,6 +43,8 @@ pub struct Pipeline {
     tables: RwLock<Tables>,
     control: Mutex<Control>,
     events: Mutex<VecDeque<PacketEvent>>,
+    /// Frames for machines of ports.
+    inbox: Mutex<VecDeque<Pdu>>,
     datapath: OnceLock<Arc<dyn Datapath>>,
     hooks: Hooks,
     flow_limit: AtomicUsize,
@@ -60,6 +63,8 @@ pub(crate) struct Control {
     pub revalidator: Revalidator,
     /// What rules have in common.
     pub shared: Shared,
+    /// What watches links.
+    pub machines: Machines,
     /// other_config:bundle-idle-timeout: a bundle untouched for so long goes.
     pub bundle_idle_timeout: Duration,
 }
@@ -70,6 +75,7 @@ impl Default for Control {
             connections: Connections::default(),
             revalidator: Revalidator::default(),
             shared: Shared::default(),
+            machines: Machines::default(),
             bundle_idle_timeout: Duration::from_secs(10),
         }
     }
@@ -112,6 +118,7 @@ impl Pipeline {
             tables: RwLock::default(),
             control: Mutex::default(),
             events: Mutex::default(),
+            inbox: Mutex::default(),
             datapath: OnceLock::new(),
             hooks,
             flow_limit: AtomicUsize::new(Limits::default().flow_limit),
@@ -165,6 +172,7 @@ impl Pipeline {
     pub fn remove_bridge(&self, name: &str) -> Result<(), ConfigError> {
         let mut control = self.control();
         let gone = self.write().remove_bridge(name)?;
+        gone.ports().for_each(|port| control.machines.remove(&port.settings.name));
         self.close_all(&mut control, gone.id);
         self.changed();
         self.wake();
@@ -191,6 +199,7 @@ impl Pipeline {
         let gone = tables.remove_bundle(bridge, name)?;
         let id = tables.bridge_named(bridge).map(|b| b.id);
         drop(tables);
+        gone.iter().for_each(|port| control.machines.remove(&port.settings.name));
         self.changed();
         for (id, port) in gone.iter().filter_map(|port| Some((id?, port))) {
             self.port_changed(&mut control, id, PortReason::Delete, port);
@@ -209,9 +218,29 @@ impl Pipeline {
         settings: PortSettings,
         now: Time,
     ) -> Result<OfPort, ConfigError> {
+        self.add_watched_port(bridge, bundle, settings, Monitoring::default(), now)
+    }
+
+    /// As [`Pipeline::add_port`], with something that watches its link from the first moment.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn add_watched_port(
+        &self,
+        bridge: &str,
+        bundle: &str,
+        settings: PortSettings,
+        monitoring: Monitoring,
+        now: Time,
+    ) -> Result<OfPort, ConfigError> {
         let mut control = self.control();
         let mut tables = self.write();
+        let name = settings.name.clone();
         let number = tables.add_port(bridge, bundle, settings, now)?;
+        if let Some(port) = tables.bridge_named_mut(bridge).and_then(|bridge| bridge.port_mut(number)) {
+            port.link_works = control.machines.set(&name, monitoring.clone(), now);
+            port.monitoring = monitoring;
+        }
         drop(tables);
         self.changed();
         let tables = self.read();
@@ -231,6 +260,7 @@ impl Pipeline {
         let mut control = self.control();
         let mut tables = self.write();
         let port = tables.remove_port(bridge, name)?;
+        control.machines.remove(name);
         let id = tables.bridge_named(bridge).map(|b| b.id);
         drop(tables);
         self.changed();
@@ -377,6 +407,10 @@ impl Pipeline {
 
     pub(crate) fn events(&self) -> &Mutex<VecDeque<PacketEvent>> {
         &self.events
+    }
+
+    pub(crate) fn inbox(&self) -> &Mutex<VecDeque<Pdu>> {
+        &self.inbox
     }
 
     pub(crate) fn datapath(&self) -> Option<&Arc<dyn Datapath>> {

@@ -102,6 +102,7 @@ impl Pipeline {
     pub fn run(&self, now: Time) -> Time {
         let mut control = self.control();
         self.deliver_packets(&mut control, now);
+        let machines_due = self.run_machines(&mut control, now).unwrap_or(Time::MAX);
         let macs_due = self.expire_macs(now);
         self.finish_pending(&mut control, now);
         let mut rules_due = self.expire_rules(&mut control, now);
@@ -113,7 +114,7 @@ impl Pipeline {
         let connections_due = self.run_connections(&mut control, now);
         let tunnels_due = self.run_tunnels(now).unwrap_or(connections_due);
         let bundles_due = self.expire_bundles(&mut control, now);
-        macs_due.min(rules_due).min(sweep_due).min(connections_due).min(bundles_due).min(tunnels_due)
+        macs_due.min(rules_due).min(sweep_due).min(connections_due).min(bundles_due).min(tunnels_due).min(machines_due)
     }
 
     /// How long the last [`Pipeline::run`] took: the number of megaflows adapts to what the control thread can handle.

@@ -16,10 +16,11 @@ use weft_packet::{DpPort, DropReason};
 use crate::bridge::Bridge;
 use crate::frozen::Frozen;
 use crate::learn::saw_tcp_flags;
+use crate::liveness::Pdu;
 use crate::mac_table::Learned;
 use crate::pipeline::{Pipeline, lock};
 use crate::tables::{BridgeId, Tables};
-use crate::translate::{Credit, Deps, Input, KeptDeps, LearnMac, Translation, boxed, translate_from};
+use crate::translate::{Credit, Deps, Input, KeptDeps, LearnMac, MachineOf, Translation, boxed, translate_from};
 
 /// What a megaflow remembers of its translation ([`weft_engine::Megaflow::attachment`]).
 pub(crate) struct Attachment {
@@ -121,6 +122,7 @@ impl Slowpath for Pipeline {
                 self.meet(&tables, &mut translation, now);
                 drop(tables);
                 self.learn_flows(&translation.flows, now);
+                self.to_machines(&translation, upcall.frame.bytes());
                 translation.actions
             }
         }
@@ -191,6 +193,13 @@ impl Pipeline {
         }
         if !translation.questions.is_empty() {
             self.ask(tables, translation.questions.drain(..), now);
+        }
+    }
+
+    /// Bring a frame to the machines that it is for.
+    pub(crate) fn to_machines(&self, translation: &Translation, frame: &[u8]) {
+        for MachineOf { bridge, port, reason } in translation.pdus.iter().copied() {
+            self.to_machine(Pdu { bridge, port, reason, frame: frame.to_vec() });
         }
     }
 

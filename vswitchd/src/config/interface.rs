@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 use weft_packet::Mac;
+use weft_pipeline::liveness::Monitoring;
 
 use super::row::Checked;
 
@@ -41,6 +42,8 @@ pub struct InterfaceConfig {
     pub mac: Option<Mac>,
     /// Which MTU its device shall get.
     pub mtu_request: Option<u32>,
+    /// What watches its link.
+    pub monitoring: Monitoring,
 }
 
 impl InterfaceConfig {
@@ -68,12 +71,6 @@ impl InterfaceConfig {
                 row.warn(column, rate, format!("{feature} is not supported by this version"));
             }
         }
-        if row.row.key("bfd", "enable") == Some("true") {
-            row.warn("bfd:enable", "true", "BFD is not supported by this version");
-        }
-        if let Some(mpid) = row.row.integer("cfm_mpid") {
-            row.warn("cfm_mpid", mpid, "CFM is not supported by this version");
-        }
         InterfaceConfig {
             id: row.row.id,
             name,
@@ -84,6 +81,7 @@ impl InterfaceConfig {
             ofport_request: row.row.integer("ofport_request").and_then(port_number),
             ofport_hint: Hint(row.row.integer("ofport").and_then(port_number)),
             mac,
+            monitoring: super::monitoring::read(row),
             mtu_request: row.row.integer("mtu_request").and_then(|n| (68..=65535).contains(&n).then_some(n as u32)),
         }
     }

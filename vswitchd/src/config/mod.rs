@@ -15,6 +15,7 @@
 mod bridge;
 mod controller;
 mod interface;
+mod monitoring;
 mod port;
 pub mod row;
 mod switch;

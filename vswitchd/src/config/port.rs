@@ -118,6 +118,7 @@ impl PortConfig {
             ofport_hint: Default::default(),
             mac: None,
             mtu_request: None,
+            monitoring: Default::default(),
         };
         PortConfig {
             id: Uuid::nil(),

@@ -21,6 +21,7 @@ mod database;
 mod fail_open;
 pub mod grpc;
 mod in_band;
+mod liveness;
 mod local_address;
 mod statistics;
 mod wire_log;
@@ -60,6 +61,7 @@ pub struct Owner {
     later: Touched,
     writer: Writer,
     statistics: statistics::Schedule,
+    liveness: liveness::Schedule,
     sockets: Sockets,
     inbox: mpsc::Receiver<Event>,
     events: mpsc::Sender<Event>,
@@ -121,6 +123,7 @@ impl Owner {
             later: Touched::default(),
             writer: Writer::default(),
             statistics: statistics::Schedule::default(),
+            liveness: liveness::Schedule::default(),
             sockets: parts.sockets,
             inbox: parts.inbox,
             events: parts.events,
@@ -185,6 +188,7 @@ impl Owner {
             self.look_again(&name);
         }
         self.statistics_turn();
+        self.liveness_turn();
         self.database_flush();
     }
 
@@ -198,7 +202,12 @@ impl Owner {
         if self.switch.clock.is_stopped() {
             return None;
         }
-        let due = [self.controllers_deadline(), self.statistics_deadline(), self.pipeline_deadline()];
+        let due = [
+            self.controllers_deadline(),
+            self.statistics_deadline(),
+            self.liveness_deadline(),
+            self.pipeline_deadline(),
+        ];
         let now = self.now();
         due.into_iter().flatten().min().map(|due| due.since(now))
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use weft_packet::Mac;
 
 use super::{Bridge, State, Switch, settings};
-use crate::config::BridgeConfig;
+use crate::config::{BridgeConfig, InterfaceConfig};
 
 impl Switch {
     pub(super) fn add_bridge(&mut self, config: &Arc<BridgeConfig>) {
@@ -80,6 +80,16 @@ impl Switch {
         if interface.ofport().is_some()
             && let Err(error) =
                 self.pipeline.set_port_state(&interface.bridge, &interface.name, interface.port_state(), self.now())
+        {
+            tracing::error!(target: "bridge", "{error}");
+        }
+    }
+
+    /// Tells the pipeline what watches a port's link.
+    pub(super) fn push_monitoring(&self, interface: &super::Interface, config: &InterfaceConfig) {
+        let wanted = config.monitoring.clone();
+        if interface.ofport().is_some()
+            && let Err(error) = self.pipeline.set_monitoring(&interface.bridge, &interface.name, wanted, self.now())
         {
             tracing::error!(target: "bridge", "{error}");
         }

@@ -133,23 +133,38 @@ impl Interface {
     /// Looks at the device again.
     pub fn look(&mut self) {
         self.seen = match &self.state {
-            State::Open { device, .. } => Seen {
-                mac: device.mac().unwrap_or_default(),
-                mtu: device.mtu().unwrap_or(0),
-                up: device.is_up().unwrap_or(false),
-                carrier: device.carrier().unwrap_or(false),
-                speed: device.link().speed_bps.unwrap_or(0),
-            },
-            State::Patch { .. } | State::Tunnel { .. } => {
-                Seen { mac: patch_mac(&self.name), mtu: 0, up: true, carrier: true, speed: 0 }
-            }
+            State::Open { device, .. } => Seen::of(device),
+            State::Patch { .. } | State::Tunnel { .. } => Seen::without_device(&self.name),
             State::Failed(_) => Seen::default(),
         };
     }
 
     /// What the pipeline should know of its state.
     pub fn port_state(&self) -> PortState {
-        let Seen { mac, mtu, up, carrier, speed } = self.seen;
+        self.seen.port_state()
+    }
+}
+
+impl Seen {
+    /// How a device is.
+    fn of(device: &Device) -> Seen {
+        Seen {
+            mac: device.mac().unwrap_or_default(),
+            mtu: device.mtu().unwrap_or(0),
+            up: device.is_up().unwrap_or(false),
+            carrier: device.carrier().unwrap_or(false),
+            speed: device.link().speed_bps.unwrap_or(0),
+        }
+    }
+
+    /// A patch or a tunnel is always there.
+    pub(super) fn without_device(name: &str) -> Seen {
+        Seen { mac: patch_mac(name), mtu: 0, up: true, carrier: true, speed: 0 }
+    }
+
+    /// In the pipeline's words.
+    pub(super) fn port_state(&self) -> PortState {
+        let Seen { mac, mtu, up, carrier, speed } = *self;
         PortState { mac: mac.0, admin_up: up, link_up: carrier, speed, mtu }
     }
 }
@@ -217,9 +232,10 @@ impl Switch {
                 device_type: "patch".to_owned(),
                 kind: PortKind::Patch { peer: peer.to_owned() },
                 ofport_request,
-                state: PortState::default(),
+                state: Seen::without_device(&config.name).port_state(),
             };
-            let ofport = self.pipeline.add_port(bridge, port, settings, now).map_err(|error| error.to_string())?;
+            let watched = self.pipeline.add_watched_port(bridge, port, settings, config.monitoring.clone(), now);
+            let ofport = watched.map_err(|error| error.to_string())?;
             self.patches.entry(peer.to_owned()).or_default().insert(config.name.clone());
             return Ok(State::Patch { ofport, peer: peer.to_owned() });
         }
@@ -243,10 +259,11 @@ impl Switch {
             device_type: kind.shown.clone(),
             kind: PortKind::Device(dp),
             ofport_request,
-            state: PortState::default(),
+            state: Seen::of(&device).port_state(),
         };
         // the pipeline first: a worker may ask about the port's first frame as soon as it has the queues
-        let ofport = self.pipeline.add_port(bridge, port, settings, now).map_err(|error| {
+        let watched = self.pipeline.add_watched_port(bridge, port, settings, config.monitoring.clone(), now);
+        let ofport = watched.map_err(|error| {
             self.numbers.give_back(dp);
             error.to_string()
         })?;
@@ -270,6 +287,7 @@ impl Switch {
             self.add_interface(&bridge, &port, &Arc::new(again));
             return;
         }
+        self.push_monitoring(interface, config);
         match &interface.state {
             State::Failed(_) => {}
             State::Patch { .. } => self.lead_to(config),

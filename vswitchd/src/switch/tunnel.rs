@@ -18,7 +18,7 @@ use weft_packet::tunnel::Kind;
 use weft_pipeline::tunnel::listen::Device as Addresses;
 use weft_pipeline::tunnel::route::{Prefix, Route, source_for};
 use weft_pipeline::tunnel::{Tunnel, TunnelConfig, options};
-use weft_pipeline::{ConfigError, PortKind, PortSettings, PortState};
+use weft_pipeline::{ConfigError, PortKind, PortSettings};
 
 use super::{State, Switch};
 use crate::config::InterfaceConfig;
@@ -63,9 +63,10 @@ impl Switch {
             device_type: kind.name().to_owned(),
             kind: PortKind::Tunnel(Box::new(tunnel)),
             ofport_request,
-            state: PortState { mtu: 0, ..PortState::default() },
+            state: super::interface::Seen::without_device(&config.name).port_state(),
         };
-        match self.pipeline.add_port(bridge, port, port_settings, self.now()) {
+        let watch = config.monitoring.clone();
+        match self.pipeline.add_watched_port(bridge, port, port_settings, watch, self.now()) {
             Ok(ofport) => Ok(State::Tunnel { ofport, dp, config: Box::new(settings) }),
             Err(error) => {
                 self.give_back(&settings);

@@ -22,6 +22,7 @@ use weft_base::Time;
 use crate::jitter::Jitter;
 pub use config::{Config, Vlan};
 pub use fault::{Fault, Faults};
+pub use show::Status;
 pub use wire::{Ccm, ETHERTYPE, EXTENDED_GROUP, Extended, GROUP, NotCcm};
 
 /// How many others an endpoint can keep track of.
@@ -238,8 +239,8 @@ impl Endpoint {
         if self.config.demand && self.remotes.len() == 1 && data && now < self.demand_until {
             self.remotes.values_mut().for_each(|remote| remote.recv = true);
         }
-        self.look_at_health();
         self.remotes.retain(|_, remote| remote.recv);
+        self.look_at_health();
         let mut faults = std::mem::replace(&mut self.noticed, Faults::NONE);
         if self.remotes.is_empty() {
             faults.add(Fault::Recv);
@@ -263,6 +264,7 @@ impl Endpoint {
         }
         let percent = (health.messages * 100 / HEALTH_MESSAGES).min(100);
         health.percent = match (self.remotes.len(), health.percent) {
+            (0, _) => Some(0),
             (2.., _) => None,
             (_, None) => Some(percent),
             (_, Some(before)) => Some((before + percent) / 2),

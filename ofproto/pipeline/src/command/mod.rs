@@ -33,7 +33,11 @@ const fn command(name: &'static str, usage: &'static str, min: usize, max: usize
 
 /// All commands of this room.
 pub const COMMANDS: &[Command] = &[
+    command("bfd/set-forwarding", "[interface] normal|false|true", 1, 2),
+    command("bfd/show", "[interface]", 0, 1),
     command("bridge/dump-flows", "[--offload-stats] bridge", 1, 2),
+    command("cfm/set-fault", "[interface] normal|false|true", 1, 2),
+    command("cfm/show", "[interface]", 0, 1),
     command("dpif/dump-dps", "", 0, 0),
     command("dpif/dump-flows", "[-m] [--names | --no-names] bridge", 1, 4),
     command("dpif/set-dp-features", "bridge", 1, 3),
@@ -90,7 +94,11 @@ impl Pipeline {
     pub fn command(&self, name: &str, args: &[&str], now: Time) -> Result<String, String> {
         let arg = |i: usize| args.get(i).copied().unwrap_or_default();
         match name {
+            "bfd/set-forwarding" => self.set_forwarding(args, now),
+            "bfd/show" => self.bfd_show(args.first().copied(), now),
             "bridge/dump-flows" => self.bridge_dump_flows(args, now),
+            "cfm/set-fault" => self.set_fault(args),
+            "cfm/show" => self.cfm_show(args.first().copied(), now),
             "dpif/dump-dps" => Ok(self.dpif_dump()),
             "dpif/dump-flows" => self.dump_megaflows(args, now),
             "dpif/set-dp-features" => self.set_dp_features(args),

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use weft_base::Time;
+use weft_flow::action::SlowPathReason;
 use weft_flow::dpctl::DpNames;
 use weft_flow::text::match_parse::pieces;
 use weft_flow::text::parse_match_key;
@@ -140,14 +141,26 @@ fn show(scene: &Scene<'_>, input: &Input<'_>, mut trace: Trace, forks: &mut Fork
         dp = dp.replace("dont_send=0", "dont_send=1");
     }
     let _ = writeln!(out, "Datapath actions: {dp}");
-    if done.slow.is_some() {
-        out.push_str("This flow is handled by the userspace slow path because it:\n");
-        out.push_str("  - Uses action(s) not supported by datapath.\n");
+    if let Some(why) = done.slow {
+        let _ = writeln!(out, "This flow is handled by the userspace slow path because it:\n  - {}", slow_path(why));
     }
     if let Some(failure) = done.failure {
         let _ = writeln!(out, "Translation failed ({}), packet is dropped.", failure.text());
     }
     (out, done)
+}
+
+/// As `ofproto/trace` says it.
+const fn slow_path(why: SlowPathReason) -> &'static str {
+    match why {
+        SlowPathReason::Cfm => "Consists of CFM packets.",
+        SlowPathReason::Bfd => "Consists of BFD packets.",
+        SlowPathReason::Lacp => "Consists of LACP packets.",
+        SlowPathReason::Stp => "Consists of STP packets.",
+        SlowPathReason::Lldp => "Consists of LLDP packets.",
+        SlowPathReason::Action => "Uses action(s) not supported by datapath.",
+        SlowPathReason::Match => "Matches field(s) not supported by datapath.",
+    }
 }
 
 /// The frame as every translation finds it: its action set sends nowhere yet.

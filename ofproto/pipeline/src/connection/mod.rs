@@ -42,6 +42,7 @@ use std::collections::{BTreeMap, VecDeque};
 use pace::Pace;
 pub(crate) use packet_out::Begin;
 pub(crate) use peers::{Connection, Connections};
+pub(crate) use stats::patch_counters;
 use weft_base::Time;
 use weft_openflow::codec::{self as wire, Dialect, Framer, Incoming};
 use weft_openflow::controller::{AsyncConfig, Role};

@@ -132,6 +132,7 @@ impl Pipeline {
             crate::upcall::credit(&tables, &translation.credits, 1, frame.len() as u64, now);
         }
         self.learn_flows(&translation.flows, now);
+        self.to_machines(&translation, frame.bytes());
         if let Some(datapath) = self.datapath() {
             datapath.execute(weft_engine::Execute { frame, key, actions: translation.actions });
         }

@@ -150,7 +150,7 @@ impl Pipeline {
 }
 
 /// What was counted of a port that has no device.
-fn patch_counters(port: &Port) -> Option<PortCounters> {
+pub(crate) fn patch_counters(port: &Port) -> Option<PortCounters> {
     let (PortKind::Patch { .. } | PortKind::Tunnel(_)) = port.settings.kind else { return None };
     let get = |counter: &std::sync::atomic::AtomicU64| Some(counter.load(Ordering::Relaxed));
     Some(PortCounters {

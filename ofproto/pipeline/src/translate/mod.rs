@@ -37,6 +37,7 @@ mod fin_timeout;
 mod group;
 mod hash;
 mod learn;
+mod machine;
 mod meter;
 mod mpls;
 mod native;
@@ -114,6 +115,8 @@ pub struct Translation {
     pub deps: Deps,
     /// What packet-ins and recirculated frames will ask for, kept alive as long as the verdict.
     pub frozen: SmallVec<[Arc<Frozen>; 1]>,
+    /// Whose machines the frame is for.
+    pub pdus: SmallVec<[MachineOf; 1]>,
     /// Whether translation gave up.
     pub failure: Option<Failure>,
     /// Why every frame must be translated by itself, if so.
@@ -154,6 +157,15 @@ pub struct LearnNeighbour {
     pub bridge: BridgeId,
     pub ip: std::net::IpAddr,
     pub mac: weft_packet::Mac,
+}
+
+/// A machine of a port, by which the frame came to a bridge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "plain words")]
+pub struct MachineOf {
+    pub bridge: BridgeId,
+    pub port: OfPort,
+    pub reason: SlowPathReason,
 }
 
 /// Whom statistics belong to.
@@ -382,6 +394,7 @@ pub(crate) struct Context<'t, 'l> {
     credits: SmallVec<[Credit; 6]>,
     deps: Deps,
     frozen: SmallVec<[Arc<Frozen>; 1]>,
+    pdus: SmallVec<[MachineOf; 1]>,
     trace: Option<&'l mut Trace>,
     /// Where and under which rule we are.
     table: TableId,
@@ -460,6 +473,7 @@ impl<'t, 'l> Context<'t, 'l> {
             credits: SmallVec::new(),
             deps: Deps::default(),
             frozen: SmallVec::new(),
+            pdus: SmallVec::new(),
             trace,
             table: TableId(0),
             rule: None,
@@ -517,6 +531,7 @@ impl<'t, 'l> Context<'t, 'l> {
         let outer = self.first_rule.take();
         match actions {
             Some(actions) => drop(self.run_actions(actions)),
+            None if self.is_for_a_machine() => {}
             None => {
                 self.start_at_table(TableId(0));
                 self.rule = self.first_rule;
@@ -555,7 +570,7 @@ impl<'t, 'l> Context<'t, 'l> {
         if let Some(DpAction::Clone(inner)) = self.out.pop_if(|last| matches!(last, DpAction::Clone(_))) {
             self.out.extend(inner);
         }
-        if self.out.is_empty() {
+        if self.out.is_empty() && self.pdus.is_empty() {
             self.out.push(DpAction::Drop(self.drop));
         }
         self.forget_options_of_untunnelled();
@@ -600,6 +615,7 @@ impl<'t, 'l> Context<'t, 'l> {
             credits: std::mem::take(&mut self.credits),
             deps: std::mem::take(&mut self.deps),
             frozen: std::mem::take(&mut self.frozen),
+            pdus: std::mem::take(&mut self.pdus),
             failure: self.failure,
             slow: self.slow.filter(|_| self.failure.is_none()),
             once: self.once,
