@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use arc_swap::ArcSwap;
 use weft_flow::{FlowKey, tunnel};
 use weft_packet::coalesce::Coalescer;
-use weft_packet::tunnel::{Decap, Dialect, ETHERNET, Encap, Push, TunnelError, decap, encap, of_ethertype};
+use weft_packet::tunnel::{Decap, Dialect, ETHERNET, Encap, Kind, Push, TunnelError, decap, encap, of_ethertype};
 use weft_packet::{ChecksumState, DpPort, DropReason, Frame, GsoKind, Mac, segment};
 
 use crate::dp_hash;
@@ -164,7 +164,8 @@ impl Executor {
         };
         let key = key_of(&read, port);
         let (at, end) = (read.at, read.end);
-        if end < frame.len() {
+        // what lies behind the outer packet stays, as padding; STT alone says how long its frame is
+        if end < frame.len() && dialect.kind == Kind::Stt {
             frame.truncate(end);
         }
         // a sum of the outer packet's says nothing of the inner one that could be filled in; one inside goes on

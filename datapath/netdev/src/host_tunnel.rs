@@ -114,6 +114,9 @@ impl Family {
         let listen = udp()?;
         datagram::ask_for_head(&listen, v6)?;
         datagram::ask_for_bundles(&listen);
+        if v6 {
+            datagram::only_v6(&listen)?;
+        }
         set_buffers(&listen, SOCKET_BUFFER)?;
         sockopt::set_socket_reuseport(&listen, true)?;
         let any: IpAddr = if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };

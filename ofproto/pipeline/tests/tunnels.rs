@@ -222,6 +222,42 @@ fn a_neighbour_is_asked_for_until_it_answers() {
     assert!(!switch.command("tnl/neigh/show").contains("br0"), "nobody used it");
 }
 
+/// Whoever is asked for by a tunnel that was not there yet, or is no longer.
+#[test]
+fn frames_for_us_are_a_tunnels_from_when_it_comes_to_when_it_goes() {
+    let mut switch = switch(&[]);
+    let gre = hex("0aa5c68e3046f8bc124434b60800 4500003400004000402f0000 0101025c01010258 20006558000001c8 \
+         505400000007505400000005ffff 00000000000000000000");
+    let actions = |switch: &Switch| weft_flow::dpctl::format_actions(&switch.receive(1, &gre), &Default::default());
+    for _ in 0..2 {
+        assert_eq!(actions(&switch), "100");
+        add_tunnel(&switch, 4, 4, "gre remote_ip=1.1.2.92 key=456").unwrap();
+        switch.run(Duration::from_secs(1));
+        assert_eq!(actions(&switch), "tnl_pop(4)");
+        switch.pipeline.set_tunnel("int-br", "t4", tunnel(4, "gre remote_ip=1.1.2.93 key=456")).unwrap();
+        switch.run(Duration::from_secs(1));
+        assert_eq!(actions(&switch), "tnl_pop(4)");
+        switch.pipeline.remove_port("int-br", "t4", switch.now).unwrap();
+        switch.run(Duration::from_secs(1));
+    }
+    assert_eq!(actions(&switch), "100");
+}
+
+/// What is cut is the frame inside, once.
+#[test]
+fn a_frame_is_cut_before_it_goes_into_a_tunnel() {
+    let switch = switch(TUNNELS);
+    for actions in ["output(port=2,max_len=64)", "output(port=2,max_len=64),20"] {
+        let verdict = verdict(&switch, actions);
+        assert!(verdict.starts_with("trunc(64),") && verdict.matches("trunc").count() == 1, "{verdict}");
+    }
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    digits.chunks(2).map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap()).collect()
+}
+
 const RECEIVERS: &[(u32, u32, &str)] = &[
     (1, 1, "gre remote_ip=1.1.1.1"),
     (2, 1, "gre remote_ip=1.1.1.1 local_ip=2.2.2.2"),

@@ -23,7 +23,7 @@ pub(crate) mod mpls;
 pub mod parse;
 pub mod print;
 mod push;
-mod tunnel;
+pub mod tunnel;
 
 pub use actions::format_actions;
 pub use actions_parse::parse_actions;

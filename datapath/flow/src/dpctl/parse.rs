@@ -61,7 +61,8 @@ fn level(text: &str, names: &DpNames, out: &mut Match, tags: usize) -> Result<()
             continue;
         }
         if name == "tunnel" {
-            super::tunnel::parse(inside, out).map_err(|what| format!("syntax error at {what}"))?;
+            let rest = || &text[part.as_ptr() as usize - text.as_ptr() as usize..];
+            super::tunnel::parse(inside, out).map_err(|_| format!("syntax error at {}", rest()))?;
             continue;
         }
         if name == "mpls" {

@@ -105,6 +105,27 @@ pub fn parse<'a>(inside: &'a str, out: &mut Match) -> Result<(), &'a str> {
     Ok(())
 }
 
+/// Whether a tunnel in a flow, or in an action, would not fit the netlink attribute that Open vSwitch's datapaths are told it by,
+/// whose length has 16 bits; `besides` of its bytes are something else's. Returns what of the text cannot be understood therefore.
+pub fn too_long(text: &str, besides: usize) -> Option<&str> {
+    let at = text.find("tunnel(")?;
+    let inside = &text[at + "tunnel(".len()..];
+    let mut depth = 1;
+    let end = inside.bytes().position(|byte| {
+        depth += i32::from(byte == b'(') - i32::from(byte == b')');
+        depth == 0
+    })?;
+    let inside = &inside[..end];
+    let size = |word: &&str| match call(word).0 {
+        "tun_id" => 12,
+        "ipv6_src" | "ipv6_dst" => 20,
+        "flags" => 4,
+        _ => 8,
+    };
+    let total: usize = split_top(inside).ok()?.iter().map(size).sum();
+    (total + besides > usize::from(u16::MAX)).then_some(&text[at..])
+}
+
 /// The arguments of `set(tunnel(..))`.
 pub fn format_set(set: &SetTunnel) -> String {
     let (mut key, mut mask) = (FlowKey::new(), FlowMask::new());
@@ -129,9 +150,13 @@ fn read<'a>(inside: &'a str, key: &mut FlowKey, mask: &mut FlowMask) -> Result<(
                 ("gbp", Some(inside)) => group(inside, GBP, key, mask).ok_or(word)?,
                 _ => return Err(word),
             },
-            ("geneve", Some(inside)) => read_options(inside, key, mask).ok_or(word)?,
+            ("geneve", Some(options)) => read_options(options, key, mask).ok_or(word)?,
             ("erspan", Some(inside)) => {
-                let items = if inside.starts_with("ver=1") { ERSPAN_1 } else { ERSPAN_2 };
+                let items = match inside.split([',', '/']).next() {
+                    Some("ver=1") => ERSPAN_1,
+                    Some("ver=2") => ERSPAN_2,
+                    _ => return Err(word),
+                };
                 group(inside, items, key, mask).ok_or(word)?;
             }
             ("gtpu", Some(inside)) => group(inside, GTPU, key, mask).ok_or(word)?,

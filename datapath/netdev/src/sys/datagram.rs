@@ -34,13 +34,17 @@ pub(crate) fn ask_for_head(socket: impl AsFd, v6: bool) -> io::Result<()> {
             (libc::IPPROTO_IP, libc::IP_RECVTTL),
         ],
         true => &[
-            (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY),
             (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
             (libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS),
             (libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT),
         ],
     };
     options.iter().try_for_each(|(level, option)| set_option(&socket, *level, *option, &1i32))
+}
+
+/// A UDP socket over IPv6 that leaves IPv4 to others. Raw sockets have one version anyway, and refuse to be told.
+pub(crate) fn only_v6(socket: impl AsFd) -> io::Result<()> {
+    set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, &1i32)
 }
 
 /// UDP: take several datagrams at once, and over IPv6 also those without a checksum (RFC 6935); may be refused by old kernels.

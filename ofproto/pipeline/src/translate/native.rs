@@ -131,9 +131,10 @@ impl<'t> Context<'t, '_> {
         (self.came_without_link, self.first_eth_type) = (false, eth_type(&self.key));
         (self.original_priority, self.tunnelled) = (0, false);
         let came_to = std::mem::replace(&mut self.came_to, Ipv4Addr::UNSPECIFIED.into());
-        let pending = self.pending.take();
+        // what was cut is the frame inside
+        let (pending, trunc) = (self.pending.take(), self.trunc.take());
         self.enter_other_bridge(bridge, OfPort::LOCAL);
-        (self.key, self.base, self.mask, self.pending) = (key, base, mask, pending);
+        (self.key, self.base, self.mask, self.pending, self.trunc) = (key, base, mask, pending, trunc);
         (self.came_without_link, self.first_eth_type, self.original_priority, self.tunnelled) = shape;
         self.came_to = came_to;
         self.credits.push(Credit::Longer(-size));
@@ -146,10 +147,14 @@ impl<'t> Context<'t, '_> {
     /// says of neighbours.
     pub(super) fn for_a_tunnel(&mut self, port: &Port) -> Option<DpPort> {
         let tunnels = &self.tables.tunnels;
-        if port.number != OfPort::LOCAL || !tunnels.is_there() || !self.tables.features.has(Feature::TunnelPushPop) {
+        if port.number != OfPort::LOCAL {
             return None;
         }
+        // also where there is no tunnel: one may come
         self.deps.tunnels = Some(tunnels.generation());
+        if !tunnels.is_there() || !self.tables.features.has(Feature::TunnelPushPop) {
+            return None;
+        }
         let found = tunnels.terminates(&self.key, &mut self.mask);
         match found {
             Some(_) => {

@@ -82,6 +82,9 @@ pub fn from_file(owner: &mut Owner, args: &[String], verb: Verb) -> Answer {
     Ok(said)
 }
 
+/// Bytes of a netlink attribute's header.
+const ATTRIBUTE: usize = 4;
+
 /// Does it, and tells what the flow had counted.
 fn change_one(owner: &mut Owner, verb: Verb, flow: &str, actions: Option<&str>) -> Answer {
     let names = names(owner);
@@ -89,12 +92,19 @@ fn change_one(owner: &mut Owner, verb: Verb, flow: &str, actions: Option<&str>) 
     let id = id.map(|id| uuid::Uuid::parse_str(id).map(|id| id.as_u128()));
     let id = id.transpose().map_err(|_| "ovs-vswitchd: parsing flow ufid".to_owned())?;
     let text = if id.is_some() { flow.split_once(',').map_or("", |(_, rest)| rest) } else { flow };
-    let bad_key = |why: String| match verb {
-        Verb::Delete => format!("ovs-vswitchd: {} (Invalid argument)", why),
-        _ => format!("ovs-vswitchd: parsing flow key ({why}) (Invalid argument)"),
+    let refused = |why: String, error: &str| match verb {
+        Verb::Delete => format!("ovs-vswitchd: {why} ({error})"),
+        _ => format!("ovs-vswitchd: parsing flow key ({why}) ({error})"),
     };
+    let bad_key = |why: String| refused(why, "Invalid argument");
+    if let Some(rest) = dpctl::tunnel::too_long(text, ATTRIBUTE) {
+        return Err(refused(format!("syntax error at {rest}"), "Argument list too long"));
+    }
     let pattern = dpctl::parse_match(text, &names).map_err(bad_key)?;
     let bad_actions = |_| "ovs-vswitchd: parsing actions (Invalid argument)".to_owned();
+    if actions.is_some_and(|text| dpctl::tunnel::too_long(text, 4 * ATTRIBUTE).is_some()) {
+        return Err("ovs-vswitchd: parsing actions (Argument list too long)".into());
+    }
     let actions = actions.map(|text| dpctl::parse_actions(text, &names)).transpose().map_err(bad_actions)?;
     // the frame that the flow speaks of, whatever of it matters
     let frame = dpctl::parse_key(&without_masks(text), &names).unwrap_or_else(|_| pattern.key().clone());

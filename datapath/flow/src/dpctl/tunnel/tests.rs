@@ -143,10 +143,26 @@ fn options_that_do_not_matter_show_that_they_are_there() {
 }
 
 #[test]
+fn what_no_attribute_could_hold_is_too_long() {
+    let flow = |count: usize| format!("in_port(1),tunnel({}),eth()", vec!["dst=1.1.1.1"; count].join(","));
+    assert_eq!(super::too_long(&flow(8191), 4), None);
+    assert!(super::too_long(&flow(8192), 4).is_some_and(|rest| rest.starts_with("tunnel(dst=")));
+    let set = format!("set({}),2", &flow(8190)["in_port(1),".len()..flow(8190).len() - ",eth()".len()]);
+    assert_eq!((super::too_long(&set, 8).is_some(), super::too_long(&set, 16).is_some()), (false, true));
+}
+
+#[test]
+fn an_error_names_all_from_the_tunnel_on() {
+    let error = parse_match("in_port(1),tunnel(src=1.1.1.1,flags(x)),eth()", &DpNames::new()).unwrap_err();
+    assert_eq!(error, "syntax error at tunnel(src=1.1.1.1,flags(x)),eth()");
+}
+
+#[test]
 fn no_text_makes_it_panic() {
     bolero::check!().for_each(|bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
         let _ = super::parse_set(&text);
+        let _ = super::too_long(&text, 4);
         let _ = super::parse_options(&text);
         let _ = parse_actions(&format!("tnl_push({text})"), &DpNames::new());
     });
