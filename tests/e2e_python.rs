@@ -1,4 +1,5 @@
-//! Open vSwitch's own Python bindings (Debian package python3-openvswitch) work against our server.
+//! Open vSwitch's own Python bindings (Debian package python3-openvswitch) work against our server: their replica, which
+//! uses monitor_cond_since, conditions and locks.
 
 use anyhow::{Context, ensure};
 use weft_tests::sandbox::story;
@@ -24,7 +25,10 @@ fn the_python_idl_replicates_and_commits() {
         stage.ours("dbtool", &["create", &file, schema])?;
         let socket = text(stage.run.join("db.sock"))?;
         let remote = format!("--remote=punix:{socket}");
-        let args = ["--detach", "--no-chdir", "--pidfile", "--log-file", "-vconsole:off", &remote, &file];
+        let (other, other_schema) = (text(stage.run.join("p.db"))?, text(stage.run.join("p.ovsschema"))?);
+        std::fs::write(&other_schema, SCHEMA)?;
+        stage.ours("dbtool", &["create", &other, &other_schema])?;
+        let args = ["--detach", "--no-chdir", "--pidfile", "--log-file", "-vconsole:off", &remote, &file, &other];
         stage.program("ovsdb-server", &args).output()?.check()?;
         let _server = stage.daemon("ovsdb-server");
         stage.ours("ovs-vsctl", &["--no-wait", "init"])?;
@@ -32,6 +36,19 @@ fn the_python_idl_replicates_and_commits() {
         let said = stage.program(PYTHON, &[script, &format!("unix:{socket}"), schema]).run()?;
         let ok: Vec<&str> = said.lines().filter(|line| line.starts_with("ok ")).collect();
         ensure!(ok.len() == 13, "{said}");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/replicas.py");
+        let said = stage.program(PYTHON, &[script, &format!("unix:{socket}"), &other_schema]).run()?;
+        ensure!(said.lines().any(|line| line == "ok replicas"), "{said}");
         Ok(())
     });
 }
+
+/// One that has an index, a map and strong references.
+const SCHEMA: &str = r#"{"name": "P", "version": "1.0.0", "tables": {
+    "T": {"isRoot": true, "columns": {
+        "n": {"type": "integer"},
+        "m": {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}},
+        "c": {"type": {"key": {"type": "uuid", "refTable": "C"}, "min": 0, "max": "unlimited"}}
+    }, "indexes": [["n"]]},
+    "C": {"columns": {"s": {"type": {"key": "string", "min": 0, "max": "unlimited"}}}}
+}}"#;

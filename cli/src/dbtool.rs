@@ -172,9 +172,7 @@ fn replace(
     let mut database = file::open_copy(path)?;
     change(&mut database)?;
     let mut framed = Database::initial_log(database.schema());
-    if let Some(record) = log::snapshot(database.tables(), comment, now_ms()) {
-        log::frame(&record, &mut framed);
-    }
+    log::frame(&log::snapshot(database.tables(), comment, now_ms(), false), &mut framed);
     match (in_place, target) {
         (Some(mut storage), _) => storage.compact(framed.into())?,
         (None, Some(target)) => write_target(target, &framed)?,

@@ -3,6 +3,7 @@
 mod demo;
 mod dist;
 mod faucet;
+mod ovn;
 mod packages;
 mod proto;
 mod report;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use crate::report::{Table, step, stopwatch};
-use crate::{dist, faucet, packages, root};
+use crate::{dist, faucet, ovn, packages, root};
 
 /// All checks, in the order of what is cheapest to learn first.
 ///
@@ -18,6 +18,7 @@ pub fn all() -> Result<bool> {
     let in_ci = std::env::var("CI").is_ok_and(|v| v == "true");
     packages::install(&[packages::DEMO, packages::TEST])?;
     faucet::install(&dist::target())?;
+    ovn::unpack(&dist::target())?;
     let mut table = Table::new(&["check", "result", "seconds"]);
     let mut good = true;
     let checks: [(&str, &[&str]); 3] = [
@@ -69,6 +70,7 @@ fn tests(in_ci: bool, table: &mut Table) -> Result<bool> {
 pub fn some(pattern: &str) -> Result<bool> {
     packages::install(&[packages::DEMO, packages::TEST])?;
     faucet::install(&dist::target())?;
+    ovn::unpack(&dist::target())?;
     if !cargo(&["build", "-p", "weft-vswitchd", "-p", "weft-cli"], false)? {
         bail!("the programs do not build");
     }
@@ -115,6 +117,11 @@ fn command(args: &[&str], e2e_required: bool) -> Command {
     command.args(args).current_dir(root()).stdin(Stdio::null()).env("CARGO_TARGET_DIR", dist::target());
     for seed in SEEDS {
         command.env(seed, std::env::var(seed).unwrap_or_else(|_| "7047".to_owned()));
+    }
+    if std::env::var_os("OVN_ROOT").is_none()
+        && let Some(folder) = ovn::unpacked(&dist::target())
+    {
+        command.env("OVN_ROOT", folder);
     }
     if e2e_required {
         command.env(weft_tests::sandbox::REQUIRED, "1");

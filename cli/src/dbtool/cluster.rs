@@ -47,9 +47,8 @@ pub fn create(job: &Job) -> Result<Exit, Failure> {
     let (schema, changes) = match read(contents)?.starts_with(b"OVSDB ") {
         true => {
             let database = open_copy(contents)?;
-            let record = log::snapshot(database.tables(), &format!("created from {contents}"), now_ms());
-            let changes = record.and_then(|record| serde_json::from_str(&record).ok());
-            (database.schema().to_json(), changes.unwrap_or_else(|| json!({})))
+            let record = log::snapshot(database.tables(), &format!("created from {contents}"), now_ms(), true);
+            (database.schema().to_json(), serde_json::from_str(&record).unwrap_or_else(|_| json!({})))
         }
         false => (schema_file::read(contents)?.0.to_json(), json!({})),
     };

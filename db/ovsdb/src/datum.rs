@@ -5,9 +5,9 @@
 //! therefore equal exactly when they hold the same. Sets and maps are shared slices: cloning a row costs counters,
 //! not copies. A datum does not know its column's type; [`ColumnType`] checks it.
 
-use crate::atom::{Atom, AtomType, NamedUuids, Uuid};
+use crate::atom::{Atom, NamedUuids, Uuid};
 use crate::error::{Error, Result};
-use crate::types::{ColumnType, UNLIMITED};
+use crate::types::{BaseType, ColumnType, Constraint, UNLIMITED};
 use serde_json::Value;
 use std::cmp::Ordering;
 use std::fmt;
@@ -203,30 +203,34 @@ impl Datum {
 
     /// Reads a `<value>` for a column of type `kind`, checking size and constraints.
     pub fn from_json(json: &Value, kind: &ColumnType, names: Option<&mut dyn NamedUuids>) -> Result<Datum> {
-        let datum = Datum::from_json_unchecked(json, kind, names)?;
-        kind.check_atoms(&datum)?;
-        Ok(datum)
+        Datum::read(json, kind, names, true)
     }
 
     /// Like [`Datum::from_json`] but without enums and ranges: for what our own log says.
-    pub fn from_json_unchecked(
-        json: &Value,
-        kind: &ColumnType,
-        mut names: Option<&mut dyn NamedUuids>,
-    ) -> Result<Datum> {
-        let mut atom = |json: &Value, kind: AtomType| {
-            Atom::from_json(json, kind, names.as_mut().map(|n| &mut **n as &mut dyn NamedUuids))
+    pub fn from_json_unchecked(json: &Value, kind: &ColumnType, names: Option<&mut dyn NamedUuids>) -> Result<Datum> {
+        Datum::read(json, kind, names, false)
+    }
+
+    /// Each atom is read and checked before the next one; that none is there twice is checked last.
+    fn read(json: &Value, kind: &ColumnType, mut names: Option<&mut dyn NamedUuids>, checked: bool) -> Result<Datum> {
+        let mut atom = |json: &Value, base: &BaseType| {
+            let atom = Atom::from_json(json, base.kind, names.as_mut().map(|n| &mut **n as &mut dyn NamedUuids))?;
+            if checked && base.constraint != Constraint::None {
+                base.check(&atom)?;
+            }
+            Ok(atom)
         };
         let class = if kind.is_map() { "map" } else { "set" };
         let tagged = match json.as_array().map(Vec::as_slice) {
             Some([Value::String(tag), body]) if tag == class => Some(body),
+            Some([Value::String(tag), ..]) if tag == class => Some(&Value::Null),
             _ => None,
         };
         let Some(body) = tagged else {
             if kind.is_map() {
                 return Err(Error::syntax(Some(json), "expected [\"map\", <array>]"));
             }
-            return Ok(Datum::One(atom(json, kind.key.kind)?));
+            return atom(json, &kind.key).map(Datum::One);
         };
         let Value::Array(items) = body else {
             return Err(Error::syntax(Some(json), format!("expected [\"{class}\", <array>]")));
@@ -234,12 +238,12 @@ impl Datum {
         kind.check_size(items.len()).map_err(|text| Error::syntax(Some(json), text))?;
         match &kind.value {
             None => {
-                let atoms = items.iter().map(|item| atom(item, kind.key.kind)).collect::<Result<Vec<_>>>()?;
+                let atoms = items.iter().map(|item| atom(item, &kind.key)).collect::<Result<Vec<_>>>()?;
                 Ok(Datum::set(atoms)?)
             }
             Some(value) => {
                 let pairs = items.iter().map(|item| match item.as_array().map(Vec::as_slice) {
-                    Some([k, v]) => Ok((atom(k, kind.key.kind)?, atom(v, value.kind)?)),
+                    Some([k, v]) => Ok((atom(k, &kind.key)?, atom(v, value)?)),
                     _ => Err(Error::syntax(Some(item), "expected 2-element array")),
                 });
                 Ok(Datum::map(pairs.collect::<Result<Vec<_>>>()?)?)

@@ -4,6 +4,8 @@
 //! tool prints on a terminal come from the same value. `tag` is the `error` member ("constraint violation"),
 //! `details` the sentence, `syntax` the offending JSON, already printed compactly with sorted members.
 
+use crate::atom::{format_real, write_json_string};
+use crate::json::as_integer;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
@@ -114,20 +116,46 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// JSON on one line with the members of every object in order of their names: stable text for messages.
+/// JSON on one line with the members of every object in order of their names: stable text for messages. Reals are written
+/// as tools print them, integers as such, whatever they were sent as.
 pub fn compact_sorted(json: &Value) -> String {
-    fn sorted(json: &Value) -> Value {
+    fn write(json: &Value, out: &mut String) {
         match json {
-            Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+            Value::Array(items) => {
+                out.push('[');
+                for (i, item) in items.iter().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    write(item, out);
+                }
+                out.push(']');
+            }
             Value::Object(members) => {
                 let mut names: Vec<_> = members.iter().collect();
                 names.sort_by_key(|&(name, _)| name);
-                Value::Object(names.into_iter().map(|(name, v)| (name.clone(), sorted(v))).collect())
+                out.push('{');
+                for (i, (name, value)) in names.into_iter().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    write_json_string(name, out);
+                    out.push(':');
+                    write(value, out);
+                }
+                out.push('}');
             }
-            other => other.clone(),
+            Value::Number(number) if !number.is_i64() => match (as_integer(json), number.as_f64()) {
+                (Some(integer), _) => out.push_str(&integer.to_string()),
+                (None, Some(real)) => out.push_str(&format_real(real)),
+                (None, None) => out.push_str(&number.to_string()),
+            },
+            other => out.push_str(&other.to_string()),
         }
     }
-    sorted(json).to_string()
+    let mut out = String::new();
+    write(json, &mut out);
+    out
 }
 
 /// The operating system's own words, without the "(os error N)" that std appends.

@@ -127,12 +127,14 @@ impl Mutation {
 
     fn arithmetic(&self, value: &Datum, kind: &ColumnType) -> Result<Datum> {
         let arg = self.arg.one().expect("the argument of arithmetic was read as a scalar");
-        let results = value.atoms().iter().map(|atom| self.compute(atom, arg)).collect::<Result<Vec<_>>>()?;
+        let compute = |atom| {
+            let result = self.compute(atom, arg)?;
+            kind.key.check(&result).map(|()| result)
+        };
+        let results = value.atoms().iter().map(compute).collect::<Result<Vec<_>>>()?;
         let duplicates =
             |_| Error::constraint(format!("Result of \"{}\" operation contains duplicates.", self.mutator.name()));
-        let result = Datum::set(results).map_err(duplicates)?;
-        kind.check_atoms(&result)?;
-        Ok(result)
+        Datum::set(results).map_err(duplicates)
     }
 
     fn compute(&self, x: &Atom, y: &Atom) -> Result<Atom> {

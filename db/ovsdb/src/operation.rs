@@ -117,28 +117,18 @@ impl Operation {
         let op = members.required_as("op", as_id)?;
         let operation = match op {
             "insert" => {
-                let table = table(&mut members, schema)?;
-                let row = members.required_as("row", as_object)?;
-                let uuid_name = members.optional_as("uuid-name", as_id)?.map(str::to_owned);
-                let uuid = members.optional_as("uuid", |v| v.is_string().then_some(v))?;
-                members.finish()?;
-                let uuid = match uuid {
-                    None => None,
-                    Some(json) => match json.as_str().and_then(parse_uuid) {
-                        None => return Err(Error::syntax(Some(json), "bad uuid")),
-                        some => some,
-                    },
-                };
+                let (table, uuid_name, uuid, row) = insert(members, schema)?;
                 let row = values(row, &table, names)?;
-                return Ok(Operation::Insert { row, table, uuid_name, uuid });
+                return Ok(Operation::Insert { row, table, uuid_name: uuid_name.map(str::to_owned), uuid });
             }
             "select" => {
                 let table = table(&mut members, schema)?;
                 let condition = members.required_as("where", as_array)?;
                 let columns = members.optional_as("columns", as_array)?;
+                let sort = members.optional_as("sort", as_array)?;
+                members.finish()?;
                 let condition = Condition::from_json(condition, &table, Some(names))?;
                 let columns = columns.map(|json| table.column_set(json)).transpose()?;
-                let sort = members.optional_as("sort", as_array)?;
                 let sort = sort.map(|json| table.column_set(json)).transpose()?.unwrap_or_default();
                 Operation::Select { table, condition, columns, sort }
             }
@@ -146,6 +136,7 @@ impl Operation {
                 let table = table(&mut members, schema)?;
                 let condition = members.required_as("where", as_array)?;
                 let row = members.required_as("row", as_object)?;
+                members.finish()?;
                 let row = values(row, &table, names)?;
                 if let Some(&(column, _)) = row.iter().find(|(c, _)| !table.columns[*c].mutable) {
                     let name = &table.columns[column].name;
@@ -159,6 +150,7 @@ impl Operation {
                 let table = table(&mut members, schema)?;
                 let condition = members.required_as("where", as_array)?;
                 let mutations_json = members.required_as("mutations", Value::as_array)?;
+                members.finish()?;
                 let mut mutations = Vec::with_capacity(mutations_json.len());
                 for json in mutations_json {
                     mutations.push(Mutation::from_json(json, &table, Some(names))?);
@@ -169,16 +161,31 @@ impl Operation {
             "delete" => {
                 let table = table(&mut members, schema)?;
                 let condition = members.required_as("where", as_array)?;
+                members.finish()?;
                 Operation::Delete { condition: Condition::from_json(condition, &table, Some(names))?, table }
             }
-            "wait" => wait(&mut members, schema, names)?,
-            "commit" => Operation::Commit { durable: members.required_as("durable", Value::as_bool)? },
-            "abort" => Operation::Abort,
-            "comment" => Operation::Comment { text: members.required_as("comment", Value::as_str)?.to_owned() },
-            "assert" => Operation::Assert { lock: members.required_as("lock", as_id)?.to_owned() },
+            "wait" => wait(members, schema, names)?,
+            "commit" => {
+                let durable = members.required_as("durable", Value::as_bool)?;
+                members.finish()?;
+                Operation::Commit { durable }
+            }
+            "abort" => {
+                members.finish()?;
+                Operation::Abort
+            }
+            "comment" => {
+                let text = members.required_as("comment", Value::as_str)?.to_owned();
+                members.finish()?;
+                Operation::Comment { text }
+            }
+            "assert" => {
+                let lock = members.required_as("lock", as_id)?.to_owned();
+                members.finish()?;
+                Operation::Assert { lock }
+            }
             _ => return Err(members.error(format_args!("No operation \"{op}\""))),
         };
-        members.finish()?;
         Ok(operation)
     }
 }
@@ -215,24 +222,55 @@ pub fn default_row(table: &TableSchema) -> Vec<Datum> {
     table.columns.iter().map(|column| Datum::default_for(&column.kind)).collect()
 }
 
-fn wait(members: &mut Members<'_>, schema: &DatabaseSchema, names: &mut dyn NamedUuids) -> Result<Operation> {
-    let timeout = members.optional_as("timeout", |v| v.is_number().then_some(v))?;
+/// Who an insert wants the new row to be: its table, name and UUID, as far as they are given; whatever is in the row, whose
+/// faults come second. `None` if it is no insert or is not well-formed.
+pub fn identity<'a>(
+    json: &'a Value,
+    schema: &DatabaseSchema,
+) -> Option<(Arc<TableSchema>, Option<&'a str>, Option<Uuid>)> {
+    let mut members = Members::new(json, &"insert").ok()?;
+    members.required_as("op", as_id).ok().filter(|op| *op == "insert")?;
+    insert(members, schema).ok().map(|(table, name, uuid, _)| (table, name, uuid))
+}
+
+/// The parts of an insert.
+type Insert<'a> = (Arc<TableSchema>, Option<&'a str>, Option<Uuid>, &'a Value);
+
+fn insert<'a>(mut members: Members<'a>, schema: &DatabaseSchema) -> Result<Insert<'a>> {
+    let table = table(&mut members, schema)?;
+    let row = members.required_as("row", as_object)?;
+    let uuid_name = members.optional_as("uuid-name", as_id)?;
+    let uuid = members.optional_as("uuid", |v| v.is_string().then_some(v))?;
+    members.finish()?;
+    let uuid = match uuid {
+        None => None,
+        Some(json) => match json.as_str().and_then(parse_uuid) {
+            None => return Err(Error::syntax(Some(json), "bad uuid")),
+            some => some,
+        },
+    };
+    Ok((table, uuid_name, uuid, row))
+}
+
+fn wait(mut members: Members<'_>, schema: &DatabaseSchema, names: &mut dyn NamedUuids) -> Result<Operation> {
+    let timeout = members.optional_as("timeout", |v| as_integer(v).map(|_| v))?;
     let condition = members.required_as("where", as_array)?;
     let columns = members.optional_as("columns", as_array)?;
     let until = members.required_as("until", |v| v.is_string().then_some(v))?;
     let rows_json = members.required_as("rows", Value::as_array)?;
-    let table = table(members, schema)?;
+    let table = table(&mut members, schema)?;
+    members.finish()?;
+    let condition = Condition::from_json(condition, &table, Some(names))?;
+    let columns = match columns {
+        Some(json) => table.column_set(json)?,
+        None => (0..table.columns.len()).collect(),
+    };
     let timeout = match timeout {
         None => None,
         Some(json) => match as_integer(json).map(u64::try_from) {
             Some(Ok(ms)) => Some(Duration::from_millis(ms)),
             _ => return Err(Error::syntax(Some(json), "timeout must be nonnegative")),
         },
-    };
-    let condition = Condition::from_json(condition, &table, Some(names))?;
-    let columns = match columns {
-        Some(json) => table.column_set(json)?,
-        None => (0..table.columns.len()).collect(),
     };
     let equal = match until.as_str() {
         Some("==") => true,

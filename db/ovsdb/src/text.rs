@@ -127,7 +127,6 @@ impl ColumnType {
             (0, UNLIMITED) => String::new(),
             (min, UNLIMITED) => format!("{min} or more "),
             (0, max) => format!("up to {max} "),
-            (min, max) if min == max => format!("{min} "),
             (min, max) => format!("{min} to {max} "),
         };
         match &self.value {

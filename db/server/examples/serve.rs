@@ -1,5 +1,5 @@
-//! The smallest database server: `serve FILE... --remote=METHOD... [--compact-every=COMMITS]`. For trying things out and for measuring; the
-//! product is the `ovsdb-server` personality of the daemon.
+//! The smallest database server: `serve FILE... --remote=METHOD... [--compact-every=COMMITS] [--backlog=BYTES]`.
+//! For trying things out and for measuring; the product is the `ovsdb-server` personality of the daemon.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +13,10 @@ async fn main() {
         if let Some(commits) = arg.strip_prefix("--compact-every=") {
             let (min_commits, age) = (commits.parse().expect("a number of commits"), Duration::ZERO);
             config.compaction = Rule { min_size: 0, min_commits, min_age: age, max_age: age };
+            continue;
+        }
+        if let Some(bytes) = arg.strip_prefix("--backlog=") {
+            config.backlog_limit = bytes.parse().expect("a number of bytes");
             continue;
         }
         match arg.strip_prefix("--remote=") {

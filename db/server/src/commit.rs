@@ -2,8 +2,8 @@
 //!
 //! 1. strong references: each must lead to a row; a row with references to it cannot go;
 //! 2. garbage: rows of tables that are no roots go when nothing refers to them;
-//! 3. weak references: those that lead nowhere are removed;
-//! 4. no table has more rows than `maxRows`;
+//! 3. no table has more rows than `maxRows`;
+//! 4. weak references: those that lead nowhere are removed;
 //! 5. no two rows have the same key in an index.
 //!
 //! Either all hold and the transaction stands, or nothing of it remains. All work is proportional to what changed
@@ -89,7 +89,7 @@ pub fn rebuild(schema: &DatabaseSchema, tables: &mut [Table]) -> Result<()> {
     for &(t, uuid) in &ids {
         let row = tables[t].get(uuid).expect("listed above").clone();
         for target in strong_targets(schema, &tables[t], &row) {
-            if tables[target.0].add_refs(target.1, 1).is_none() {
+            if tables[target.0].add_refs(target.1, 1).is_none() && !(target.1.is_nil() && forgets(&tables[t], &row)) {
                 return Err(dangling(&tables[t], &row, target, tables));
             }
         }
@@ -118,16 +118,23 @@ pub fn rebuild(schema: &DatabaseSchema, tables: &mut [Table]) -> Result<()> {
     Ok(())
 }
 
+/// Whether a row has an ephemeral reference that must be given: a log does not say what it was, so it leads nowhere until
+/// somebody sets it again.
+fn forgets(table: &Table, row: &Row) -> bool {
+    let lost = |&&c: &&usize| !table.schema.columns[c].persistent && row[c].is_default(&table.schema.columns[c].kind);
+    table.strong_columns.iter().find(lost).is_some()
+}
+
 fn check(schema: &DatabaseSchema, tables: &mut [Table], txn: &mut Txn, uuids: &mut UuidSource) -> Result<()> {
     let mut garbage = count_strong_refs(schema, tables, txn)?;
     collect_garbage(schema, tables, txn, &mut garbage);
+    check_max_rows(tables, txn)?;
     check_weak_refs(schema, tables, txn, uuids, &mut garbage)?;
     // A map from weak to strong references may have lost strong ones just now.
     while !garbage.is_empty() {
         collect_garbage(schema, tables, txn, &mut garbage);
         check_weak_refs(schema, tables, txn, uuids, &mut garbage)?;
     }
-    check_max_rows(tables, txn)?;
     check_indexes(tables, txn)
 }
 
@@ -192,7 +199,7 @@ fn collect_garbage(schema: &DatabaseSchema, tables: &mut [Table], txn: &mut Txn,
     }
 }
 
-/// Step 3. Rows to look at: those changed, and those that refer to rows that went.
+/// Step 4. Rows to look at: those changed, and those that refer to rows that went.
 fn check_weak_refs(
     schema: &DatabaseSchema,
     tables: &mut [Table],
@@ -266,7 +273,7 @@ fn drop_dead_weak_refs(
     Ok(())
 }
 
-/// Step 4.
+/// Step 3.
 fn check_max_rows(tables: &[Table], txn: &Txn) -> Result<()> {
     for ((t, _), _) in txn.touched() {
         let table = &tables[t];

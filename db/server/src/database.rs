@@ -265,8 +265,9 @@ impl Database {
             std::mem::replace(&mut self.schema_text, text),
             std::mem::replace(&mut self.tables, tables),
         );
-        let history = std::mem::take(&mut self.history);
-        if let Err(error) = self.compact(date_ms) {
+        let history = self.history.converted(&before.2, &self.schema, date_ms);
+        let history = std::mem::replace(&mut self.history, history);
+        if let Err(error) = self.compact_as("converted by ovsdb-server", date_ms) {
             self.history = history;
             (self.schema, self.schema_text, self.tables) = before;
             return Err(error);

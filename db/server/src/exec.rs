@@ -12,7 +12,7 @@ use hashbrown::{HashMap, HashSet};
 use serde_json::Value;
 use std::time::Duration;
 use weft_ovsdb::atom::NamedUuids;
-use weft_ovsdb::operation::{Values, default_row, write_row};
+use weft_ovsdb::operation::{Values, default_row, identity, write_row};
 use weft_ovsdb::schema::{COL_UUID, COL_VERSION};
 use weft_ovsdb::{Atom, Condition, DatabaseSchema, Datum, Error, Mutation, Operation, Result, TableSchema, Uuid};
 
@@ -101,7 +101,14 @@ pub fn execute(
         }
     };
     out.push(']');
-    let comment = Some(comments.join("\n")).filter(|c| !c.is_empty());
+    let mut comment = String::new();
+    for text in comments {
+        if !comment.is_empty() {
+            comment.push('\n');
+        }
+        comment.push_str(&text);
+    }
+    let comment = Some(comment).filter(|c| !c.is_empty());
     Outcome::Done { result: out, changes, comment, durable }
 }
 
@@ -146,7 +153,8 @@ impl NamedUuids for Names {
 
 impl Run<'_> {
     fn operation(&mut self, json: &Value, at: usize, of: usize) -> Result<(), Stop> {
-        let operation = Operation::from_json(json, at, of, self.schema, &mut self.names)?;
+        let operation = Operation::from_json(json, at, of, self.schema, &mut self.names);
+        let operation = operation.map_err(|error| self.identity_taken(json).unwrap_or(error))?;
         if self.context.read_only
             && let Some(name) = operation.writes()
         {
@@ -211,27 +219,14 @@ impl Run<'_> {
         uuid: Option<Uuid>,
         values: Values,
     ) -> Result<(), Error> {
-        let taken = |uuid: Uuid| {
-            self.tables[table.index].get(uuid).is_some() || self.txn.existed((table.index, uuid)) == Some(true)
-        };
-        if let Some(uuid) = uuid
-            && taken(uuid)
-        {
-            let text = "This UUID would duplicate a UUID already present within the table or deleted within the same \
-                        transaction.";
-            return Err(Error::new("duplicate uuid", text).with_syntax(Some(&uuid.to_string().into())));
+        if let Some(error) = self.taken(table, uuid_name.as_deref(), uuid) {
+            return Err(error);
         }
         let uuid = match uuid_name {
             None => uuid.unwrap_or_else(|| self.uuids.next()),
             Some(name) => {
-                let json = Value::String(name);
-                let name = json.as_str().unwrap_or_default();
                 let fresh = uuid.unwrap_or_else(|| self.uuids.next());
-                let entry = self.names.by_name.entry(name.to_owned()).or_insert((fresh, false));
-                if entry.1 {
-                    let text = "This \"uuid-name\" appeared on an earlier \"insert\" operation.";
-                    return Err(Error::new("duplicate uuid-name", text).with_syntax(Some(&json)));
-                }
+                let entry = self.names.by_name.entry(name).or_insert((fresh, false));
                 entry.1 = true;
                 if let Some(uuid) = uuid {
                     entry.0 = uuid;
@@ -259,6 +254,26 @@ impl Run<'_> {
         Atom::Uuid(uuid).write_json(&mut self.out);
         self.out.push('}');
         Ok(())
+    }
+
+    /// Whether an insert's row may not be who it wants to be.
+    fn taken(&self, table: &TableSchema, name: Option<&str>, uuid: Option<Uuid>) -> Option<Error> {
+        if let Some(uuid) = uuid
+            && (self.tables[table.index].get(uuid).is_some() || self.txn.existed((table.index, uuid)) == Some(true))
+        {
+            let text = "This UUID would duplicate a UUID already present within the table or deleted within the same \
+                        transaction.";
+            return Some(Error::new("duplicate uuid", text).with_syntax(Some(&uuid.to_string().into())));
+        }
+        let name = name.filter(|name| self.names.by_name.get(*name).is_some_and(|(_, inserted)| *inserted))?;
+        let text = "This \"uuid-name\" appeared on an earlier \"insert\" operation.";
+        Some(Error::new("duplicate uuid-name", text).with_syntax(Some(&name.into())))
+    }
+
+    /// Of an insert that has more than one fault, that it wants a taken identity is told first.
+    fn identity_taken(&self, json: &Value) -> Option<Error> {
+        let (table, name, uuid) = identity(json, self.schema)?;
+        self.taken(&table, name, uuid)
     }
 
     fn select(&mut self, table: &TableSchema, condition: &Condition, columns: Option<Vec<usize>>, sort: &[usize]) {

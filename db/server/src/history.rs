@@ -17,7 +17,8 @@
 //! places is recognised. The file itself stays an ordinary OVSDB file.
 //!
 //! Invariants: remembering costs a commit one push; at most [`MAX_COMMITS`] and [`MAX_ROWS`] are remembered, but
-//! always the newest commit; a conversion to another schema forgets everything.
+//! always the newest commit; a conversion to another schema is a commit of its own, and what came before it is remembered as far
+//! as the new schema has words for it.
 
 mod delta;
 mod undo;
@@ -97,6 +98,13 @@ impl Commit {
         Some(Commit { date_ms: json.get("date")?.as_i64()?, comment, body: Body::Kept(deltas?.into()) })
     }
 
+    /// The commit in the words of another schema: what that has no table or column for, or would not allow, is left out.
+    fn converted(&self, tables: &[Table], schema: &DatabaseSchema) -> Commit {
+        let deltas = self.deltas(tables);
+        let kept = deltas.iter().filter_map(|delta| delta.converted(&tables[delta.table].schema, schema));
+        Commit { body: Body::Kept(kept.collect()), ..self.clone() }
+    }
+
     fn n_rows(&self) -> usize {
         match &self.body {
             Body::Live(set) => set.len(),
@@ -119,6 +127,16 @@ impl History {
     /// The commits, oldest first.
     pub fn commits(&self) -> impl DoubleEndedIterator<Item = &Commit> + ExactSizeIterator {
         self.commits.iter()
+    }
+
+    /// The history after a conversion from `tables` to another schema.
+    pub fn converted(&self, tables: &[Table], schema: &DatabaseSchema, date_ms: i64) -> History {
+        let mut history = History::default();
+        self.commits.iter().for_each(|commit| history.push(commit.converted(tables, schema)));
+        let version = schema.version.as_deref().unwrap_or("without a number");
+        let comment = format!("converted to schema version {version}");
+        history.push(Commit { date_ms, comment: Some(comment.into()), body: Body::Kept(Arc::default()) });
+        history
     }
 
     /// Forgets everything.
@@ -182,14 +200,14 @@ pub struct Replayed {
 }
 
 impl Replayed {
-    /// Looks at a record that is about to be applied. `None` for the snapshot of a compaction and for records that are
+    /// Looks at a record that is about to be applied. `None` for the snapshot of a compaction or conversion and for records that are
     /// too big to be remembered.
     pub fn before(schema: &DatabaseSchema, tables: &[Table], record: &Value) -> Option<Replayed> {
         let members = record.as_object()?;
         let comment = members.get("_comment").and_then(Value::as_str);
         let own = || members.iter().filter(|(name, _)| !name.starts_with('_'));
         let count: usize = own().map(|(_, rows)| rows.as_object().map_or(0, serde_json::Map::len)).sum();
-        if count > MAX_ROWS || comment.is_some_and(|comment| comment.starts_with(COMPACTION)) {
+        if count > MAX_ROWS || comment.is_some_and(|comment| SNAPSHOTS.iter().any(|words| comment.starts_with(words))) {
             return None;
         }
         let mut rows = Vec::with_capacity(count);
@@ -225,8 +243,8 @@ pub const NOTE: &str = "history";
 pub const MAX_COMMITS: usize = 1000;
 /// So many changed rows are remembered, all commits together.
 pub const MAX_ROWS: usize = 20_000;
-/// How the comment of a snapshot begins, whoever wrote it.
-const COMPACTION: &str = "compacting database";
+/// How the comments of snapshots begin, whoever wrote them.
+const SNAPSHOTS: [&str; 3] = ["compacting database", "compacted by ovsdb-", "converted by ovsdb-"];
 
 #[cfg(test)]
 mod tests;

@@ -208,9 +208,10 @@ pub fn transaction(
     any.then_some(out)
 }
 
-/// Writes the JSON of a record that makes a database with these rows out of an empty one.
-pub fn snapshot(tables: &[Table], comment: &str, date_ms: i64) -> Option<String> {
-    Snapshot::new(tables, comment, date_ms, true).text()
+/// Writes the JSON of a record that makes a database with these rows out of an empty one, also if there are
+/// none. `diffs` as in [`transaction`].
+pub fn snapshot(tables: &[Table], comment: &str, date_ms: i64, diffs: bool) -> String {
+    Snapshot::new(tables, comment, date_ms, diffs).text()
 }
 
 /// Makes the changes of a record in the tables, without any check but of types.

@@ -126,8 +126,10 @@ impl Spec {
             };
             // One request without its array is accepted too (ovsdb-server(7) section 4.1.5).
             match request {
-                Value::Array(requests) => requests.iter().try_for_each(|r| spec.add(r, table, version))?,
-                request => spec.add(request, table, version)?,
+                Value::Array(requests) => {
+                    requests.iter().enumerate().try_for_each(|(i, r)| spec.add(r, table, version, i == 0))?;
+                }
+                request => spec.add(request, table, version, true)?,
             }
             spec.columns.sort_by_key(|(column, _)| *column);
             tables.push(spec);
@@ -136,10 +138,11 @@ impl Spec {
         Ok(Spec { version, tables })
     }
 
-    /// The spec with other conditions, from `<monitor-cond-update-requests>`.
+    /// The spec with other conditions, from `<monitor-cond-update-requests>`; of several for a table the last one counts.
+    /// A plain `monitor` has none and stays as it is.
     pub fn with_conditions(&self, json: &Value, schema: &DatabaseSchema) -> Result<Spec> {
         let Value::Object(requests) = json else {
-            return Err(Error::syntax(Some(json), "monitor-cond-change-requests must be object"));
+            return Err(Error::syntax(None, "monitor-cond-change-requests must be object"));
         };
         let mut spec = self.clone();
         for (name, request) in requests {
@@ -147,8 +150,9 @@ impl Spec {
             let Some(of) = spec.tables.iter_mut().find(|t| t.table == table.index) else {
                 return Err(Error::syntax(None, format!("no table named {name} in monitor session")));
             };
-            let mut condition = Condition::default();
-            let requests = request.as_array().map_or(std::slice::from_ref(request), Vec::as_slice);
+            let Value::Array(requests) = request else {
+                return Err(Error::syntax(None, format!("table {name} no monitor-cond-change JSON array")));
+            };
             for request in requests {
                 let what = format!("table {name}");
                 let mut members = Members::new(request, &what)?;
@@ -158,11 +162,14 @@ impl Spec {
                 if let Some(columns) = columns {
                     return Err(Error::syntax(Some(columns), "changing columns is unsupported"));
                 }
-                if let Some(clauses) = clauses {
-                    condition.clauses.extend(Condition::from_json(clauses, table, None)?.clauses);
-                }
+                // A plain monitor has no conditions, whatever is said of them.
+                let clauses = clauses.filter(|_| self.version != Version::Update);
+                let condition = clauses.map(|clauses| Condition::from_json(clauses, table, None)).transpose()?;
+                of.condition = condition.unwrap_or_default();
             }
-            of.condition = condition;
+            if requests.is_empty() {
+                of.condition = Condition::default();
+            }
         }
         Ok(spec)
     }
@@ -214,7 +221,8 @@ impl Spec {
 }
 
 impl TableSpec {
-    fn add(&mut self, json: &Value, table: &TableSchema, version: Version) -> Result<()> {
+    /// Of several requests for a table the first one says which rows.
+    fn add(&mut self, json: &Value, table: &TableSchema, version: Version, first: bool) -> Result<()> {
         let what = format!("table {}", table.name);
         let mut members = Members::new(json, &what)?;
         let columns = members.optional_as("columns", |v| v.is_array().then_some(v))?;
@@ -247,7 +255,10 @@ impl TableSpec {
             }
         }
         if let Some(clauses) = clauses {
-            self.condition.clauses.extend(Condition::from_json(clauses, table, None)?.clauses);
+            let condition = Condition::from_json(clauses, table, None)?;
+            if first {
+                self.condition = condition;
+            }
         }
         Ok(())
     }

@@ -24,6 +24,8 @@ impl Ovn {
         if root.join("usr/bin/ovn-nbctl").exists() && root.join("usr/share/ovn/ovn-nb.ovsschema").exists() {
             return Some(root);
         }
+        let what = "OVN, which `cargo xtask test` unpacks and names in OVN_ROOT,";
+        assert!(std::env::var_os("WEFT_E2E_REQUIRED").is_none(), "{what} is not in {}", root.display());
         eprintln!("SKIPPED: no OVN in {}", root.display());
         None
     }

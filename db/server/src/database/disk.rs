@@ -70,11 +70,15 @@ impl Database {
     /// The first step of a compaction, see [`crate::storage`]: a log with the schema and the present rows. None for a
     /// database that is kept nowhere.
     pub fn rewriting(&mut self, date_ms: i64) -> Result<Option<DiskJob>> {
+        self.rewriting_as("compacting database online", date_ms)
+    }
+
+    fn rewriting_as(&mut self, comment: &str, date_ms: i64) -> Result<Option<DiskJob>> {
         self.flush()?;
         let Some(storage) = &mut self.storage else { return Ok(None) };
         let mut framed = Vec::new();
         log::frame(&self.schema.to_json().to_string(), &mut framed);
-        let rows = Snapshot::new(&self.tables, "compacting database online", date_ms, !self.whole_columns);
+        let rows = Snapshot::new(&self.tables, comment, date_ms, !self.whole_columns);
         let rewrite = Rewrite {
             log: Box::new(move |out| {
                 out.write_all(&framed)?;
@@ -108,7 +112,11 @@ impl Database {
 
     /// Replaces the log by one that holds the schema and the present rows, and waits for it.
     pub fn compact(&mut self, date_ms: i64) -> Result<()> {
-        let Some(job) = self.rewriting(date_ms)? else { return Ok(()) };
+        self.compact_as("compacting database online", date_ms)
+    }
+
+    pub(super) fn compact_as(&mut self, comment: &str, date_ms: i64) -> Result<()> {
+        let Some(job) = self.rewriting_as(comment, date_ms)? else { return Ok(()) };
         let steps = job().and_then(|()| self.catch_up()).and_then(|()| {
             // Whether it counts for the new log is for the replacement to know.
             let _ = self.sync();

@@ -5,7 +5,7 @@ use crate::txn::ChangeSet;
 use serde_json::{Map, Value, json};
 use weft_ovsdb::atom::parse_uuid;
 use weft_ovsdb::operation::own_columns;
-use weft_ovsdb::{DatabaseSchema, Datum, Uuid};
+use weft_ovsdb::{DatabaseSchema, Datum, TableSchema, Uuid};
 
 /// See the header of this file.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +99,21 @@ impl Delta {
             json["new"] = Value::Object(side(|cell| &cell.new));
         }
         json
+    }
+
+    /// The same for a row of another schema; `None` if nothing is left of it.
+    pub fn converted(&self, from: &TableSchema, to: &DatabaseSchema) -> Option<Delta> {
+        let table = to.table(&from.name)?;
+        let cells: Vec<Cell> = (self.cells.iter())
+            .filter_map(|cell| {
+                let column = table.column_index(&from.columns[cell.column].name)?;
+                let value = |old: &Datum| Datum::from_json(&old.to_json(), &table.columns[column].kind, None).ok();
+                Some(Cell { column, old: value(&cell.old)?, new: value(&cell.new)? })
+            })
+            .filter(|cell| cell.old != cell.new)
+            .collect();
+        let left = self.what != What::Modify || !cells.is_empty();
+        left.then_some(Delta { table: table.index, uuid: self.uuid, what: self.what, cells })
     }
 
     /// Reads what [`Delta::to_json`] wrote; `None` if it does not fit the schema.

@@ -117,3 +117,44 @@ fn any_note_is_read_or_ignored() {
     history.restore(bad.to_string().as_bytes(), &schema, &tables);
     assert_eq!(history.commits().len(), 1);
 }
+
+#[test]
+fn a_conversion_is_a_commit_and_keeps_what_came_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let storage = crate::storage::FileStorage::create(&path, &Database::initial_log(&schema())).unwrap();
+    drop(storage);
+    let mut db = crate::server::open_file(&path).unwrap();
+    let insert = |name: &str| json!({"op": "insert", "table": "T", "row": {"name": name, "i": 7, "o": 3}});
+    run(&mut db, &[insert("a"), json!({"op": "comment", "comment": "first"})], 1000);
+    run(&mut db, &[json!({"op": "update", "table": "T", "where": [], "row": {"o": 4}})], 2000);
+    let mut other = schema().to_json();
+    other["version"] = "1.0.1".into();
+    let columns = other["tables"]["T"]["columns"].as_object_mut().unwrap();
+    columns.shift_remove("o");
+    columns.insert("new".into(), json!({"type": "string"}));
+    db.convert(DatabaseSchema::from_json(&other).unwrap(), 3000).unwrap();
+    run(&mut db, &[json!({"op": "update", "table": "T", "where": [], "row": {"new": "x"}})], 4000);
+    let told = |db: &Database| -> Vec<(i64, Option<String>, usize, usize)> {
+        let commits = db.history().commits();
+        commits
+            .map(|commit| {
+                let deltas = commit.deltas(db.tables());
+                let cells = deltas.iter().map(|delta| delta.cells.len()).sum();
+                (commit.date_ms, commit.comment.as_deref().map(str::to_owned), deltas.len(), cells)
+            })
+            .collect()
+    };
+    let expected = [
+        (1000, Some("first".to_owned()), 1, 2),
+        (2000, None, 0, 0),
+        (3000, Some("converted to schema version 1.0.1".to_owned()), 0, 0),
+        (4000, None, 1, 1),
+    ];
+    assert_eq!(told(&db), expected);
+    let ids = |db: &Database| -> Vec<String> { db.history().commits().map(|c| c.id(db.tables())).collect() };
+    let before = ids(&db);
+    drop(db);
+    let db = crate::server::open_file(&path).unwrap();
+    assert_eq!((told(&db).as_slice(), ids(&db)), (expected.as_slice(), before));
+}

@@ -31,19 +31,17 @@ impl Snapshot {
         Snapshot { tables, comment: comment.to_owned(), date_ms, diffs }
     }
 
-    /// The record's JSON text; `None` if nothing in it is persistent.
-    pub fn text(&self) -> Option<String> {
+    /// The record's JSON text.
+    pub fn text(&self) -> String {
         let mut text = Vec::new();
-        let any = self.say(&mut text).expect("memory takes everything");
-        any.then(|| String::from_utf8(text).expect("it was made of strings"))
+        self.say(&mut text).expect("memory takes everything");
+        String::from_utf8(text).expect("it was made of strings")
     }
 
-    /// Writes the framed record, or nothing if nothing is persistent.
+    /// Writes the framed record.
     pub fn write_framed(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut measure = Measure { length: 0, hash: Sha1::new() };
-        if !self.say(&mut measure)? {
-            return Ok(());
-        }
+        self.say(&mut measure)?;
         measure.write_all(b"\n")?;
         let mut header = Vec::new();
         frame_header(measure.length, measure.hash, &mut header);
@@ -52,13 +50,12 @@ impl Snapshot {
         out.write_all(b"\n")
     }
 
-    /// Says all of it; whether there was anything to say.
-    fn say(&self, out: &mut dyn Write) -> io::Result<bool> {
+    /// Says all of it.
+    fn say(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut text = format!("{{\"_date\":{}", self.date_ms);
         if self.diffs {
             text.push_str(",\"_is_diff\":true");
         }
-        let mut any = false;
         for (schema, rows) in &self.tables {
             let mut first = true;
             for row in rows {
@@ -69,7 +66,7 @@ impl Snapshot {
                 }
                 let change = RowChange { old: None, new: Some(row.clone()) };
                 match write_change(schema, &change, self.diffs, &mut text) {
-                    true => (first, any) = (false, true),
+                    true => first = false,
                     false => text.truncate(before),
                 }
                 if text.len() >= PIECE {
@@ -84,8 +81,7 @@ impl Snapshot {
         text.push_str(",\"_comment\":");
         write_json_string(&self.comment, &mut text);
         text.push('}');
-        out.write_all(text.as_bytes())?;
-        Ok(any)
+        out.write_all(text.as_bytes())
     }
 }
 

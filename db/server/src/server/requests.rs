@@ -21,6 +21,9 @@ impl Server {
             "monitor_cond" => self.monitor(session, &params, Version::Update2),
             "monitor_cond_since" => self.monitor(session, &params, Version::Update3),
             "monitor_cond_change" => self.monitor_cond_change(session, params),
+            "monitor_cancel" if params.len() != 1 => {
+                return self.reply_error(session, &id, &"invalid parameters".into());
+            }
             "monitor_cancel" => match self.monitor_cancel(session, &params) {
                 true => Ok("{}".into()),
                 false => return self.reply_error(session, &id, &"unknown monitor".into()),
@@ -117,13 +120,19 @@ impl Server {
         let (id, requests, last) = match (params, version) {
             ([_, id, requests], Version::Update | Version::Update2) => (id, requests, None),
             ([_, id, requests, last], Version::Update3) => {
-                let Some(uuid) = last.as_str().and_then(weft_ovsdb::atom::parse_uuid) else {
+                let Some(text) = last.as_str() else {
+                    return Err(Error::syntax(Some(last), "last-txn-id must be string"));
+                };
+                let Some(uuid) = weft_ovsdb::atom::parse_uuid(text) else {
                     return Err(Error::syntax(Some(last), "last-txn-id must be UUID format."));
                 };
                 (id, requests, Some(uuid))
             }
             _ => return Err(Error::syntax(Some(&Value::Array(params.to_vec())), "invalid parameters")),
         };
+        if !requests.is_object() {
+            return Err(Error::syntax(Some(requests), "monitor-requests must be object"));
+        }
         let id_text = compact_sorted(id);
         if self.sessions[&session].monitors.contains_key(&id_text) {
             return Err(Error::syntax(Some(id), "duplicate monitor ID"));

@@ -11,9 +11,15 @@ pub struct Running(Child);
 impl Running {
     /// Serves the files at the socket; `None`, and said so, if the server has not been built.
     pub fn start(files: &[&Path], socket: &Path) -> Option<Running> {
+        Running::start_with(files, socket, &[])
+    }
+
+    /// The same with more options.
+    pub fn start_with(files: &[&Path], socket: &Path, options: &[&str]) -> Option<Running> {
         let server = server()?;
         let child = Command::new(server)
             .args(files)
+            .args(options)
             .arg(format!("--remote=punix:{}", socket.display()))
             .stdin(Stdio::null())
             .spawn()
@@ -24,6 +30,11 @@ impl Running {
             std::thread::yield_now();
         }
         Some(running)
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.0.id()
     }
 
     /// Some other program.
