@@ -1,6 +1,6 @@
 //! OVN's programs for the tests of the database: Debian's packages, unpacked below the build folder. Installing them would
 //! begin daemons; unpacking needs no root and takes 3 MB and a second. Where the archive cannot be reached the story is
-//! skipped, which it says; in CI it fails.
+//! skipped, which it says; in CI it is an error, with what apt said.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,22 +20,33 @@ pub fn unpacked(target: &Path) -> Option<PathBuf> {
 /// Unpacks them unless they are there.
 ///
 /// # Errors
-/// When the build folder cannot be written to.
+/// When they cannot be had, with what apt said.
 pub fn unpack(target: &Path) -> Result<()> {
     if unpacked(target).is_some() {
         return Ok(());
     }
-    let folder = target.join("ovn");
     step("unpacking Debian packages ovn-common and ovn-central into target/ovn");
-    std::fs::create_dir_all(&folder)?;
-    if let Err(error) = fetch(&folder) {
-        println!("  no OVN, its story will be skipped: {error:#}");
+    // Beside its place until all of it is there: what was left of an attempt that broke off does not count.
+    let attempt = target.join("ovn.part");
+    for folder in [&attempt, &target.join("ovn")] {
+        if folder.exists() {
+            std::fs::remove_dir_all(folder)?;
+        }
     }
-    Ok(())
+    std::fs::create_dir_all(&attempt)?;
+    fetch(&attempt).context("Debian packages ovn-common and ovn-central cannot be had")?;
+    std::fs::rename(&attempt, target.join("ovn"))?;
+    match unpacked(target) {
+        Some(_) => Ok(()),
+        None => bail!("Debian packages ovn-common and ovn-central bring no usr/bin/ovn-northd"),
+    }
 }
 
 fn fetch(folder: &Path) -> Result<()> {
-    let download = || run(Command::new("apt-get").args(["download", "-qq"]).args(PACKAGES).current_dir(folder));
+    // An archive that does not answer is an error within a minute, not a run that hangs.
+    let patience = ["-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20"];
+    let download =
+        || run(Command::new("apt-get").args(patience).args(["download", "-qq"]).args(PACKAGES).current_dir(folder));
     if download().is_err() {
         crate::packages::apt(&["update", "-qq"])?;
         download()?;

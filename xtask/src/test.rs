@@ -18,9 +18,14 @@ pub fn all() -> Result<bool> {
     let in_ci = std::env::var("CI").is_ok_and(|v| v == "true");
     packages::install(&[packages::DEMO, packages::TEST])?;
     faucet::install(&dist::target())?;
-    ovn::unpack(&dist::target())?;
     let mut table = Table::new(&["check", "result", "seconds"]);
     let mut good = true;
+    let took = stopwatch();
+    if let Err(error) = ovn::unpack(&dist::target()) {
+        println!("  no OVN, its story will {}: {error:#}", if in_ci { "fail" } else { "be skipped" });
+        table.row(["OVN's packages", if in_ci { "FAILED" } else { "none" }, &format!("{:.0}", took().as_secs_f64())]);
+        good &= !in_ci;
+    }
     let checks: [(&str, &[&str]); 3] = [
         ("format", &["fmt", "--all", "--check"]),
         ("clippy", &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]),
@@ -70,7 +75,9 @@ fn tests(in_ci: bool, table: &mut Table) -> Result<bool> {
 pub fn some(pattern: &str) -> Result<bool> {
     packages::install(&[packages::DEMO, packages::TEST])?;
     faucet::install(&dist::target())?;
-    ovn::unpack(&dist::target())?;
+    if let Err(error) = ovn::unpack(&dist::target()) {
+        println!("  no OVN, its story will be skipped: {error:#}");
+    }
     if !cargo(&["build", "-p", "weft-vswitchd", "-p", "weft-cli"], false)? {
         bail!("the programs do not build");
     }
