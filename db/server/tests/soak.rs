@@ -300,6 +300,8 @@ fn nothing_is_lost_and_memory_is_flat_among_bad_company() {
         stage.cut_off.load(Ordering::Relaxed),
         memory[0],
     );
+    let minutes: Vec<String> = memory.chunks(600).map(|minute| minute.last().unwrap().to_string()).collect();
+    eprintln!("  memory at the end of each minute: {} kB", minutes.join(" "));
     let limit = 6 * BACKLOG as u64 / 1024 + 128 * 1024;
     assert!(*late < limit, "the server has grown to {late} kB");
     assert!(long.is_none() || late * 4 < early * 5, "memory grows: {early} kB, later {late} kB");

@@ -126,7 +126,7 @@ impl Twins {
         }
         for who in 0..2 {
             let a = in_order(theirs[who].iter().map(|m| self.pairs.theirs(m)).collect());
-            let b = in_order(ours[who].iter().map(|m| self.pairs.from_ours(m)).collect());
+            let b = in_order(ours[who].iter().map(|m| self.pairs.said_by_ours(m)).collect());
             let equal = a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| same(a, b, &request, &self.schema));
             if !equal {
                 return self.differ(&request, who, &a, &b);
@@ -160,7 +160,7 @@ impl Twins {
     /// The rows of a table, as both have them, in the words of theirs.
     fn rows(&mut self, table: &str) -> Result<(Vec<Value>, Vec<Value>), End> {
         let (theirs, ours) = self.select(table)?;
-        Ok((rows_of(self.pairs.theirs(&theirs)), rows_of(self.pairs.from_ours(&ours))))
+        Ok((rows_of(self.pairs.theirs(&theirs)), rows_of(self.pairs.said_by_ours(&ours))))
     }
 
     fn rows_in_our_words(&mut self, table: &str) -> Result<(Vec<Value>, Vec<Value>), End> {
@@ -223,7 +223,7 @@ impl Twins {
         drop(self.ours.take());
         let (theirs, ours) = self.files();
         let (a, b) =
-            (records(&theirs, &|json| self.pairs.theirs(json)), records(&ours, &|json| self.pairs.from_ours(json)));
+            (records(&theirs, &|json| self.pairs.theirs(json)), records(&ours, &|json| self.pairs.said_by_ours(json)));
         if let Some((a, b)) = a.iter().zip(&b).find(|(a, b)| a != b) {
             panic!("schema {}\nrecords differ\ntheirs: {a}\nours:   {b}", self.schema.to_json());
         }

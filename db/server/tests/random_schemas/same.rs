@@ -53,7 +53,7 @@ impl Pairs {
     }
 
     /// Our message as it can be compared.
-    pub fn from_ours(&self, message: &Value) -> Value {
+    pub fn said_by_ours(&self, message: &Value) -> Value {
         comparable(&each_uuid(message, &|uuid| match self.to_theirs.get(uuid) {
             Some(theirs) => theirs.clone(),
             None if is_given(uuid) => uuid.into(),
