@@ -6,6 +6,7 @@
 //! Invariants: a unix socket file that we made is removed when its listener goes, and replaced, not an
 //! obstacle, when it was left behind by a crash. A path too long for `sockaddr_un` works all the same.
 
+mod mark;
 mod plain;
 
 pub(crate) use plain::WriteEnd;
@@ -23,7 +24,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 /// A connected byte stream.
 pub struct Stream {
@@ -44,6 +45,11 @@ pub struct Listener {
 impl Stream {
     /// Connects; `ssl:` as [`crate::tls::process`] is configured.
     pub async fn connect(address: &Address) -> io::Result<Stream> {
+        Stream::connect_marked(address, None).await
+    }
+
+    /// [`Stream::connect`]; what goes over TCP carries this DSCP.
+    pub async fn connect_marked(address: &Address, dscp: Option<u8>) -> io::Result<Stream> {
         let peer = address.to_string();
         Ok(match address {
             Address::Unix(path) => {
@@ -51,12 +57,12 @@ impl Stream {
                 Stream::socket(UnixStream::connect(path).await?.into_std()?.into(), peer)?
             }
             Address::Tcp { host, port } => {
-                let socket = TcpStream::connect((host.as_str(), *port)).await?;
+                let socket = mark::connect(host, *port, dscp).await?;
                 socket.set_nodelay(true)?;
                 Stream::socket(socket.into_std()?.into(), peer)?
             }
             Address::Ssl { host, port } => {
-                let socket = TcpStream::connect((host.as_str(), *port)).await?;
+                let socket = mark::connect(host, *port, dscp).await?;
                 socket.set_nodelay(true)?;
                 Stream { io: Box::new(tls::process().connect(socket, host).await?), peer, direct: None }
             }
@@ -98,11 +104,17 @@ impl Stream {
 impl Listener {
     /// Listens. Must run inside a tokio runtime.
     pub fn bind(passive: &Passive) -> io::Result<Listener> {
+        Listener::bind_marked(passive, None)
+    }
+
+    /// [`Listener::bind`]; what goes to those who come over TCP carries this DSCP.
+    pub fn bind_marked(passive: &Passive, dscp: Option<u8>) -> io::Result<Listener> {
         let mut local = passive.clone();
         let socket = match &mut local {
             Passive::Unix(path) => Socket::Unix(bind_unix(path)?),
             Passive::Tcp { port, ip } | Passive::Ssl { port, ip } => {
                 let socket = bind_tcp(*ip, *port)?;
+                dscp.inspect(|dscp| mark::mark(&socket, *dscp));
                 if *port == 0 {
                     *port = socket.local_addr()?.port();
                     tracing::info!(target: "socket_util", "{}: listening on port {port}", passive.target());

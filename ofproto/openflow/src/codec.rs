@@ -98,10 +98,21 @@ pub fn kind_of(bytes: &[u8]) -> Result<Kind, DecodeError> {
 
 /// As [`kind_of`], if the body has a length that the kind allows.
 pub fn kind_of_sound(bytes: &[u8]) -> Result<Kind, DecodeError> {
+    Ok(sound(bytes)?.kind)
+}
+
+/// Of a statistics request whose body has a length that its kind allows: the kind, and whether another part follows.
+pub fn request_part(bytes: &[u8]) -> Option<(Kind, bool)> {
+    let (version, _) = version_of(bytes).ok()?;
+    let found = sound(bytes).ok()?;
+    (found.kind.stats_direction(version) == Some(false)).then_some((found.kind, found.more))
+}
+
+fn sound(bytes: &[u8]) -> Decoded<kind::Identity<'_>> {
     let (version, _) = version_of(bytes)?;
     let found = kind::identify(bytes, version)?;
     lengths::check(found.kind, version, found.body.len(), bytes.len())?;
-    Ok(found.kind)
+    Ok(found)
 }
 
 /// As [`kind_of`], of a message of which only the start is there.

@@ -329,8 +329,8 @@ pub struct ConnectionStatus {
 /// Why a connection ended from our side.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Ended {
-    /// What came first was no HELLO, or not in time.
-    NoHello,
+    /// What came first was no HELLO (its bytes), or nothing came in time.
+    NoHello(Option<Vec<u8>>),
     /// No version that both speak: ours and theirs, as bits by number on the wire.
     NoCommonVersion(Versions, Versions),
     /// Silence, even after a probe; after how many seconds.

@@ -42,6 +42,8 @@ pub struct ControllerConfig {
     pub rate_limit: Option<u32>,
     /// How many packet-ins at once, if limited.
     pub burst_limit: Option<u32>,
+    /// What marks the packets to it.
+    pub dscp: u8,
     /// Packet-ins that may wait in its queue; `None`: the bridge's.
     pub queue_size: Option<u32>,
 }
@@ -138,11 +140,14 @@ impl ControllerConfig {
             async_messages: row.row.boolean("enable_async_messages").unwrap_or(true),
             rate_limit: positive(row.row.integer("controller_rate_limit")),
             burst_limit: positive(row.row.integer("controller_burst_limit")),
+            dscp: row.number("other_config", "dscp", 0..=63).unwrap_or(DEFAULT_DSCP) as u8,
             queue_size: positive(row.row.integer("controller_queue_size")),
         })
     }
 }
 
+/// Network control.
+const DEFAULT_DSCP: i64 = 48;
 const DEFAULT_PROBE: Duration = Duration::from_secs(5);
 const DEFAULT_BACKOFF: Duration = Duration::from_secs(8);
 

@@ -17,7 +17,7 @@ pub fn log_messages(peer: &str, what: &str, mut bytes: &[u8]) {
 }
 
 /// A message, printable.
-struct Shown<'a>(&'a [u8]);
+pub struct Shown<'a>(pub &'a [u8]);
 
 impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

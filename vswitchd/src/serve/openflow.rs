@@ -94,7 +94,7 @@ static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1)
 static NEXT_UNIX: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
 impl OpenFlowListener {
-    /// Listens on `at`.
+    /// Listens on `at`; what goes over TCP carries this DSCP.
     ///
     /// # Errors
     /// The socket's own.
@@ -102,10 +102,11 @@ impl OpenFlowListener {
         runtime: &Handle,
         id: ListenerId,
         at: &Passive,
+        dscp: Option<u8>,
         events: mpsc::Sender<E>,
     ) -> io::Result<OpenFlowListener> {
         let _inside = runtime.enter();
-        let listener = Listener::bind(at)?;
+        let listener = Listener::bind_marked(at, dscp)?;
         let local = listener.local().clone();
         let task = runtime.spawn(async move {
             loop {
@@ -134,15 +135,16 @@ impl Drop for OpenFlowListener {
 }
 
 impl Dial {
-    /// Connects; the outcome comes as [`Net::Dialed`].
+    /// Connects; the outcome comes as [`Net::Dialed`]. What goes over TCP carries this DSCP.
     pub fn start<E: From<Net> + Send + 'static>(
         self,
         runtime: &Handle,
         to: Address,
+        dscp: Option<u8>,
         events: mpsc::Sender<E>,
     ) -> Dialing {
         let task = runtime.spawn(async move {
-            let outcome = match Stream::connect(&to).await {
+            let outcome = match Stream::connect_marked(&to, dscp).await {
                 Ok(stream) => Ok(serve(stream, events.clone())),
                 Err(error) => Err(bare(&error)),
             };
@@ -268,7 +270,7 @@ mod tests {
         let path = dir.path().join("br0.mgmt");
         let (events, mut inbox) = mpsc::channel(16);
         let at = Passive::Unix(path.clone());
-        let listener = OpenFlowListener::bind(&Handle::current(), ListenerId(7), &at, events).unwrap();
+        let listener = OpenFlowListener::bind(&Handle::current(), ListenerId(7), &at, None, events).unwrap();
         let client = Stream::connect(&Address::Unix(path)).await.unwrap();
         let _ = &mut inbox;
         (listener, inbox, client, dir)
@@ -279,7 +281,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let _listener = std::os::unix::net::UnixListener::bind(dir.path().join("peer")).unwrap();
         let (events, mut inbox) = mpsc::channel::<Net>(16);
-        drop(Dial(1).start(&Handle::current(), Address::Unix(dir.path().join("peer")), events));
+        drop(Dial(1).start(&Handle::current(), Address::Unix(dir.path().join("peer")), None, events));
         assert!(inbox.recv().await.is_none(), "its task is gone, and its end of the channel with it");
     }
 

@@ -263,6 +263,9 @@ fn read_inner(r: &mut Reader<'_>, v: Version, dialect: &Dialect, depth: u8, shor
     decode_nested(inner_message(r, v, short)?, dialect, depth + 1)
 }
 
+/// What a bundle may hold.
+const BUNDLED: [Kind; 5] = [Kind::FlowMod, Kind::NxFlowMod, Kind::GroupMod, Kind::PortMod, Kind::PacketOut];
+
 /// The bytes of a whole message inside another.
 fn inner_message<'a>(r: &mut Reader<'a>, v: Version, short: ErrorCode) -> Decoded<&'a [u8]> {
     let Ok(header) = r.peek::<HeaderWire>("inner message") else { return bad(short, "the inner message is cut") };
@@ -311,15 +314,13 @@ fn read_bundle_head(r: &mut Reader<'_>) -> Decoded<(u32, BundleFlags)> {
 
 fn read_bundle_add(r: &mut Reader<'_>, v: Version, xid: Xid, dialect: &Dialect, depth: u8) -> Decoded<BundleAdd> {
     let (id, flags) = read_bundle_head(r)?;
-    let inner = read_inner(r, v, dialect, depth, ErrorCode::OFPBFC_MSG_BAD_LEN)?;
+    let inner = inner_message(r, v, ErrorCode::OFPBFC_MSG_BAD_LEN)?;
+    let kind = super::kind_of_sound(inner)?;
+    if !BUNDLED.contains(&kind) {
+        return bad(ErrorCode::OFPBFC_MSG_UNSUP, format!("{} in a bundle", kind.name()));
+    }
+    let inner = decode_nested(inner, dialect, depth + 1)?;
     r.take_rest();
     same_xid(xid, inner.xid)?;
-    let known = matches!(
-        inner.message,
-        Message::FlowMod(_) | Message::GroupMod(_) | Message::PortMod(_) | Message::PacketOut(_)
-    );
-    if !known {
-        return bad(ErrorCode::OFPBFC_MSG_UNSUP, format!("{} in a bundle", inner.kind.name()));
-    }
     Ok(BundleAdd { id, flags, xid: inner.xid, message: Box::new(inner.message) })
 }

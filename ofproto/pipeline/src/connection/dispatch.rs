@@ -1,7 +1,7 @@
 //! What each message asks for.
 
 use weft_base::Time;
-use weft_openflow::codec::Dialect;
+use weft_openflow::codec::{Dialect, Kind};
 use weft_openflow::controller::{Role, RoleMessage, RoleStatus};
 use weft_openflow::message::FlowFormat;
 use weft_openflow::port::{PortMod, PortReason};
@@ -31,7 +31,8 @@ impl Pipeline {
     ) -> Replies {
         let Some(connection) = control.connections.get_mut(id) else { return Ok(Vec::new()) };
         let (bridge, version) = (connection.bridge, connection.version());
-        if connection.role == Role::Secondary && is_write(&message) {
+        let features = matches!(&message, Message::StatsRequest(StatsRequest::TableFeatures(new)) if !new.is_empty());
+        if connection.role == Role::Secondary && features {
             return Err(ErrorCode::OFPBRC_IS_SECONDARY);
         }
         self.bind_options(bridge, &mut message)?;
@@ -330,19 +331,21 @@ pub(super) fn port_mod_fits(bridge: &Bridge, change: &PortMod) -> Result<(), Err
     }
 }
 
-/// Whether a secondary controller may not send it.
-fn is_write(message: &Message) -> bool {
-    match message {
-        Message::FlowMod(_)
-        | Message::GroupMod(_)
-        | Message::PortMod(_)
-        | Message::TableMod(_)
-        | Message::MeterMod(_)
-        | Message::PacketOut(_)
-        | Message::TlvTableMod(_)
-        | Message::BundleControl(_)
-        | Message::BundleAdd(_) => true,
-        Message::StatsRequest(weft_openflow::StatsRequest::TableFeatures(new)) => !new.is_empty(),
-        _ => false,
-    }
+/// Whether a secondary controller may not send it, whatever it says.
+pub(super) fn is_write(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::FlowMod
+            | Kind::NxFlowMod
+            | Kind::GroupMod
+            | Kind::PortMod
+            | Kind::TableMod
+            | Kind::MeterMod
+            | Kind::PacketOut
+            | Kind::TlvTableMod
+            | Kind::BundleControl
+            | Kind::OnfBundleControl
+            | Kind::BundleAdd
+            | Kind::OnfBundleAdd
+    )
 }

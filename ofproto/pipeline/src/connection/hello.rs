@@ -16,7 +16,8 @@ impl Pipeline {
         let ours = connection.versions.0;
         let theirs = match wire::decode(bytes, &Dialect::new(Version::V15)).map(|incoming| incoming.message) {
             Ok(Message::Hello { versions }) => with_future(versions, bytes),
-            _ => return self.close(control, id, Ended::NoHello), // something else than a HELLO came first
+            // something else than a HELLO came first
+            _ => return self.close(control, id, Ended::NoHello(Some(bytes.to_vec()))),
         };
         match wire::negotiate(ours, theirs) {
             Some(version) => {

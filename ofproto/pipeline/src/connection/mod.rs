@@ -46,7 +46,7 @@ pub(crate) use stats::patch_counters;
 use weft_base::Time;
 use weft_openflow::codec::{self as wire, Dialect, Framer, Incoming};
 use weft_openflow::controller::{AsyncConfig, Role};
-use weft_openflow::{ErrorCode, Message, Version, Xid};
+use weft_openflow::{ErrorCode, ErrorMessage, Message, Version, Xid};
 
 use crate::config::{ConfigError, ConnectionId, ConnectionKind, ConnectionSettings, ConnectionStatus, Ended, Versions};
 use crate::pipeline::{Control, Pipeline};
@@ -68,6 +68,7 @@ impl Pipeline {
     /// If there is no such bridge.
     pub fn connect(&self, bridge: &str, settings: ConnectionSettings, now: Time) -> Result<ConnectionId, ConfigError> {
         let mut control = self.control();
+        let name = bridge;
         let (bridge, versions) = {
             let tables = self.read();
             let found = tables.bridge_named(bridge).ok_or_else(|| ConfigError::NoSuchBridge(bridge.into()))?;
@@ -76,14 +77,10 @@ impl Pipeline {
         let connections = &mut control.connections;
         connections.last_id += 1;
         let id = ConnectionId(connections.last_id);
-        let mut connection = Connection::new(bridge, settings, versions, now);
-        if connection.settings.kind != ConnectionKind::Snoop {
-            let xid = connection.own_xid();
-            connections.all.insert(id, connection);
-            connections.send(id, xid, &Message::Hello { versions: versions.0 });
-        } else {
-            connections.all.insert(id, connection);
-        }
+        let mut connection = Connection::new((bridge, name), settings, versions, now);
+        let xid = connection.own_xid();
+        connections.all.insert(id, connection);
+        connections.send(id, xid, &Message::Hello { versions: versions.0 });
         Ok(id)
     }
 
@@ -112,7 +109,8 @@ impl Pipeline {
         let Some(connection) = control.connections.get_mut(id) else { return };
         connection.heard = now;
         connection.probing = false;
-        if connection.settings.kind == ConnectionKind::Snoop {
+        // who snoops says its HELLO, and then nothing that matters
+        if connection.settings.kind == ConnectionKind::Snoop && connection.version.is_some() {
             return;
         }
         connection.input.push(bytes);
@@ -200,15 +198,16 @@ impl Pipeline {
             self.resume_monitors(control, id);
             self.requests(control, id, now);
             let Some(connection) = control.connections.get_mut(id) else { continue };
-            for xid in connection.parts.expired(now) {
-                let late = wire::error_reply(ErrorCode::OFPBRC_MULTIPART_REQUEST_TIMEOUT, &[]);
+            for (xid, first) in connection.parts.expired(now) {
+                let late = wire::error_reply(ErrorCode::OFPBRC_MULTIPART_REQUEST_TIMEOUT, &first);
                 control.connections.send(id, xid, &late);
             }
         }
         let mut next = control.connections.iter_mut().map(|(_, c)| c.parts.due()).min().unwrap_or(Time::MAX);
         next = next.min(control.connections.run_paces(now));
         let mut probe = Vec::new();
-        for (id, c) in control.connections.iter_mut().filter(|(_, c)| c.settings.kind != ConnectionKind::Snoop) {
+        let is_probed = |c: &Connection| c.settings.kind != ConnectionKind::Snoop || c.version.is_none();
+        for (id, c) in control.connections.iter_mut().filter(|(_, c)| is_probed(c)) {
             let (Some(interval), false) = (c.settings.probe_interval, c.closing) else { continue };
             let due = c.heard + if c.version.is_none() { HELLO_TIMEOUT } else { interval };
             let due = if c.probing { due + interval } else { due };
@@ -216,7 +215,8 @@ impl Pipeline {
                 next = next.min(due);
             } else if c.probing || c.version.is_none() {
                 c.closing = true;
-                c.ended = Some(if c.version.is_none() { Ended::NoHello } else { Ended::Silent(interval.as_secs()) });
+                c.ended =
+                    Some(if c.version.is_none() { Ended::NoHello(None) } else { Ended::Silent(interval.as_secs()) });
             } else {
                 c.probing = true;
                 next = next.min(c.heard + interval + interval);
@@ -266,6 +266,9 @@ impl Pipeline {
         }
         let Some(connection) = control.connections.get_mut(id) else { return };
         let Some(version) = connection.version else { return self.hello(control, id, bytes) };
+        if connection.settings.kind == ConnectionKind::Snoop {
+            return;
+        }
         let dialect = Dialect { version, ..connection.dialect };
         let (said_in, kind) = (bytes[0], bytes[1]);
         if kind == HELLO || said_in != version as u8 {
@@ -279,11 +282,29 @@ impl Pipeline {
             let words = Dialect { version: Version::from_wire(said_in).unwrap_or(Version::V10), ..dialect };
             return control.connections.send_in(id, xid_of(bytes), &wire::error_reply(code, bytes), &words);
         }
+        if connection.role == Role::Secondary && wire::kind_of_sound(bytes).is_ok_and(dispatch::is_write) {
+            let code = ErrorCode::OFPBRC_IS_SECONDARY;
+            return control.connections.send(id, xid_of(bytes), &wire::error_reply(code, bytes));
+        }
         match wire::decode(bytes, &dialect) {
             Ok(incoming) => self.one_request(control, id, incoming, bytes, dialect, now),
             // an error about an error would go on for ever
             Err(_) if kind == ERROR => {}
-            Err(why) => control.connections.send(id, xid_of(bytes), &wire::error_reply(why.code, bytes)),
+            Err(why) => {
+                let xid = xid_of(bytes);
+                let Some(connection) = control.connections.get_mut(id) else { return };
+                // what is wrong with a request of several parts is told when all of it is there
+                let outcome = match wire::request_part(bytes) {
+                    Some((kind, more)) => {
+                        let part = parts::Part { version, xid, kind, more, says: Err(why.code), bytes };
+                        connection.parts.add(part, now).map(drop)
+                    }
+                    None => Err((why.code, bytes.to_vec())),
+                };
+                if let Err((code, quote)) = outcome {
+                    control.connections.send(id, xid, &wire::error_reply(code, &quote));
+                }
+            }
         }
     }
 
@@ -297,15 +318,22 @@ impl Pipeline {
         now: Time,
     ) {
         let dialect = dialect.answering(&incoming);
-        let Incoming { xid, message, more, version, .. } = incoming;
+        let Incoming { xid, message, more, version, kind } = incoming;
         let Some(connection) = control.connections.get_mut(id) else { return };
         connection.admitted |= takes_charge(&message);
+        let mut first = None;
         let message = match message {
-            Message::StatsRequest(part) => match connection.parts.add(version, xid, part, more, bytes.len(), now) {
-                Ok(Some(whole)) => Message::StatsRequest(whole),
-                Ok(None) => return,
-                Err(code) => return control.connections.send(id, xid, &wire::error_reply(code, bytes)),
-            },
+            Message::StatsRequest(says) => {
+                let part = parts::Part { version, xid, kind, more, says: Ok(says), bytes };
+                match connection.parts.add(part, now) {
+                    Ok(Some((whole, quote))) => {
+                        first = quote;
+                        Message::StatsRequest(whole)
+                    }
+                    Ok(None) => return,
+                    Err((code, quote)) => return control.connections.send(id, xid, &wire::error_reply(code, &quote)),
+                }
+            }
             other => other,
         };
         match self.handle(control, id, (xid, dialect), message, bytes, now) {
@@ -314,7 +342,10 @@ impl Pipeline {
                     control.connections.send_in(id, xid, reply, &dialect);
                 }
             }
-            Err(code) => control.connections.send(id, xid, &wire::error_reply(code, bytes)),
+            Err(code) => {
+                let quote = first.as_deref().unwrap_or(bytes);
+                control.connections.send(id, xid, &wire::error_reply(code, quote));
+            }
         }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct Connections {
 pub(crate) struct Connection {
     pub bridge: BridgeId,
     pub settings: ConnectionSettings,
+    /// What logs call it: `BRIDGE<->PEER`.
+    label: String,
     pub(super) versions: Versions,
     pub version: Option<Version>,
     pub role: Role,
@@ -50,11 +52,17 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(bridge: BridgeId, settings: ConnectionSettings, versions: Versions, now: Time) -> Connection {
+    pub(super) fn new(
+        bridge: (BridgeId, &str),
+        settings: ConnectionSettings,
+        versions: Versions,
+        now: Time,
+    ) -> Connection {
         let service = settings.kind != ConnectionKind::Controller;
         let wanted = if settings.async_messages { AsyncConfig::default() } else { nothing() };
         Connection {
-            bridge,
+            bridge: bridge.0,
+            label: format!("{}<->{}", bridge.1, settings.name),
             pace: settings.packet_in_limit.map(|limit| [Pace::new(limit, now), Pace::new(limit, now)]),
             waiting: 0,
             settings,
@@ -143,6 +151,10 @@ impl Connections {
     pub(super) fn send_in(&mut self, to: ConnectionId, xid: Xid, message: &Message, dialect: &Dialect) {
         let Some(connection) = self.all.get(&to) else { return };
         let (bridge, is_controller) = (connection.bridge, connection.settings.kind == ConnectionKind::Controller);
+        // what no HELLOs were exchanged with is told of elsewhere
+        if let (Message::Error(error), Some(_)) = (message, connection.version) {
+            tell_of_error(connection, error);
+        }
         let bytes = codec::encode(dialect, xid, message);
         if is_controller {
             self.snoop(bridge, &bytes);
@@ -160,7 +172,8 @@ impl Connections {
     }
 
     pub(super) fn snoop(&mut self, bridge: BridgeId, bytes: &[u8]) {
-        let is_snoop = |c: &Connection| c.settings.kind == ConnectionKind::Snoop && c.bridge == bridge;
+        let is_snoop =
+            |c: &Connection| c.settings.kind == ConnectionKind::Snoop && c.bridge == bridge && c.version.is_some();
         for connection in self.all.values_mut().filter(|c| is_snoop(c) && c.has_room()) {
             connection.push(bytes.to_vec());
         }
@@ -170,4 +183,11 @@ impl Connections {
     pub(super) fn packet_in_on_miss(&mut self, bridge: BridgeId) -> bool {
         self.of_bridge(bridge).any(|(_, c)| c.wants_implicit_miss())
     }
+}
+
+/// An error is the peer's affair, and often the reader's of the log too.
+fn tell_of_error(connection: &Connection, error: &ErrorMessage) {
+    let what = wire::kind_of_start(&error.data).map_or("invalid", |kind| kind.name());
+    let (label, code) = (&connection.label, error.code.name());
+    tracing::info!(target: "connmgr", limit = 10u64, "{label}: sending {code} error reply to {what} message");
 }

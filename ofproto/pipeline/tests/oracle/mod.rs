@@ -2,6 +2,9 @@
 //!
 //! How: each side has a bridge `br0` (secure) with dummy ports 1 to 3. A [`Pair`] of connections of one version is opened
 //! on both; [`Pair::ask`] sends raw messages to both and collects everything up to the reply of a barrier.
+#![allow(dead_code, reason = "each test uses its part")]
+
+pub mod seeds;
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -44,7 +47,7 @@ impl Both {
     pub fn pair(&self, version: Version) -> Pair<'_> {
         let settings = ConnectionSettings::new(ConnectionKind::Service, "test");
         let id = self.ours.pipeline.connect("br0", settings, self.ours.now).expect("br0 is there");
-        let mut pair = Pair { both: self, version, stream: self.real.connect("br0"), id };
+        let mut pair = Pair { both: self, version, stream: self.real.connect("br0"), framer: Framer::new(), id };
         let bitmap = version.bit().to_be_bytes();
         let hello = [&[version as u8, 0, 0, 16, 0, 0, 0, 1, 0, 1, 0, 8][..], &bitmap].concat();
         pair.stream.write_all(&hello).expect("the real one listens");
@@ -69,6 +72,7 @@ pub struct Pair<'a> {
     both: &'a Both,
     pub version: Version,
     stream: UnixStream,
+    framer: Framer,
     id: ConnectionId,
 }
 
@@ -111,26 +115,42 @@ impl Pair<'_> {
         Answers { real: self.read_real(), ours }
     }
 
-    fn read_real(&mut self) -> Vec<Vec<u8>> {
-        let (mut all, mut framer, mut buffer) = (Vec::new(), Framer::new(), vec![0; 65536]);
-        loop {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => {
-                    all.push(b"closed".to_vec());
-                    return all;
-                }
-                Ok(n) => framer.push(&buffer[..n]),
-                Err(error) => {
-                    all.push(format!("{error}").into_bytes());
-                    return all;
-                }
+    /// Let both wait, until the real one has said so many messages; its timers run when it comes to them.
+    pub fn wait(&mut self, wait: Duration, count: usize) -> Answers {
+        self.both.ours.pipeline.run(self.both.ours.now + wait);
+        let mut all = self.ask(&[]);
+        self.both.real.ask("time/stop", &[]);
+        for _ in 0..200 {
+            if all.real.len() >= count {
+                break;
             }
-            while let Ok(Some(message)) = framer.next_message() {
+            self.both.real.ask("time/warp", &["500", "500"]);
+            all.real.extend(self.ask(&[]).real);
+        }
+        all
+    }
+
+    /// Up to the reply of the barrier; what came behind it is kept for the next time.
+    fn read_real(&mut self) -> Vec<Vec<u8>> {
+        let (mut all, mut buffer) = (Vec::new(), vec![0; 65536]);
+        loop {
+            while let Ok(Some(message)) = self.framer.next_message() {
                 if is_end(message) {
                     return all;
                 }
                 if !is_noise(message) {
                     all.push(message.to_vec());
+                }
+            }
+            match self.stream.read(&mut buffer) {
+                Ok(0) => {
+                    all.push(b"closed".to_vec());
+                    return all;
+                }
+                Ok(n) => self.framer.push(&buffer[..n]),
+                Err(error) => {
+                    all.push(format!("{error}").into_bytes());
+                    return all;
                 }
             }
         }

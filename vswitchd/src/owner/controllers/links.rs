@@ -7,7 +7,7 @@ use weft_pipeline::{ConnectionKind, ConnectionSettings, Ended, Versions};
 
 use super::{Link, settings};
 use crate::owner::Owner;
-use crate::owner::wire_log::log_messages;
+use crate::owner::wire_log::{Shown, log_messages};
 use crate::serve::{ConnId, Connection, Dial, Hangup, ListenerId, Net, Outlook, Reconnect, ReconnectEvent};
 
 /// How long the first message is, as far as it is there.
@@ -48,8 +48,11 @@ impl Owner {
             return;
         }
         let mut settings = match &listening.settings {
-            Some(config) => settings(config, &connection.peer),
-            None => ConnectionSettings::new(listening.kind, &connection.peer),
+            Some(config) => settings(config, self.queue_size(&listening.bridge), &connection.peer),
+            None => ConnectionSettings {
+                queue_size: self.queue_size(&listening.bridge),
+                ..ConnectionSettings::new(listening.kind, &connection.peer)
+            },
         };
         settings.kind = listening.kind;
         let bridge = listening.bridge.clone();
@@ -57,7 +60,7 @@ impl Owner {
     }
 
     /// Whether there is one to snoop on: a controller that we connect to, or one that came.
-    fn has_controller(&self, bridge: &str) -> bool {
+    pub(super) fn has_controller(&self, bridge: &str) -> bool {
         let came = |link: &Link| {
             let listening = link.listener.and_then(|id| self.controllers.listeners.get(&id));
             listening.is_some_and(|listening| listening.bridge == bridge && listening.settings.is_some())
@@ -80,7 +83,8 @@ impl Owner {
         match outcome {
             Ok(connection) => {
                 active.link = Some(connection.id);
-                let settings = settings(&active.config, &target);
+                let config = active.config.clone();
+                let settings = settings(&config, self.queue_size(&bridge), &target);
                 self.link(bridge, None, settings, connection);
             }
             Err(reason) => {
@@ -100,10 +104,9 @@ impl Owner {
         connection: Connection,
     ) {
         let name = settings.name.clone();
-        let snoops = settings.kind == ConnectionKind::Snoop;
         let Ok(id) = self.switch.pipeline.connect(&bridge, settings, self.now()) else { return };
         self.controllers.by_pipeline.insert(id, connection.id);
-        let link = Link { id, out: connection.out, bridge, name, up: snoops, listener };
+        let link = Link { id, out: connection.out, bridge, name, up: false, listener };
         self.controllers.links.insert(connection.id, link);
     }
 
@@ -196,7 +199,8 @@ impl Owner {
                     }
                     self.controllers.next += 1;
                     let dial = Dial(self.controllers.next);
-                    active.dial = Some(dial.start(self.sockets.handle(), address, self.events.clone()));
+                    let dscp = Some(active.config.dscp);
+                    active.dial = Some(dial.start(self.sockets.handle(), address, dscp, self.events.clone()));
                 }
                 Some(ReconnectEvent::Abandon) => {
                     tracing::info!(target: "rconn", "{bridge}<->{target}: connection timed out");
@@ -253,8 +257,13 @@ fn hangup(name: &str, ended: Option<Ended>) -> Hangup {
             );
             protocol()
         }
-        Some(Ended::NoHello) => {
-            tracing::warn!(target: "vconn", "{name}: expecting OFPT_HELLO and got something else, or nothing");
+        Some(Ended::NoHello(Some(said))) => {
+            let shown = Shown(&said);
+            tracing::warn!(target: "vconn", limit = 60u64, "{name}: received message while expecting hello: {shown}");
+            protocol()
+        }
+        Some(Ended::NoHello(None)) => {
+            tracing::warn!(target: "vconn", limit = 60u64, "{name}: no OFPT_HELLO in time");
             protocol()
         }
         Some(Ended::Garbage) => {
@@ -274,9 +283,9 @@ fn hello_versions(bytes: &[u8]) -> u32 {
     }
 }
 
-/// `version 0x01`, `version 0x06 and earlier`, `versions 0x01, 0x04`.
+/// `version 0x01`, `version 0x06 and earlier`, `versions 0x01, 0x04`; a peer may have versions of the future.
 fn versions(bits: u32) -> String {
-    let all: Vec<u8> = Version::ALL.iter().filter(|v| bits & v.bit() != 0).map(|v| *v as u8).collect();
+    let all: Vec<u8> = (1..32).filter(|v| bits >> v & 1 == 1).collect();
     match all[..] {
         [] => "no version".to_owned(),
         [one] => format!("version {one:#04x}"),
@@ -315,6 +324,7 @@ mod tests {
         assert_eq!(versions(0b111_1110), "version 0x06 and earlier");
         assert_eq!(versions(0b1_0010), "versions 0x01, 0x04");
         assert_eq!(versions(0b1_0000), "version 0x04");
+        assert_eq!(versions(1 << 9), "version 0x09");
     }
 
     #[test]

@@ -108,6 +108,9 @@ impl Owner {
                 }
             }
             self.listen_management(name);
+            if !self.has_controller(name) {
+                self.dismiss_snoops(name);
+            }
         }
         self.controllers.versions = bridges.iter().map(|(name, c)| (name.clone(), c.protocols.clone())).collect();
         self.controllers.modes.retain(|name, _| bridges.contains_key(name));
@@ -194,6 +197,18 @@ impl Owner {
         }
     }
 
+    /// There is nobody any more whose messages could be seen.
+    fn dismiss_snoops(&mut self, bridge: &str) {
+        let is_snoop = |link: &Link| {
+            let listening = link.listener.and_then(|id| self.controllers.listeners.get(&id));
+            listening.is_some_and(|l| l.bridge == bridge && l.kind == ConnectionKind::Snoop)
+        };
+        let links = self.controllers.links.iter().filter(|(_, link)| is_snoop(link)).map(|(id, _)| *id);
+        for link in links.collect::<Vec<_>>() {
+            self.hang_up(link);
+        }
+    }
+
     fn listen_for(&mut self, bridge: &str, controller: &ControllerConfig, at: &Passive) {
         let same = |l: &&mut Listening| l.bridge == bridge && l.target == controller.target && l.settings.is_some();
         if let Some(listening) = self.controllers.listeners.values_mut().find(same)
@@ -218,7 +233,8 @@ impl Owner {
         at: &Passive,
     ) {
         let id = ListenerId(self.controllers.fresh());
-        let socket = OpenFlowListener::bind(self.sockets.handle(), id, at, self.events.clone());
+        let dscp = settings.as_ref().map(|config| config.dscp);
+        let socket = OpenFlowListener::bind(self.sockets.handle(), id, at, dscp, self.events.clone());
         if let Err(error) = &socket {
             tracing::error!(target: "connmgr", "{bridge}: failed to listen on {target}: {}", bare(error));
         }
@@ -246,19 +262,20 @@ impl Owner {
             let kind = word(controller.kind);
             tracing::info!(target: "connmgr", "{bridge}: added {kind} controller \"{}\"", controller.target);
         };
+        let queue_size = self.queue_size(bridge);
         if let Some(active) = self.controllers.actives.get_mut(&key) {
             active.machine.set_limits(controller.max_backoff);
-            if restarted || active.config.kind != controller.kind {
+            if restarted || active.config.kind != controller.kind || active.config.dscp != controller.dscp {
                 tell();
                 active.machine = Reconnect::new(now, controller.max_backoff);
                 active.dial = None;
                 let link = active.link.take();
                 active.config = controller.clone();
                 link.inspect(|link| self.hang_up(*link));
-            } else if active.config != *controller {
+            } else {
                 active.config = controller.clone();
                 let id = active.link.and_then(|link| self.controllers.links.get(&link)).map(|link| link.id);
-                let settings = settings(controller, &controller.target);
+                let settings = settings(controller, queue_size, &controller.target);
                 id.inspect(|id| self.switch.pipeline.reconfigure_connection(*id, settings, now));
             }
             return;
@@ -269,6 +286,12 @@ impl Owner {
         self.controllers
             .actives
             .insert(key, Active { config, machine, dial: None, link: None, contact: now, in_charge: false });
+    }
+
+    /// How many packet-ins may wait for a peer of the bridge whose row does not say.
+    fn queue_size(&self, bridge: &str) -> usize {
+        let running = self.switch.running.bridges.get(bridge);
+        running.map_or(100, |running| running.config.controller_queue_size as usize)
     }
 
     /// Ends a connection from our side.
@@ -319,13 +342,13 @@ impl Owner {
     }
 }
 
-/// A controller's settings in the pipeline's words.
-fn settings(config: &ControllerConfig, name: &str) -> ConnectionSettings {
+/// A controller's settings in the pipeline's words; `queue_size` is that of its bridge.
+fn settings(config: &ControllerConfig, queue_size: usize, name: &str) -> ConnectionSettings {
     let rate = config.rate_limit.map(|rate| (rate, config.burst_limit.unwrap_or(rate / 4).max(1)));
     ConnectionSettings {
         probe_interval: probe_interval(config),
         packet_in_limit: rate,
-        queue_size: config.queue_size.unwrap_or(100) as usize,
+        queue_size: config.queue_size.map_or(queue_size, |size| size as usize),
         async_messages: config.async_messages,
         ..ConnectionSettings::new(pipelines(config.kind), name)
     }
