@@ -316,11 +316,13 @@ fn read_bundle_add(r: &mut Reader<'_>, v: Version, xid: Xid, dialect: &Dialect, 
     let (id, flags) = read_bundle_head(r)?;
     let inner = inner_message(r, v, ErrorCode::OFPBFC_MSG_BAD_LEN)?;
     let kind = super::kind_of_sound(inner)?;
+    if let Ok((header, _)) = <HeaderWire as zerocopy::FromBytes>::read_from_prefix(inner) {
+        same_xid(xid, Xid(header.xid.get()))?;
+    }
     if !BUNDLED.contains(&kind) {
         return bad(ErrorCode::OFPBFC_MSG_UNSUP, format!("{} in a bundle", kind.name()));
     }
     let inner = decode_nested(inner, dialect, depth + 1)?;
     r.take_rest();
-    same_xid(xid, inner.xid)?;
     Ok(BundleAdd { id, flags, xid: inner.xid, message: Box::new(inner.message) })
 }

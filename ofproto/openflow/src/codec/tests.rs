@@ -127,6 +127,9 @@ fn errors_name_what_is_wrong() {
     assert_eq!(code("0412001000000001006300000000 0000".replace(' ', "").as_str()), ErrorCode::OFPBRC_BAD_STAT);
     assert_eq!(code("04040010000000010000232000ffffff"), ErrorCode::OFPBRC_BAD_SUBTYPE);
     assert_eq!(code("04040010000000011234567800000001"), ErrorCode::OFPBRC_BAD_VENDOR);
+    // a greeting in a bundle: whose it is comes before what it is
+    assert_eq!(code("052200180000000100000001000000010500000800000002"), ErrorCode::OFPBFC_MSG_BAD_XID);
+    assert_eq!(code("052200180000000100000001000000010500000800000001"), ErrorCode::OFPBFC_MSG_UNSUP);
 }
 
 #[test]
