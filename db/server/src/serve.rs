@@ -18,6 +18,7 @@ mod calls;
 mod commands;
 mod config;
 mod connection;
+mod coverage;
 mod disk;
 mod relay;
 mod remotes;

@@ -36,7 +36,7 @@ async fn serve(base: Base, options: &Options) -> Result<ExitCode> {
     .map_err(|error| anyhow::anyhow!("{error}"))?;
     let (exits, mut asked_to_exit) = mpsc::channel::<Reply>(4);
     register_commands(&mut commands, &server.handle());
-    commands.register("exit", "", 0, 1, move |call| {
+    commands.register("exit", "", 0, 0, move |call| {
         // A second request while the first is under way is answered by the end of the process.
         let _ = exits.try_send(call.reply);
     });

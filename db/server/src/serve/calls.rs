@@ -41,6 +41,10 @@ pub enum Call {
     Memory,
     /// Counters.
     Counters,
+    /// What `coverage/show` says of them.
+    Coverage,
+    /// One of them, by the name that it has there.
+    ReadCounter(String),
     /// Execute operations (JSON text of an array); the answer is the JSON text of the results.
     Transact {
         /// The database.
@@ -110,6 +114,8 @@ impl Owner {
                 Ok(words.collect::<Vec<_>>().join(" "))
             }
             Call::Counters => Ok(format!("{:?}", self.server.counters())),
+            Call::Coverage => Ok(coverage::shown(&self.server.counters())),
+            Call::ReadCounter(name) => coverage::total(&self.server.counters(), &name),
             Call::Transact { database, operations } => {
                 let operations = serde_json::from_str(&operations).map_err(|e| e.to_string())?;
                 self.server.transact_internal(&database, operations).map_err(|e| e.to_string())

@@ -1,4 +1,4 @@
-//! The `ovsdb-server/*` commands of appctl and `memory/show`, over a [`Handle`].
+//! The `ovsdb-server/*` commands of appctl, `coverage/*` and `memory/show`, over a [`Handle`].
 
 use super::{Call, Handle, SyncCall};
 use std::path::PathBuf;
@@ -32,6 +32,8 @@ pub fn register(commands: &mut Commands, handle: &Handle) {
         }),
         ("ovsdb-server/get-sync-exclude-tables", "", 0, 0, |_| Call::Sync(SyncCall::Excluded)),
         ("ovsdb-server/perf-counters-show", "", 0, 0, |_| Call::Counters),
+        ("coverage/show", "", 0, 0, |_| Call::Coverage),
+        ("coverage/read-counter", "COUNTER", 1, 1, |a| Call::ReadCounter(a[0].clone())),
         ("memory/show", "", 0, 0, |_| Call::Memory),
     ];
     for &(name, usage, min, max, make) in table {
@@ -58,7 +60,7 @@ pub fn register(commands: &mut Commands, handle: &Handle) {
             word @ ("on" | "off") => {
                 narrate.call_later(Call::Narrate(table, word == "on"), move |answer| reply.send(answer));
             }
-            _ => reply.error("invalid argument"),
+            _ => reply.error("invalid command argument"),
         }
     });
     commands.immediate("ovsdb-server/perf-counters-clear", "", 0, 0, |_| Ok(String::new()));
