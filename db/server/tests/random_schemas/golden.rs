@@ -24,6 +24,10 @@ impl Ours {
             }},
             "W": {"isRoot": true, "maxRows": 1, "columns": {
                 "w": {"type": {"key": {"type": "uuid", "refTable": "T", "refType": "weak"}}}
+            }},
+            "M": {"isRoot": true, "columns": {
+                "m": {"type": {"key": {"type": "uuid", "refTable": "T", "refType": "weak"},
+                               "value": {"type": "uuid", "refTable": "T"}, "min": 0, "max": "unlimited"}}
             }}
         }});
         let mut server = Server::new(Arc::new(SystemClock::new()));
@@ -228,4 +232,21 @@ fn comments_and_snapshots_in_the_log() {
     let tables = ours.server.database("P").unwrap().tables();
     assert!(weft_server::log::snapshot(&[], "nothing", 5, true).contains("\"_comment\":\"nothing\""));
     assert!(!weft_server::log::snapshot(tables, "x", 5, false).contains("_is_diff"));
+}
+
+/// RFC 7047 section 3.2 protects rows that are referred to. Open vSwitch 3.1 goes on counting the reference of a pair that went
+/// with its weak key and refuses to delete the row "because of 1 remaining reference(s)", until it has been started again.
+#[test]
+fn a_pair_that_goes_with_its_weak_key_holds_no_row() {
+    let mut ours = Ours::new();
+    let row = |i: u8| json!({"op": "insert", "table": "T", "uuid-name": format!("t{i}"), "row": {"i": i, "one": ["map", [["a", 1]]]}});
+    let pair =
+        json!({"op": "insert", "table": "M", "row": {"m": ["map", [[["named-uuid", "t1"], ["named-uuid", "t2"]]]]}});
+    let delete = |i: u8| json!({"op": "delete", "table": "T", "where": [["i", "==", i]]});
+    ours.ask(0, "transact", json!(["P", row(1), row(2), pair]));
+    assert!(ours.details(json!([delete(2)])).ends_with("because of 1 remaining reference(s)"));
+    assert_eq!(ours.ask(0, "transact", json!(["P", delete(1)])), [(0, json!([{"count": 1}]))]);
+    let select = json!({"op": "select", "table": "M", "where": [], "columns": ["m"]});
+    assert_eq!(ours.ask(0, "transact", json!(["P", select])), [(0, json!([{"rows": [{"m": ["map", []]}]}]))]);
+    assert_eq!(ours.ask(0, "transact", json!(["P", delete(2)])), [(0, json!([{"count": 1}]))]);
 }
