@@ -6,6 +6,7 @@
 mod tests;
 
 use weft_netdev::TxCaps;
+use weft_packet::tunnel::stt;
 use weft_packet::{ChecksumState, DropReason, Frame, GsoKind, Pool, checksum, segment};
 
 /// Segment and sum in software what the queue cannot; drop what is too long, and say so.
@@ -25,7 +26,8 @@ pub fn prepare(
     if frames.iter().all(is_plain) {
         return;
     }
-    for frame in frames.drain(..) {
+    for mut frame in frames.drain(..) {
+        stt::fit(&mut frame, mtu as usize);
         if is_plain(&frame) {
             scratch.push(frame);
         } else if payload(&frame) > mtu as usize {

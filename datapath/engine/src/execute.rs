@@ -12,6 +12,7 @@ use weft_base::Time;
 use weft_flow::action::Userspace;
 use weft_flow::extract::{Limits, extract_again};
 use weft_flow::{FieldId, FlowKey, key};
+use weft_packet::tunnel::stt::{self, assembly::Assembly};
 use weft_packet::{DropReason, Frame, Pool};
 
 use crate::edit;
@@ -24,6 +25,8 @@ use crate::{Slowpath, Upcall};
 
 /// How often a frame may be looked up again.
 pub const MAX_RECIRCULATIONS: u8 = 6;
+/// How long a piece of STT may be that goes into another tunnel, whose egress is not known yet.
+const INSIDE_A_TUNNEL: usize = 1280;
 /// How deep `clone` and the slow path's actions may nest.
 const MAX_DEPTH: u8 = 16;
 
@@ -35,6 +38,8 @@ pub struct Executor {
     pub pool: Pool,
     /// Frames to look up again.
     pub again: Vec<Again>,
+    /// STT frames whose pieces are not all there.
+    pub pieces: Assembly,
     /// Chooses which frames are sampled.
     pub dice: Dice,
 }
@@ -71,7 +76,8 @@ pub struct Scene<'a> {
 impl Executor {
     /// Nothing to send to yet.
     pub fn new(ports: Ports, pool: Pool) -> Executor {
-        Executor { ports, pool, again: Vec::with_capacity(weft_netdev::BURST), dice: Dice::default() }
+        let again = Vec::with_capacity(weft_netdev::BURST);
+        Executor { ports, pool, again, pieces: Assembly::default(), dice: Dice::default() }
     }
 
     /// Run a program on a run of frames with their keys.
@@ -109,7 +115,7 @@ impl Executor {
         let Some((last, before)) = steps.split_last() else { return self.pool.put(frame) };
         for (nth, step) in before.iter().enumerate() {
             match step {
-                Step::Push(_) if frame.outer.is_some() => {
+                Step::Push(step) if !step.push.takes(&frame) => {
                     return self.each_segment(&steps[nth..], frame, key, scene, depth);
                 }
                 Step::Push(push) => push.apply(&mut frame, key, scene.tunnels),
@@ -194,8 +200,9 @@ impl Executor {
 
     /// A frame that waits for segmentation behind one tunnel's headers cannot take another's: its segments can.
     #[cold]
-    fn each_segment(&mut self, steps: &[Step], frame: Frame, key: &FlowKey, scene: &Scene<'_>, depth: u8) {
+    fn each_segment(&mut self, steps: &[Step], mut frame: Frame, key: &FlowKey, scene: &Scene<'_>, depth: u8) {
         let (in_port, mut cuts) = (frame.in_port, Vec::new());
+        stt::fit(&mut frame, INSIDE_A_TUNNEL);
         if weft_packet::segment::finish(frame, &mut self.pool, |cut| cuts.push(cut)).is_err() {
             return self.ports.count_lost(in_port, DropReason::ActionFailed);
         }

@@ -139,6 +139,11 @@ impl Ports {
         }
     }
 
+    /// Frames that nobody has any more: so many that came in by `in_port`.
+    pub fn count_many_lost(&mut self, in_port: DpPort, reason: DropReason, count: u32) {
+        (0..count).for_each(|_| self.count_lost(in_port, reason));
+    }
+
     /// Send frames to a port at the end of the turn, or when a burst is full.
     #[inline]
     pub fn send(&mut self, number: u32, frames: impl Iterator<Item = Frame>, pool: &mut Pool) {

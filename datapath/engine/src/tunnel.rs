@@ -7,7 +7,8 @@
 //! A tunnel port may also have a device, where the host's own stack carries the outer packets: what comes from it is popped at
 //! once, and what `set(tunnel(..))` said is put on what goes to it.
 //!
-//! Invariants: nothing is kept of a frame but the port's next number; what is malformed dies with a reason of its own.
+//! Invariants: nothing is kept of a frame but the port's next number, and pieces of STT frames for a bounded time in bounded
+//! memory ([`assembly`]); what is malformed dies with a reason of its own.
 
 #[cfg(test)]
 mod tests;
@@ -16,8 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::ArcSwap;
+use weft_base::Time;
 use weft_flow::{FlowKey, tunnel};
 use weft_packet::coalesce::Coalescer;
+use weft_packet::tunnel::stt::{self, assembly};
 use weft_packet::tunnel::{Decap, Dialect, ETHERNET, Encap, Kind, Push, TunnelError, decap, encap, of_ethertype};
 use weft_packet::{ChecksumState, DpPort, DropReason, Frame, GsoKind, Mac, segment};
 
@@ -153,6 +156,9 @@ impl Executor {
         if scene.times >= MAX_RECIRCULATIONS {
             return self.ports.discard(frame, DropReason::RecursionTooDeep, &mut self.pool);
         }
+        if dialect.kind == Kind::Stt {
+            return self.pop_stt(port, frame, scene);
+        }
         if frame.outer.is_some() || frame.gso.is_some_and(|gso| is_datagrams(&frame, gso.kind)) {
             return self.pop_each(port, frame, scene);
         }
@@ -178,6 +184,45 @@ impl Executor {
         frame.remove(0, at);
         (frame.l3, frame.l4) = (0, 0);
         self.again.push(Again { frame, key, times: scene.times + 1 });
+    }
+
+    /// An STT frame, or a piece of one. What was left to be done to the packet inside is left to be done to it here.
+    fn pop_stt(&mut self, port: u32, frame: Frame, scene: &Scene<'_>) {
+        let ports = &mut self.ports;
+        let lost = |lost: assembly::Lost| {
+            ports.count_many_lost(lost.in_port, DropReason::TunnelFragment, lost.pieces);
+        };
+        let mut frame = match self.pieces.add(frame, port, scene.now, &mut self.pool, lost) {
+            assembly::Added::Whole(frame) => frame,
+            assembly::Added::Taken => return,
+            assembly::Added::Refused(frame, error) => {
+                return self.ports.discard(frame, error.reason(), &mut self.pool);
+            }
+        };
+        let read = match decap(Dialect::of(Kind::Stt), frame.bytes(), frame.l3.into(), true) {
+            Ok(read) => read,
+            Err(error) => return self.ports.discard(frame, error.reason(), &mut self.pool),
+        };
+        let key = key_of(&read, port);
+        let (at, end) = (read.at, read.end);
+        let header: [u8; stt::LEN] =
+            *frame.bytes()[..at].last_chunk().expect("the packet inside begins behind STT's header");
+        frame.truncate(end);
+        frame.remove(0, at);
+        (frame.l3, frame.l4) = (0, 0);
+        match stt::open(&mut frame, &header) {
+            Ok(()) => self.again.push(Again { frame, key, times: scene.times + 1 }),
+            Err(error) => self.ports.discard(frame, error.reason(), &mut self.pool),
+        }
+    }
+
+    /// Give up what has waited too long for its other pieces.
+    #[cold]
+    pub(crate) fn expire_pieces(&mut self, now: Time) {
+        let ports = &mut self.ports;
+        self.pieces.expire(now, &mut self.pool, |lost| {
+            ports.count_many_lost(lost.in_port, DropReason::TunnelFragment, lost.pieces);
+        });
     }
 
     /// Several datagrams in one frame, each with its own headers.

@@ -158,6 +158,9 @@ impl Worker {
             }
             at += 1;
         }
+        if !self.out.pieces.is_empty() {
+            self.out.expire_pieces(now);
+        }
         self.out.ports.flush(&mut self.out.pool);
         self.busy = busy;
         frames

@@ -100,6 +100,18 @@ fn a_frame_comes_out_as_it_went_in_and_its_key_says_how_it_came() {
     }
 }
 
+/// As Open vSwitch has it: what is inside ends where the frame does.
+#[test]
+fn what_lies_behind_the_outer_packet_stays() {
+    let (mut here, mut there) = (sender(TO_VXLAN), receiver(4789, Kind::Vxlan));
+    here.wire(1).put(&udp(1, 2, 3));
+    here.run();
+    let padded = [&here.wire(2).take()[0][..], &[7; 8]].concat();
+    there.wire(1).put(&padded);
+    there.run();
+    assert_eq!(there.wire(2).take(), [[&udp(1, 2, 3)[..], &[7; 8]].concat()]);
+}
+
 #[test]
 fn packets_without_ethernet_are_numbered_and_keep_their_type() {
     let (mut here, mut there) = (sender(TO_GRE), receiver(3, Kind::Gre));
@@ -275,4 +287,84 @@ fn a_port_that_changes_goes_on_counting() {
     assert_eq!(tunnels.dialect(7).unwrap().kind, Kind::Erspan);
     tunnels.set(DpPort(7), None);
     assert!(tunnels.dialect(7).is_none() && tunnels.dialect(5).is_some());
+}
+
+const TO_STT: &str = "tnl_push(tnl_port(7471),header(size=72,type=106,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,\
+    dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=6,tos=0,ttl=64,frag=0x4000),tcp(src=0,dst=7471),\
+    stt(flags=0x0,context=0x7b)),out_port(2)),2";
+
+#[test]
+fn stt_cuts_a_large_frame_for_its_egress_and_puts_it_together_at_the_other_end() {
+    let (mut here, mut there) = (sender(TO_STT), receiver(7471, Kind::Stt));
+    here.wire(1).put_frame(tso(3500));
+    here.wire(1).put(&udp(1, 2, 3));
+    here.run();
+    let mut sent = here.wire(2).take();
+    assert_eq!(sent.len(), 4);
+    assert!(sent.iter().all(|frame| frame.len() <= 1514));
+    // in any order
+    sent.swap(0, 2);
+    sent.iter().for_each(|frame| there.wire(1).put(frame));
+    there.run();
+    // the wires of this test segment nothing: the packet inside was whole again
+    let mut plain = Vec::new();
+    segment::finish(tso(3500), &mut weft_packet::Pool::default(), |cut| plain.push(cut.bytes().to_vec())).unwrap();
+    plain.push(udp(1, 2, 3));
+    assert_eq!(there.wire(2).take(), plain);
+    let key = format_key(&asked(&there), &DpNames::new());
+    assert!(key.starts_with("tunnel(tun_id=0x7b,src=1.1.2.88,dst=1.1.2.92,ttl=64,tp_src="), "{key}");
+}
+
+#[test]
+fn stt_crosses_whole_where_the_devices_segment() {
+    let caps = TxCaps { checksum: true, tso4: true, tso6: true, uso: true };
+    let (mut here, mut there) = (sender_to(TO_STT, caps), receiver_to(7471, Kind::Stt, caps));
+    here.wire(1).put_frame(tso(3500));
+    here.run();
+    let mut sent = here.wire(2).take_frames();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].gso.map(|gso| (gso.kind, gso.size)), Some((GsoKind::TcpV4, 1460)));
+    there.wire(1).put_frame(sent.remove(0));
+    there.run();
+    let got = there.wire(2).take_frames();
+    assert_eq!(got.len(), 1);
+    assert_eq!((got[0].gso, got[0].checksum), (tso(3500).gso, tso(3500).checksum));
+    assert_eq!(got[0].bytes(), tso(3500).bytes());
+}
+
+#[test]
+fn a_piece_of_stt_that_stays_alone_is_lost_and_counted() {
+    let (mut here, mut there) = (sender(TO_STT), receiver(7471, Kind::Stt));
+    here.wire(1).put_frame(tso(3500));
+    here.run();
+    let sent = here.wire(2).take();
+    there.wire(1).put(&sent[0]);
+    there.wire(1).put(&sent[2]);
+    there.run();
+    assert_eq!(there.drops(1, DropReason::TunnelFragment), 0);
+    there.now += std::time::Duration::from_secs(2);
+    there.run();
+    assert_eq!(there.drops(1, DropReason::TunnelFragment), 2);
+    // the one that comes too late is the first of nothing
+    there.wire(1).put(&sent[1]);
+    there.run();
+    assert!(there.wire(2).take().is_empty());
+}
+
+#[test]
+fn stt_in_another_tunnel_is_cut_before_it_gets_the_second_header() {
+    let both = format!("{},{TO_VXLAN}", TO_STT.trim_end_matches(",2"));
+    let mut here = sender(&both);
+    here.wire(1).put_frame(tso(3500));
+    here.run();
+    let sent = here.wire(2).take();
+    assert!(sent.len() > 2 && sent.iter().all(|frame| frame.len() <= 1514));
+    let (mut middle, mut there) = (receiver(4789, Kind::Vxlan), receiver(7471, Kind::Stt));
+    sent.iter().for_each(|frame| middle.wire(1).put(frame));
+    middle.run();
+    middle.wire(2).take().iter().for_each(|frame| there.wire(1).put(frame));
+    there.run();
+    let mut plain = Vec::new();
+    segment::finish(tso(3500), &mut weft_packet::Pool::default(), |cut| plain.push(cut.bytes().to_vec())).unwrap();
+    assert_eq!(there.wire(2).take(), plain);
 }

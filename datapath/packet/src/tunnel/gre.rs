@@ -30,6 +30,7 @@ pub(super) fn decap(body: &mut Body<'_>, tunnel: &mut Tunnel) -> Result<u32, Tun
 /// The header; returns the protocol type.
 pub(super) fn read(body: &mut Body<'_>, tunnel: &mut Tunnel) -> Result<u16, TunnelError> {
     let whole = body.rest();
+    let mut sum = 0;
     let flags = u16::from_be_bytes(body.take()?);
     let kind = u16::from_be_bytes(body.take()?);
     if flags & !(HAS_CSUM | HAS_KEY | HAS_SEQ) != 0 {
@@ -37,8 +38,8 @@ pub(super) fn read(body: &mut Body<'_>, tunnel: &mut Tunnel) -> Result<u16, Tunn
     }
     if flags & HAS_CSUM != 0 {
         let _sum: [u8; 4] = body.take()?;
-        if !body.is_checked && Sum::of(whole).finish() != 0 {
-            return Err(TunnelError::Checksum);
+        if !body.is_checked {
+            sum = Sum::of(whole).finish();
         }
         tunnel.flags |= CSUM;
     }
@@ -47,7 +48,14 @@ pub(super) fn read(body: &mut Body<'_>, tunnel: &mut Tunnel) -> Result<u16, Tunn
         tunnel.flags |= KEY;
     }
     if flags & HAS_SEQ != 0 {
-        let _number: [u8; 4] = body.take()?;
+        let number: [u8; 4] = body.take()?;
+        // Open vSwitch 3.1 sums before it numbers
+        if sum != 0 && sum == Sum::of(&number).finish() {
+            sum = 0;
+        }
+    }
+    if sum != 0 {
+        return Err(TunnelError::Checksum);
     }
     Ok(kind)
 }

@@ -6,6 +6,7 @@
 //! ```
 
 use super::{Body, ETHERNET, Encap, GTPU_MESSAGE, KEY, Tunnel, TunnelError, of_ethertype};
+use crate::checksum::Sum;
 use crate::wire::{ethertype, proto};
 
 /// Where the length stands, and what it does not count.
@@ -51,6 +52,11 @@ pub(super) fn decap(body: &mut Body<'_>, tunnel: &mut Tunnel) -> Result<u32, Tun
         }
     }
     body.ip()
+}
+
+/// Whether a UDP checksum is wrong by just the message's length: Open vSwitch 3.1 sums before it writes that.
+pub(super) fn is_summed_before_its_length(body: &Body<'_>, sum: u16) -> bool {
+    body.rest().get(2..4).is_some_and(|len| Sum::of(len).finish() == sum)
 }
 
 pub(super) fn encap(encap: &Encap<'_>, out: &mut Vec<u8>) -> Result<u8, TunnelError> {

@@ -3,7 +3,7 @@
 //! What: [`Kind`] names the encapsulations; [`Tunnel`] is what the outer headers say, whichever kind they are of.
 //! [`decap`] reads the outer headers of a frame; [`encap`] composes those that a flow's packets get, and [`push`] puts them
 //! on a frame. [`vxlan`] to [`stt`]: one file per protocol.
-//! How: nothing here keeps state: bytes are read into a [`Tunnel`], a `Tunnel` is written as bytes. What differs
+//! How: nothing here but [`stt::assembly`] keeps state: bytes are read into a [`Tunnel`], a `Tunnel` is written as bytes. What differs
 //! from packet to packet (lengths, sums, ports, sequence numbers) is the push's.
 //! Invariant: reading is bounded by the bytes that are there; what is wrong with them has a name.
 
@@ -338,7 +338,10 @@ pub fn decap(dialect: Dialect, bytes: &[u8], l3: usize, is_checked: bool) -> Res
         if proto != proto::UDP {
             return Err(TunnelError::Payload);
         }
-        udp(&mut body, &mut tunnel)?;
+        let sum = udp(&mut body, &mut tunnel)?;
+        if sum != 0 && !(kind == Kind::Gtpu && gtpu::is_summed_before_its_length(&body, sum)) {
+            return Err(TunnelError::Checksum);
+        }
     }
     let inner = match kind {
         Kind::Vxlan => vxlan::decap(&mut body, &mut tunnel, dialect)?,
@@ -414,7 +417,8 @@ fn outer_ip(bytes: &[u8], l3: usize, tunnel: &mut Tunnel) -> Result<(usize, usiz
     }
 }
 
-fn udp(body: &mut Body<'_>, tunnel: &mut Tunnel) -> Result<(), TunnelError> {
+/// The UDP header. What its checksum comes to, with all that it covers: 0 if it is right, or need not be looked at.
+fn udp(body: &mut Body<'_>, tunnel: &mut Tunnel) -> Result<u16, TunnelError> {
     let at = body.at;
     let udp = view::<UdpWire>(body.bytes, at).ok_or(TunnelError::Short)?;
     let len = match usize::from(udp.len.get()) {
@@ -426,14 +430,15 @@ fn udp(body: &mut Body<'_>, tunnel: &mut Tunnel) -> Result<(), TunnelError> {
     }
     body.bytes = &body.bytes[..at + len];
     (tunnel.tp_src, tunnel.tp_dst) = (udp.src.get(), udp.dst.get());
+    let mut sum = 0;
     if udp.checksum.get() != 0 {
         tunnel.flags |= CSUM;
-        if !body.is_checked && pseudo(&tunnel.ends, proto::UDP, len).with(&body.bytes[at..]).finish() != 0 {
-            return Err(TunnelError::Checksum);
+        if !body.is_checked {
+            sum = pseudo(&tunnel.ends, proto::UDP, len).with(&body.bytes[at..]).finish();
         }
     }
     body.at += udp::LEN;
-    Ok(())
+    Ok(sum)
 }
 
 /// The sum of a pseudo header.

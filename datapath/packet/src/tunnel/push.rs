@@ -72,10 +72,17 @@ impl Push {
         self.counts
     }
 
+    /// Whether a frame that waits for segmentation can get these headers whole; its segments can if not.
+    #[inline]
+    pub fn takes(&self, frame: &Frame) -> bool {
+        frame.outer.is_none() && (self.kind != Kind::Stt || stt::takes(frame, self.header.len()))
+    }
+
     /// Put the headers on. `source` is the UDP source port, chosen by the flow; `number` the packet's, of which a
     /// frame that waits for segmentation takes one for each segment. `ethernet`: the frame has an Ethernet header.
     #[inline]
     pub fn apply(&self, frame: &mut Frame, ethernet: bool, source: u16, number: u32) {
+        let inside = if self.kind == Kind::Stt { stt::describe(frame) } else { [0; 5] };
         frame.insert(0, self.header.len());
         let bytes = frame.bytes_mut();
         bytes[..self.header.len()].copy_from_slice(&self.header);
@@ -87,6 +94,11 @@ impl Push {
         let (l3, l4, at) = (frame.l3, frame.l4, self.header.len() as u16);
         let outer = Outer { kind: self.kind, l3, l4, at, ethernet, number };
         frame.outer = frame.gso.map(|_| outer);
+        if self.kind == Kind::Stt {
+            let own = usize::from(l4) + stt::TCP_LEN;
+            frame.bytes_mut()[own + 1..own + 6].copy_from_slice(&inside);
+            frame.outer = Some(outer); // its egress knows how long a piece may be
+        }
         finish(frame, &outer, number);
     }
 }
@@ -143,9 +155,9 @@ pub fn finish(frame: &mut Frame, outer: &Outer, number: u32) {
             let payload = short(len - l4 - stt::TCP_LEN).to_be_bytes();
             bytes[l4 + 4..l4 + 8].copy_from_slice(&[payload[0], payload[1], 0, 0]);
             bytes[l4 + 8..l4 + 12].copy_from_slice(&number.to_be_bytes());
-            bytes[l4 + 16..l4 + 18].fill(0);
-            let sum = ends(bytes, l3, proto::TCP, len - l4).join(sum_from(bytes, l4, partial)).finish();
-            bytes[l4 + 16..l4 + 18].copy_from_slice(&sum.to_be_bytes());
+            let seed = ends(bytes, l3, proto::TCP, len - l4).folded();
+            bytes[l4 + 16..l4 + 18].copy_from_slice(&seed.to_be_bytes());
+            frame.checksum = ChecksumState::Partial { start: outer.l4, offset: 16 };
         }
         Kind::Srv6 => {}
     }
